@@ -1,0 +1,42 @@
+"""Pure: a checked conversation into the `messages` that go upstream, the owner's system prompt first."""
+
+from collections.abc import Sequence
+
+from hfchat.errors import InvalidRequest
+from hfchat.types import Message
+
+MAX_MESSAGES = 500
+
+
+def check_messages(messages: Sequence[Message]) -> None:
+    """Raises: InvalidRequest, with the place as `param`, for a conversation that no model could answer."""
+    if not messages:
+        raise InvalidRequest("no_messages", param="messages")
+    if len(messages) > MAX_MESSAGES:
+        raise InvalidRequest(f"too_many_messages|{MAX_MESSAGES}", param="messages")
+    for place, message in enumerate(messages):
+        if not message.content.strip():
+            raise InvalidRequest("empty_content", param=f"messages[{place}].content")
+    if messages[-1].role != "user":
+        raise InvalidRequest("last_not_user", param=f"messages[{len(messages) - 1}].role")
+
+
+def build_messages(system_prompt: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages to send: the owner's system prompt, where there is one, then the conversation as it is."""
+    own = (Message("system", system_prompt),) if system_prompt else ()
+    return (*own, *messages)
+
+
+def drop_oldest(messages: Sequence[Message], *, max_messages: int, max_chars: int) -> list[Message]:
+    """The newest messages that fit, from a user's on; the last one always stays, whatever its length."""
+    kept: list[Message] = []
+    chars = 0
+    for message in reversed(messages[-max_messages:]):
+        chars += len(message.content)
+        if kept and chars > max_chars:
+            break
+        kept.append(message)
+    kept.reverse()
+    while len(kept) > 1 and kept[0].role != "user":
+        kept.pop(0)
+    return kept

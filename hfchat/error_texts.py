@@ -1,0 +1,260 @@
+"""What each error says, in English and Spanish: what happened, what the caller can do, what the owner can do.
+
+A caller is never told to pay or to mend what is the owner's; `owner_hint` goes to the owner's log and to tokens with
+the scope `admin`. `{model}` is the model's id or the words "the model"; `{detail}` is the provider's own words, cleaned.
+"""
+
+from dataclasses import dataclass
+
+PROVIDERS_PAGE = "https://hf.co/settings/inference-providers"
+TOKEN_PAGE = (
+    "https://huggingface.co/settings/tokens/new?ownUserPermissions=inference.serverless.write&tokenType=fineGrained"
+)
+CREDITS_PAGE = "https://huggingface.co/settings/billing"
+ROUTER = "https://router.huggingface.co/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorText:
+    """The sentences of one error in one language."""
+
+    message: str
+    hint: str
+    owner_hint: str = ""
+
+
+_TELL = "Please tell whoever runs this chat, and give them the request id."
+_DI = "Avisa a quien administra este chat y dale el identificador de la petición."
+_AGAIN = "Your message is kept. Try again in a moment."
+_OTRA = "Tu mensaje no se ha perdido. Inténtalo de nuevo en un momento."
+_NEW_LINK = "Ask whoever runs this chat for a new token or invite link."
+_OTRO_ENLACE = "Pide a quien administra este chat un token o un enlace de invitación nuevo."
+
+ENGLISH: dict[str, ErrorText] = {
+    "missing_token": ErrorText(
+        "You are not signed in.",
+        "Send a token in the header `Authorization: Bearer <token>`, or open the sign-in page at /login.",
+    ),
+    "invalid_token": ErrorText("This token is not valid here. {detail}", _NEW_LINK),
+    "expired_token": ErrorText("This token has expired.", _NEW_LINK),
+    "insufficient_scope": ErrorText("This token does not allow that. {detail}", _NEW_LINK),
+    "model_not_allowed": ErrorText(
+        "The model {model} is not offered here.",
+        "Leave `model` out to use the default one, or choose one that this chat offers.",
+        "Models that people may choose are listed in HF_CHAT_MODELS.",
+    ),
+    "invalid_request": ErrorText("The request is not in the right form: {detail}", "See /docs for the form and examples."),
+    "not_found": ErrorText("There is nothing at this address.", "See /docs for the addresses there are."),
+    "method_not_allowed": ErrorText("This address does not take that method.", "It takes {detail}."),
+    "payload_too_large": ErrorText(
+        "The request is too large: {detail}", "Send a shorter conversation, or leave its oldest messages out."
+    ),
+    "context_length_exceeded": ErrorText(
+        "The conversation is too long for {model}.",
+        "Start a new chat, shorten your message, or ask for a shorter reply.",
+    ),
+    "unsupported_input": ErrorText(
+        "{model} does not take this kind of input. {detail}", "Send plain text, or choose another model."
+    ),
+    "upstream_rejected": ErrorText(
+        "The model's provider refused the request. {detail}", "Change the request, or choose another model."
+    ),
+    "model_not_supported": ErrorText(
+        "{model} is not supported by any provider that is enabled here.",
+        "Choose another model. Whoever runs this chat can enable a provider that serves it.",
+        f"Enable a provider that serves it at {PROVIDERS_PAGE}, check the model's id, or set HF_CHAT_MODEL to another.",
+    ),
+    "model_gated": ErrorText(
+        "{model} is gated: its authors ask for their terms to be accepted first.",
+        f"Choose another model. {_TELL}",
+        "Accept the terms at https://huggingface.co/{page} with the account that owns the Hugging Face token.",
+    ),
+    "credits_exhausted": ErrorText(
+        "This chat has no credit left with the model's provider.",
+        f"Your message is kept. {_TELL}",
+        f"The included credits of the Hugging Face account are used up: see {CREDITS_PAGE}, or wait for next month's.",
+    ),
+    "hf_token_invalid": ErrorText(
+        "This chat cannot sign in to the model's provider.",
+        f"Your message is kept. {_TELL}",
+        f"Hugging Face refuses HUGGINGFACE_API_TOKEN. Make a new one at {TOKEN_PAGE}, put it into .env and start again.",
+    ),
+    "hf_token_forbidden": ErrorText(
+        "This chat is not permitted to use the model's provider.",
+        f"Your message is kept. {_TELL}",
+        "The Hugging Face token lacks the permission “Make calls to Inference Providers” (or the permission for the "
+        f"organisation in HF_CHAT_BILL_TO). Make one that has it at {TOKEN_PAGE}.",
+    ),
+    "endpoint_retired": ErrorText(
+        "The address that this chat calls for models no longer answers there.",
+        f"Your message is kept. {_TELL}",
+        f"Set HF_CHAT_BASE_URL to {ROUTER} or leave it out; another server's address usually ends in /v1.",
+    ),
+    "overloaded": ErrorText("This chat is busy or about to restart.", _AGAIN, "Nothing to do if it was just stopped."),
+    "internal_error": ErrorText(
+        "Something went wrong in hfchat itself.", f"Your message is kept. {_TELL}", "The log has the place, under the request id."
+    ),
+    "upstream_rate_limited": ErrorText(
+        "The model's provider is limiting requests.", _AGAIN, "HF_CHAT_FALLBACK_MODELS names models to try instead."
+    ),
+    "model_loading": ErrorText("{model} is still loading.", "Your message is kept. Try again in about {wait} seconds."),
+    "upstream_overloaded": ErrorText(
+        "The model's provider is overloaded.", _AGAIN, "HF_CHAT_FALLBACK_MODELS names models to try instead."
+    ),
+    "upstream_timeout": ErrorText(
+        "The model took too long to answer.", _AGAIN, "HF_CHAT_TIMEOUT_S is the longest silence that is waited for."
+    ),
+    "upstream_unavailable": ErrorText(
+        "The model's provider cannot be reached or is failing.", _AGAIN, "See https://status.huggingface.co."
+    ),
+    "upstream_interrupted": ErrorText("The reply was cut off before its end.", "What came is kept. Try again."),
+    "upstream_invalid_response": ErrorText("The model's provider sent no readable reply.", _AGAIN),
+}
+
+SPANISH: dict[str, ErrorText] = {
+    "missing_token": ErrorText(
+        "No has iniciado sesión.",
+        "Envía un token en la cabecera `Authorization: Bearer <token>` o abre la página de acceso en /login.",
+    ),
+    "invalid_token": ErrorText("Este token no es válido aquí. {detail}", _OTRO_ENLACE),
+    "expired_token": ErrorText("Este token ha caducado.", _OTRO_ENLACE),
+    "insufficient_scope": ErrorText("Este token no permite eso. {detail}", _OTRO_ENLACE),
+    "model_not_allowed": ErrorText(
+        "El modelo {model} no se ofrece aquí.",
+        "Omite `model` para usar el predeterminado o elige uno de los que ofrece este chat.",
+        "Los modelos que se pueden elegir están en HF_CHAT_MODELS.",
+    ),
+    "invalid_request": ErrorText(
+        "La petición no tiene la forma correcta: {detail}", "Consulta la forma y los ejemplos en /docs."
+    ),
+    "not_found": ErrorText("No hay nada en esta dirección.", "Consulta en /docs las direcciones que existen."),
+    "method_not_allowed": ErrorText("Esta dirección no admite ese método.", "Admite {detail}."),
+    "payload_too_large": ErrorText(
+        "La petición es demasiado grande: {detail}",
+        "Envía una conversación más corta o quita los mensajes más antiguos.",
+    ),
+    "context_length_exceeded": ErrorText(
+        "La conversación es demasiado larga para {model}.",
+        "Empieza un chat nuevo, acorta tu mensaje o pide una respuesta más corta.",
+    ),
+    "unsupported_input": ErrorText(
+        "{model} no admite este tipo de entrada. {detail}", "Envía solo texto o elige otro modelo."
+    ),
+    "upstream_rejected": ErrorText(
+        "El proveedor del modelo ha rechazado la petición. {detail}", "Cambia la petición o elige otro modelo."
+    ),
+    "model_not_supported": ErrorText(
+        "Ningún proveedor activado aquí ofrece {model}.",
+        "Elige otro modelo. Quien administra este chat puede activar un proveedor que lo ofrezca.",
+        f"Activa en {PROVIDERS_PAGE} un proveedor que lo ofrezca, revisa el nombre del modelo o cambia HF_CHAT_MODEL.",
+    ),
+    "model_gated": ErrorText(
+        "{model} tiene acceso restringido: sus autores piden aceptar antes sus condiciones.",
+        f"Elige otro modelo. {_DI}",
+        "Acepta las condiciones en https://huggingface.co/{page} con la cuenta dueña del token de Hugging Face.",
+    ),
+    "credits_exhausted": ErrorText(
+        "Este chat no tiene crédito con el proveedor del modelo.",
+        f"Tu mensaje no se ha perdido. {_DI}",
+        f"El crédito incluido en la cuenta de Hugging Face se ha agotado: mira {CREDITS_PAGE} o espera al mes próximo.",
+    ),
+    "hf_token_invalid": ErrorText(
+        "Este chat no puede identificarse ante el proveedor del modelo.",
+        f"Tu mensaje no se ha perdido. {_DI}",
+        f"Hugging Face rechaza HUGGINGFACE_API_TOKEN. Crea otro en {TOKEN_PAGE}, ponlo en .env y reinicia.",
+    ),
+    "hf_token_forbidden": ErrorText(
+        "Este chat no tiene permiso para usar el proveedor del modelo.",
+        f"Tu mensaje no se ha perdido. {_DI}",
+        "Al token de Hugging Face le falta el permiso «Make calls to Inference Providers» (o el de la organización de "
+        f"HF_CHAT_BILL_TO). Crea uno que lo tenga en {TOKEN_PAGE}.",
+    ),
+    "endpoint_retired": ErrorText(
+        "La dirección a la que este chat pide los modelos ya no responde.",
+        f"Tu mensaje no se ha perdido. {_DI}",
+        f"Pon {ROUTER} en HF_CHAT_BASE_URL o quítala; la dirección de otro servidor suele terminar en /v1.",
+    ),
+    "overloaded": ErrorText(
+        "Este chat está ocupado o a punto de reiniciarse.", _OTRA, "Nada que hacer si se acaba de detener."
+    ),
+    "internal_error": ErrorText(
+        "Algo ha fallado en el propio hfchat.",
+        f"Tu mensaje no se ha perdido. {_DI}",
+        "El registro dice dónde, con el identificador de la petición.",
+    ),
+    "upstream_rate_limited": ErrorText(
+        "El proveedor del modelo está limitando las peticiones.",
+        _OTRA,
+        "HF_CHAT_FALLBACK_MODELS indica modelos alternativos.",
+    ),
+    "model_loading": ErrorText(
+        "{model} todavía se está cargando.",
+        "Tu mensaje no se ha perdido. Inténtalo de nuevo en unos {wait} segundos.",
+    ),
+    "upstream_overloaded": ErrorText(
+        "El proveedor del modelo está saturado.", _OTRA, "HF_CHAT_FALLBACK_MODELS indica modelos alternativos."
+    ),
+    "upstream_timeout": ErrorText(
+        "El modelo ha tardado demasiado en responder.", _OTRA, "HF_CHAT_TIMEOUT_S es el silencio máximo que se espera."
+    ),
+    "upstream_unavailable": ErrorText(
+        "No se puede contactar con el proveedor del modelo o está fallando.",
+        _OTRA,
+        "Consulta https://status.huggingface.co.",
+    ),
+    "upstream_interrupted": ErrorText(
+        "La respuesta se ha cortado antes de terminar.", "Lo que llegó se conserva. Inténtalo de nuevo."
+    ),
+    "upstream_invalid_response": ErrorText(
+        "El proveedor del modelo no ha enviado una respuesta legible.", _OTRA
+    ),
+}
+
+# The particulars that some messages name as `{detail}`, by key: `at_most|2` becomes the sentence with `{value}` = 2.
+DETAILS: dict[str, tuple[str, str]] = {
+    "token_malformed": (
+        "It is not a whole token: copy it again from its first letter to its last.",
+        "No es un token completo: cópialo de nuevo desde la primera letra hasta la última.",
+    ),
+    "token_too_long": ("It is longer than any token of ours.", "Es más largo que cualquier token nuestro."),
+    "token_algorithm": ("Its header asks for something other than HS256.", "Su cabecera pide algo distinto de HS256."),
+    "token_signature": (
+        "Its signature was not made with the key of this server.",
+        "Su firma no se hizo con la clave de este servidor.",
+    ),
+    "token_early": ("It is not valid yet.", "Todavía no es válido."),
+    "token_claim_missing": ("The claim `{value}` is missing.", "Falta el dato `{value}`."),
+    "token_claim_wrong": ("The claim `{value}` has the wrong form.", "El dato `{value}` no tiene la forma correcta."),
+    "token_claim_unknown": (
+        "It has claims that this server does not know: {value}.",
+        "Tiene datos que este servidor no conoce: {value}.",
+    ),
+    "scope_missing": ("It needs the scope `{value}`.", "Necesita el permiso `{value}`."),
+    "cross_site": (
+        "it came from another site's page.",
+        "viene de la página de otro sitio.",
+    ),
+    "not_json": ("the body is not JSON.", "el cuerpo no es JSON."),
+    "object": ("it must be an object.", "debe ser un objeto."),
+    "list": ("it must be a list.", "debe ser una lista."),
+    "text": ("it must be a text.", "debe ser un texto."),
+    "number": ("it must be a number.", "debe ser un número."),
+    "whole_number": ("it must be a whole number.", "debe ser un número entero."),
+    "boolean": ("it must be true or false.", "debe ser true o false."),
+    "required": ("it is missing.", "falta."),
+    "unknown_field": ("there is no such field.", "ese campo no existe."),
+    "one_of": ("it must be {value}.", "debe ser {value}."),
+    "at_least": ("it must be at least {value}.", "debe ser al menos {value}."),
+    "at_most": ("it must be at most {value}.", "debe ser como máximo {value}."),
+    "no_messages": ("there are no messages.", "no hay mensajes."),
+    "too_many_messages": ("more than {value} messages.", "más de {value} mensajes."),
+    "empty_content": ("the content is empty.", "el contenido está vacío."),
+    "last_not_user": (
+        "the last message must be the user's: it is the one to be answered.",
+        "el último mensaje debe ser del usuario: es el que se responde.",
+    ),
+    "body_bytes": ("more than {value} bytes.", "más de {value} bytes."),
+    "session_hash": ("the page's session is not in the right form.", "la sesión de la página no tiene la forma correcta."),
+    "no_files": ("files and components are not taken here.", "aquí no se admiten archivos ni componentes."),
+    "unreadable": ("it cannot be read.", "no se puede leer."),
+}

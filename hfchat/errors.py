@@ -1,0 +1,277 @@
+"""Every error that a caller can meet: its code, HTTP status, whose fault it is and whether trying again can help.
+
+    HfchatError
+    ├── CallerError                 the caller can mend it
+    │   ├── MissingToken            401
+    │   ├── InvalidToken            401
+    │   ├── ExpiredToken            401
+    │   ├── InsufficientScope       403
+    │   ├── ModelNotAllowed         403
+    │   ├── InvalidRequest          400
+    │   ├── NotFound                404
+    │   ├── MethodNotAllowed        405
+    │   ├── PayloadTooLarge         413
+    │   ├── ContextLengthExceeded   400
+    │   ├── UnsupportedInput        400
+    │   └── UpstreamRejected        400
+    ├── OwnerError                  only who runs hfchat can mend it
+    │   ├── ModelNotSupported       400  (the caller's fault where they named the model)
+    │   ├── ModelGated              403
+    │   ├── CreditsExhausted        503
+    │   ├── HfTokenInvalid          502
+    │   ├── HfTokenForbidden        502
+    │   ├── EndpointRetired         502
+    │   ├── Overloaded              503
+    │   └── InternalError           500
+    └── UpstreamError               the provider's, and it passes
+        ├── UpstreamRateLimited     429
+        ├── ModelLoading            503
+        ├── UpstreamOverloaded      503
+        ├── UpstreamTimeout         504
+        ├── UpstreamUnavailable     502
+        ├── UpstreamInterrupted     502
+        └── UpstreamInvalidResponse 502
+
+What an error says to a person is in `texts`; how it is written into an answer is in `error_body`.
+"""
+
+from typing import ClassVar, Literal
+
+Fault = Literal["caller", "owner", "upstream"]
+
+
+class HfchatError(Exception):
+    """The root. `detail` is a key of `error_texts.DETAILS`, or a provider's own words, cleaned, fit for the caller's eyes.
+
+    `param` names the place in the request (`messages[0].content`). `retry_after_s` is in whole seconds.
+    `message` and `hint` are filled in where the error came over HTTP, by `hfchat.client`.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    wait_s: ClassVar[int | None] = None
+    fault: Fault = "owner"
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+        model: str | None = None,
+        request_id: str | None = None,
+        message: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message or detail or self.code)
+        self.detail = detail
+        self.param = param
+        self.retry_after_s = retry_after_s if retry_after_s is not None else self.wait_s
+        self.model = model
+        self.request_id = request_id
+        self.message = message
+        self.hint = hint
+
+    @property
+    def type(self) -> str:
+        """OpenAI's coarser name, which its clients read beside `code`."""
+        by_status = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+        if self.status in by_status:
+            return by_status[self.status]
+        return "invalid_request_error" if self.status < 500 else "server_error"
+
+
+class CallerError(HfchatError):
+    """The caller can mend it."""
+
+    fault = "caller"
+    status = 400
+
+
+class MissingToken(CallerError):
+    """No token came with the request."""
+
+    code, status = "missing_token", 401
+
+
+class InvalidToken(CallerError):
+    """The token is not one of ours: malformed, forged, signed with another key, or not yet valid."""
+
+    code, status = "invalid_token", 401
+
+
+class ExpiredToken(CallerError):
+    """The token was good and is past its `exp`."""
+
+    code, status = "expired_token", 401
+
+
+class InsufficientScope(CallerError):
+    """The token is good, but not for this (RFC 6750 section 3.1)."""
+
+    code, status = "insufficient_scope", 403
+
+
+class ModelNotAllowed(CallerError):
+    """The owner does not offer this model."""
+
+    code, status = "model_not_allowed", 403
+
+
+class InvalidRequest(CallerError):
+    """The request does not have the promised form; `param` names the place."""
+
+    code = "invalid_request"
+
+
+class NotFound(CallerError):
+    """There is nothing at this address."""
+
+    code, status = "not_found", 404
+
+
+class MethodNotAllowed(CallerError):
+    """The address exists and does not take this method; `detail` lists those it takes."""
+
+    code, status = "method_not_allowed", 405
+
+
+class PayloadTooLarge(CallerError):
+    """The body is larger than is read."""
+
+    code, status = "payload_too_large", 413
+
+
+class ContextLengthExceeded(CallerError):
+    """The conversation and the reply asked for do not fit into the model."""
+
+    code = "context_length_exceeded"
+
+
+class UnsupportedInput(CallerError):
+    """The model does not take what was sent: images, tools, a response format."""
+
+    code = "unsupported_input"
+
+
+class UpstreamRejected(CallerError):
+    """The provider refused the request as wrong."""
+
+    code = "upstream_rejected"
+
+
+class OwnerError(HfchatError):
+    """Only who runs hfchat can mend it."""
+
+    fault = "owner"
+
+
+class ModelNotSupported(OwnerError):
+    """No provider enabled on the owner's account serves the model."""
+
+    code, status = "model_not_supported", 400
+
+
+class ModelGated(OwnerError):
+    """The model's terms were not accepted by the owner's account."""
+
+    code, status = "model_gated", 403
+
+
+class CreditsExhausted(OwnerError):
+    """The account that pays has no credit left."""
+
+    code, status = "credits_exhausted", 503
+
+
+class HfTokenInvalid(OwnerError):
+    """Hugging Face does not know the owner's token, or it is past its date."""
+
+    code, status = "hf_token_invalid", 502
+
+
+class HfTokenForbidden(OwnerError):
+    """The owner's token lacks the Inference Providers permission."""
+
+    code, status = "hf_token_forbidden", 502
+
+
+class EndpointRetired(OwnerError):
+    """The address that is called upstream is gone, or is not a chat completions address."""
+
+    code, status = "endpoint_retired", 502
+
+
+class Overloaded(OwnerError):
+    """This server is full, or about to stop."""
+
+    code, status, retryable, wait_s = "overloaded", 503, True, 5
+
+
+class InternalError(OwnerError):
+    """A fault in hfchat itself."""
+
+    code, status = "internal_error", 500
+
+
+class UpstreamError(HfchatError):
+    """The provider's, and it passes."""
+
+    fault = "upstream"
+    status = 502
+    retryable = True
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider limits how often it may be called."""
+
+    code, status, wait_s = "upstream_rate_limited", 429, 10
+
+
+class ModelLoading(UpstreamError):
+    """The model is being loaded."""
+
+    code, status, wait_s = "model_loading", 503, 20
+
+
+class UpstreamOverloaded(UpstreamError):
+    """The provider has more work than it can take."""
+
+    code, status, wait_s = "upstream_overloaded", 503, 5
+
+
+class UpstreamTimeout(UpstreamError):
+    """Nothing came for longer than HF_CHAT_TIMEOUT_S, or the provider itself gave up waiting."""
+
+    code, status = "upstream_timeout", 504
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The provider cannot be reached, or broke."""
+
+    code = "upstream_unavailable"
+
+
+class UpstreamInterrupted(UpstreamError):
+    """The reply was cut off in the middle."""
+
+    code = "upstream_interrupted"
+
+
+class UpstreamInvalidResponse(UpstreamError):
+    """The provider answered something that is no reply."""
+
+    code = "upstream_invalid_response"
+
+
+def catalogue() -> dict[str, type[HfchatError]]:
+    """Every error by its code."""
+    found: dict[str, type[HfchatError]] = {}
+    todo: list[type[HfchatError]] = [HfchatError]
+    while todo:
+        for error in todo.pop().__subclasses__():
+            todo.append(error)
+            if "code" in vars(error):
+                found[error.code] = error
+    return found

@@ -1,0 +1,274 @@
+"""The one guard in front of everything, closed by default: what is not listed here does not pass, for anybody.
+
+It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes
+after it finds the verified `Caller` in `scope["state"]["caller"]`.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hfchat import errors as e
+from hfchat.error_body import error_body, error_headers
+from hfchat.logs import log_crash, log_event
+from hfchat.page_sessions import HEARTBEAT, own_session
+from hfchat.texts import language_of
+from hfchat.types import ADMIN_SCOPE, Caller
+
+logger = logging.getLogger(__name__)
+
+COOKIE = "hfchat_session"
+_READ = frozenset({"GET", "HEAD"})
+_GET, _POST = frozenset({"GET"}), frozenset({"POST"})
+
+OPEN = {"/healthz": _READ, "/readyz": _READ, "/login": _READ | _POST, "/logout": _POST}
+API = {"/api/ai/chat": _POST}
+PAGES = {
+    "/": _READ,
+    "/docs": _READ,
+    "/openapi.json": _READ,
+    "/config": _GET,
+    "/theme.css": _GET,
+    "/favicon.ico": _READ,
+    "/manifest.json": _GET,
+    "/gradio_api/info": _GET,
+    "/gradio_api/theme.css": _GET,
+    "/gradio_api/startup-events": _GET,
+    "/gradio_api/run/predict": _POST,
+    "/gradio_api/queue/join": _POST,
+    "/gradio_api/queue/data": _GET,
+    "/gradio_api/cancel": _POST,
+    "/gradio_api/reset": _POST,
+}
+PAGE_PATTERNS = (
+    (re.compile(r"/(assets|static)/[\w.@/-]+"), _READ),
+    (re.compile(r"/gradio_api/heartbeat/[\w-]+"), _GET),
+    (re.compile(r"/gradio_api/call/\w+"), _POST),
+    (re.compile(r"/gradio_api/call/\w+/\w+"), _GET),
+)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self' https://huggingface.co"
+)
+# A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
+_DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
+_LONGEST_CONNECTION_S = 86_400.0
+
+
+class Drain:
+    """Whether the server is about to stop: replies in progress go on, nothing new begins, idle streams end."""
+
+    def __init__(self) -> None:
+        self.began = False
+        self._idle: set[asyncio.Timeout] = set()
+
+    def begin(self) -> None:
+        """Start draining. Called in the event loop."""
+        self.began = True
+        for idle in self._idle:
+            idle.reschedule(asyncio.get_running_loop().time())
+
+    def watch(self, idle: asyncio.Timeout) -> None:
+        """End this stream when draining begins."""
+        self._idle.add(idle)
+
+    def forget(self, idle: asyncio.Timeout) -> None:
+        """The stream has ended."""
+        self._idle.discard(idle)
+
+
+class Gate:
+    """ASGI middleware; outermost of the app's own."""
+
+    def __init__(
+        self, app: ASGIApp, *, authenticate: Callable[[str], Caller], drain: Drain, origins: Iterable[str] = ()
+    ) -> None:
+        self._app = app
+        self._authenticate = authenticate
+        self._drain = drain
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with a refusal."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._guard(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # nothing here speaks websocket
+
+    async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        request_id = secrets.token_hex(8)
+        caller: Caller | None = None
+        passage = _Passage(send, request_id, self._allowed_origin(headers), scope["path"])
+        try:
+            if not self._is_preflight(scope, headers):
+                caller, receive = await self._admit(scope, headers, receive)
+            scope["state"] = {**scope.get("state", {}), "caller": caller, "request_id": request_id}
+            scope["headers"] = [
+                (name, value)
+                for name, value in scope["headers"]
+                if not _DROPPED.fullmatch(name) or (name, value) == (b"x-forwarded-proto", b"https")
+            ]
+            await self._pass(scope, receive, passage, caller)
+        except Exception as failure:
+            if not isinstance(failure, e.HfchatError):
+                log_crash(logger, failure, request_id=request_id)
+            error = failure if isinstance(failure, e.HfchatError) else e.InternalError()
+            if passage.began:
+                return await passage.cut()
+            log_event(logger, logging.INFO, "refused", request_id=request_id, code=error.code, method=scope["method"])
+            response = _refusal(error, scope, headers, request_id, caller)
+            await response(scope, receive, passage)
+
+    async def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Caller | None, Receive]:
+        """Who may pass, and what is to be received. Raises: the refusal."""
+        path, method = scope["path"], scope["method"]
+        methods = OPEN.get(path)
+        if methods is not None and method in methods:
+            if method == "POST" and _from_another_site(headers):
+                raise e.InvalidRequest("cross_site", param="Origin")
+            return None, receive
+        caller = self._caller(headers, path, method)
+        methods = methods or _methods_of(path)
+        if methods is None:
+            raise e.NotFound
+        if method not in methods:
+            raise e.MethodNotAllowed(", ".join(sorted(methods)))
+        if self._drain.began:
+            raise e.Overloaded
+        if path.startswith("/gradio_api/"):
+            receive = await own_session(scope, receive, caller.subject)
+        return caller, receive
+
+    def _caller(self, headers: Headers, path: str, method: str) -> Caller:
+        authorization = headers.getlist("authorization")
+        if authorization:
+            scheme, _, token = authorization[0].partition(" ")
+            if len(authorization) > 1 or scheme.lower() != "bearer":
+                raise e.InvalidToken("token_malformed")
+            return self._authenticate(token.strip())
+        token = session_token(headers)
+        if not token or not _is_page(path):
+            raise e.MissingToken
+        caller = self._authenticate(token)
+        if _from_another_site(headers) and not (method in _READ and headers.get("sec-fetch-mode") == "navigate"):
+            raise e.MissingToken("cross_site")
+        if method not in _READ and not _same_origin_shown(headers):
+            raise e.MissingToken("cross_site")
+        return caller
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> None:
+        if caller is None or not scope["path"].startswith("/gradio_api/"):
+            return await self._app(scope, receive, send)
+        # A stream of the page ends with the token that opened it; a heartbeat, which never ends, with the server too.
+        left_s = min(max(caller.expires_at - time.time(), 0), _LONGEST_CONNECTION_S)
+        limit = asyncio.timeout(left_s)
+        try:
+            async with limit:
+                if scope["path"].startswith(HEARTBEAT):
+                    self._drain.watch(limit)
+                await self._app(scope, receive, send)
+        except TimeoutError as ended:
+            raise (e.Overloaded if self._drain.began else e.ExpiredToken) from ended
+        finally:
+            self._drain.forget(limit)
+
+    def _allowed_origin(self, headers: Headers) -> str | None:
+        origin = headers.get("origin")
+        return origin if origin in self._origins else None
+
+    def _is_preflight(self, scope: Scope, headers: Headers) -> bool:
+        """The Fetch standard sends no credentials with a preflight; CORSMiddleware answers it, no route does."""
+        asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        return asks and self._allowed_origin(headers) is not None and not _is_page(scope["path"])
+
+
+class _Passage:
+    """The `send` of a request: adds our headers, and knows whether an answer began."""
+
+    def __init__(self, send: Send, request_id: str, origin: str | None, path: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._origin = origin
+        self._path = path
+        self.began = False
+        self._ended = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.began = True
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self._request_id
+            headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Referrer-Policy"] = "no-referrer"
+            if not self._path.startswith(("/assets/", "/static/")):
+                headers["Cache-Control"] = "no-store"
+            if self._origin:
+                headers["Access-Control-Allow-Origin"] = self._origin
+                headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After"
+                headers.add_vary_header("Origin")
+        elif message["type"] == "http.response.body":
+            self._ended = not message.get("more_body", False)
+        await self._send(message)
+
+    async def cut(self) -> None:
+        """End an answer that has begun."""
+        if not self._ended:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def session_token(headers: Headers) -> str:
+    """The token in the browser's cookie, or the empty string."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+
+
+def _methods_of(path: str) -> frozenset[str] | None:
+    methods = API.get(path) or PAGES.get(path)
+    if methods is None and ".." not in path and "//" not in path:
+        methods = next((methods for pattern, methods in PAGE_PATTERNS if pattern.fullmatch(path)), None)
+    return methods
+
+
+def _is_page(path: str) -> bool:
+    return path not in API and not path.startswith(("/api/", "/v1/"))
+
+
+def _from_another_site(headers: Headers) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+
+
+def _same_origin_shown(headers: Headers) -> bool:
+    """Every browser sends one of the two with a POST; what sends neither is no browser and has no use for a cookie."""
+    return "sec-fetch-site" in headers or "origin" in headers
+
+
+def _refusal(
+    error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None
+) -> Response:
+    navigates = scope["method"] in _READ and "text/html" in headers.get("accept", "")
+    if error.status == 401 and navigates and _is_page(scope["path"]) and not scope["path"].startswith("/gradio_api/"):
+        why = "" if error.code == "missing_token" else f"?why={error.code}"
+        return RedirectResponse(f"/login{why}", status_code=303)
+    language = language_of(headers.get("accept-language", ""))
+    to_owner = caller is not None and ADMIN_SCOPE in caller.scopes
+    body = error_body(error, language, request_id=request_id, to_owner=to_owner)
+    return JSONResponse(body, error.status, headers=error_headers(error))

@@ -1,0 +1,62 @@
+"""The log: one line an event, as `key=value` text or JSON. Events name facts; no token, key or written text is a fact."""
+
+import json
+import logging
+import sys
+import traceback
+from typing import Any
+
+_LOGGER = "hfchat"
+
+
+def log_event(logger: logging.Logger, level: int, event: str, **facts: object) -> None:
+    """Write the event with those of its facts that are known."""
+    logger.log(level, event, extra={"facts": {name: fact for name, fact in facts.items() if fact not in (None, "")}})
+
+
+def log_crash(logger: logging.Logger, crash: BaseException, **facts: object) -> None:
+    """Write where an unforeseen exception came from, without its text: that may quote what somebody wrote."""
+    frames = traceback.extract_tb(crash.__traceback__)[-12:]
+    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    log_event(logger, logging.ERROR, "crash", **facts, exception=type(crash).__name__, places=places)
+
+
+def configure_logging(log_format: str) -> None:
+    """Send hfchat's events to stderr, in this format; and the warnings of the server underneath, without its addresses."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    for name, level in ((_LOGGER, logging.INFO), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    facts: dict[str, Any] = dict(getattr(record, "facts", {}))
+    if record.exc_info and record.exc_info[0]:
+        facts["exception"] = record.exc_info[0].__name__
+    return facts
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{name}={_quoted(fact)}" for name, fact in _facts(record).items())
+        when = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
+        return f"{when} {record.levelname} {_one_line(record.getMessage())} {facts}".rstrip()
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        when = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
+        event = {"time": when, "level": record.levelname, "event": record.getMessage(), **_facts(record)}
+        return json.dumps(event, default=str, ensure_ascii=False)
+
+
+def _quoted(fact: object) -> str:
+    text = str(fact)
+    return text if text and not any(mark in text for mark in ' "=\n\r\t') and text.isprintable() else json.dumps(text)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

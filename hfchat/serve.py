@@ -1,0 +1,98 @@
+"""Runs the program: settings, what the terminal prints, and a server that lets replies in progress finish."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from hfchat.logs import configure_logging
+from hfchat.settings import Settings, SettingsError, load_settings
+from hfchat.tokens import issue_token
+from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
+
+GRACE_S = 30
+FIRST_TOKEN_TTL_S = 24 * 3600
+
+
+def main() -> int:
+    """Run until stopped. Returns the exit status: 0, or 2 where the program cannot start, after saying why."""
+    try:
+        settings = load_settings(os.environ, Path(".env"))
+        listener = _listen(settings)
+    except SettingsError as wrong:
+        print(f"hfchat cannot start:\n{wrong}", file=sys.stderr)
+        return 2
+    from hfchat.app import create_app  # gradio takes seconds to import: what is wrong is said before that
+
+    configure_logging(settings.hfchat_log_format)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=30,
+    )
+    try:
+        _Server(config, greeting(settings), app.state.drain.begin).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which says where it listens once it does, and tells the gate when it is asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, greeting: str, drain: object) -> None:
+        super().__init__(config)
+        self._greeting = greeting
+        self._drain = drain
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self._greeting, flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._drain()  # type: ignore[operator]
+        await super().shutdown(sockets)
+
+
+def greeting(settings: Settings) -> str:
+    """What the terminal prints once the program listens."""
+    url = settings.public_url or settings.local_url
+    lines = [f"hfchat listens on {url}"]
+    if settings.jwt_secret is None:
+        lines.append("It is closed until JWT_SECRET is set: open the page and follow the steps.")
+    if settings.offline:
+        lines.append("No Hugging Face token is set (HUGGINGFACE_API_TOKEN in .env): the offline stand-in answers.")
+    if settings.key_made_for_this_run and settings.jwt_secret:
+        scopes = (CHAT_SCOPE, ADMIN_SCOPE)
+        token = issue_token(settings.jwt_secret.get_secret_value(), "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
+        asked = '{"messages": [{"role": "user", "content": "Hello, who are you?"}]}'
+        lines += [
+            f"Sign in: {url}/login?token={token}",
+            f"Or call: curl {url}/api/ai/chat -H 'Authorization: Bearer {token}' "
+            f"-H 'Content-Type: application/json' -d '{asked}'",
+        ]
+    return "\n".join(lines)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    name, port = settings.gradio_server_name, settings.gradio_server_port
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    try:
+        return socket.create_server((name, port), family=family, backlog=2048)
+    except OSError as taken:
+        raise SettingsError(
+            f"GRADIO_SERVER_PORT: {name}:{port} cannot be listened on ({taken.strerror}). Stop the other program there, or "
+            f"set GRADIO_SERVER_PORT to another port, for example {port + 1 if port < 65535 else 7861}."
+        ) from None

@@ -1,0 +1,142 @@
+"""The sign-in page, invite links and the session cookie, which holds the signed token itself: no session is stored."""
+
+import logging
+import time
+from collections.abc import Callable
+from html import escape
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from hfchat.error_body import say
+from hfchat.error_texts import TOKEN_PAGE
+from hfchat.errors import HfchatError, InvalidToken, catalogue
+from hfchat.gate import COOKIE, session_token
+from hfchat.logs import log_event
+from hfchat.page_sessions import read_body
+from hfchat.pages import page
+from hfchat.texts import PAGE, Language, language_of
+from hfchat.types import Caller
+
+logger = logging.getLogger(__name__)
+
+MAX_FORM_BYTES = 16 * 1024
+# RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
+MAX_COOKIE_TOKEN = 3800
+_REASONS = ("invalid_token", "expired_token", "missing_token", "insufficient_scope")
+
+
+class SignIn:
+    """`GET` and `POST /login`, `POST /logout`. `framed` where the page is shown in another site's frame, as on a Space.
+
+    `set_up` closes the sign-in and shows the owner how to set the program up instead.
+    """
+
+    def __init__(
+        self, authenticate: Callable[[str], Caller], *, https: bool = False, framed: bool = False, set_up: bool = False
+    ) -> None:
+        self._authenticate = authenticate
+        self._https = https
+        self._framed = framed
+        self._set_up = set_up
+
+    def routes(self) -> list[Route]:
+        """The routes, for the app."""
+        return [
+            Route("/login", self._show, methods=["GET"]),
+            Route("/login", self._sign_in, methods=["POST"]),
+            Route("/logout", self._sign_out, methods=["POST"]),
+        ]
+
+    async def _show(self, request: Request) -> Response:
+        """An invite link signs in at once; either way the token leaves the address bar."""
+        language = language_of(request.headers.get("accept-language", ""))
+        if self._set_up:
+            return HTMLResponse(_set_up_page(language))
+        token = request.query_params.get("token", "")
+        if token:
+            try:
+                return self._signed_in(request, token)
+            except HfchatError as refused:
+                key = refused.detail.partition("|")[0]
+                return RedirectResponse(f"/login?why={refused.code}&detail={key}", status_code=303)
+        why = request.query_params.get("why", "")
+        if why not in _REASONS:
+            return RedirectResponse("/", status_code=303) if self._has_session(request) else _sign_in_page(language)
+        detail = request.query_params.get("detail", "")
+        # What comes in the address may choose one of our sentences and say nothing of its own.
+        reason = catalogue()[why](detail if detail.startswith("token_") and detail.isidentifier() else "")
+        return _sign_in_page(language, reason)
+
+    async def _sign_in(self, request: Request) -> Response:
+        form = parse_qs((await read_body(request.receive, MAX_FORM_BYTES)).decode("utf-8", errors="replace"))
+        token = form.get("token", [""])[0].strip()
+        try:
+            return self._signed_in(request, token)
+        except HfchatError as refused:
+            log_event(logger, logging.INFO, "sign_in_refused", request_id=request.state.request_id, code=refused.code)
+            return _sign_in_page(language_of(request.headers.get("accept-language", "")), refused)
+
+    async def _sign_out(self, request: Request) -> Response:
+        response = RedirectResponse("/login", status_code=303)
+        response.headers["Set-Cookie"] = self._cookie(request, "", 0)
+        return response
+
+    def _signed_in(self, request: Request, token: str) -> Response:
+        if len(token) > MAX_COOKIE_TOKEN:
+            raise InvalidToken("token_too_long")
+        caller = self._authenticate(token)
+        log_event(
+            logger,
+            logging.INFO,
+            "signed_in",
+            request_id=request.state.request_id,
+            subject=caller.subject,
+            jti=caller.token_id,
+        )
+        response = RedirectResponse("/", status_code=303)
+        response.headers["Set-Cookie"] = self._cookie(request, token, int(caller.expires_at - time.time()))
+        return response
+
+    def _has_session(self, request: Request) -> bool:
+        token = session_token(request.headers)
+        try:
+            return bool(token) and self._authenticate(token) is not None
+        except HfchatError:
+            return False
+
+    def _cookie(self, request: Request, token: str, max_age_s: int) -> str:
+        """The header's value, by hand: Python writes `Partitioned` from 3.14 on. In a frame only this form is kept."""
+        https = self._https or request.headers.get("x-forwarded-proto") == "https" or request.url.scheme == "https"
+        rules = "SameSite=None; Secure; Partitioned" if self._framed else f"SameSite=Lax{'; Secure' if https else ''}"
+        return f"{COOKIE}={token}; Path=/; HttpOnly; Max-Age={max(max_age_s, 0)}; {rules}"
+
+
+def _sign_in_page(language: Language, reason: HfchatError | None = None) -> HTMLResponse:
+    texts = PAGE[language]
+    bad = ""
+    if reason is not None:
+        message, hint = say(reason, language)
+        bad = f'<p class="bad" role="alert">{escape(message)} {escape(hint)}</p>'
+    body = (
+        f"<p>{texts['sign_in_lead']}</p>{bad}"
+        f'<form method="post" action="/login"><label for="token">{texts["token"]}</label>'
+        '<input id="token" name="token" type="password" required autofocus autocomplete="off" spellcheck="false" '
+        f'autocapitalize="off"><button>{texts["sign_in_button"]}</button></form>'
+        f'<p class="soft">{texts["sign_in_help"]}</p>'
+    )
+    return HTMLResponse(page(language, texts["sign_in"], body), reason.status if reason else 200)
+
+
+def _set_up_page(language: Language) -> str:
+    texts = PAGE[language]
+    steps = (
+        f'{texts["set_up_1"]}<pre>python -c "import secrets; print(secrets.token_urlsafe(32))"</pre>',
+        texts["set_up_2"],
+        f'{texts["set_up_3"]} <a href="{escape(TOKEN_PAGE)}" rel="noreferrer">{escape(TOKEN_PAGE)}</a>',
+        f"{texts['set_up_4']}<pre>JWT_SECRET=... python -m hfchat token issue alice --days 30</pre>",
+    )
+    items = "".join(f"<li>{step}</li>" for step in steps)
+    return page(language, texts["set_up"], f"<p>{texts['set_up_lead']}</p><ol>{items}</ol>", wide=True)

@@ -1,0 +1,69 @@
+"""A pure decoder of server-sent events, apart from I/O: bytes in, events out (WHATWG HTML, section 9.2.6)."""
+
+import codecs
+from dataclasses import dataclass, field
+
+MAX_EVENT_CHARS = 4 * 1024 * 1024
+
+
+class EventTooLarge(ValueError):
+    """An event, or a line of one, is longer than `MAX_EVENT_CHARS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event; `data` has its lines joined by a line feed."""
+
+    data: str = field(repr=False)
+    event: str = "message"
+
+
+class SSEDecoder:
+    """Feed it a body in pieces split anywhere; it gives the events that are whole.
+
+    Only CR, LF and CRLF end a line: U+2028 or U+0085 inside a JSON string are text. Unlike a browser, `close` gives an
+    event at the end that no blank line follows: providers leave it out.
+    """
+
+    def __init__(self) -> None:
+        self._text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+        self._rest = ""
+        self._data: list[str] = []
+        self._event = ""
+        self._size = 0
+
+    def feed(self, piece: bytes) -> list[ServerSentEvent]:
+        """The events that `piece` completes. Raises: EventTooLarge."""
+        text = self._rest + self._text.decode(piece)
+        # A CR at the end may be the first half of a CRLF: it waits for the next piece.
+        held = "\r" if text.endswith("\r") else ""
+        lines = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = lines.pop() + held
+        if len(self._rest) + self._size > MAX_EVENT_CHARS:
+            raise EventTooLarge
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def close(self) -> list[ServerSentEvent]:
+        """The events still held at the end of the body."""
+        text = self._rest + self._text.decode(b"", final=True)
+        found = [event for line in text.split("\r") if (event := self._line(line)) is not None]
+        last = self._dispatch()
+        return found if last is None else [*found, last]
+
+    def _line(self, line: str) -> ServerSentEvent | None:
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+            self._size += len(value)
+        elif name == "event":
+            self._event = value
+        return None
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        data, event = "\n".join(self._data), self._event
+        had_data = bool(self._data)
+        self._data, self._event, self._size = [], "", 0
+        return ServerSentEvent(data, event or "message") if had_data else None

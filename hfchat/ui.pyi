@@ -1,0 +1,267 @@
+"""The chat page: a `gr.ChatInterface` on the same core as the API. A failed turn is shown, never raised: an exception
+would disable the page's text box until it is loaded anew."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from html import escape
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.requests import Request as StarletteRequest
+
+from hfchat.chat import Chat
+from hfchat.conversation import drop_oldest
+from hfchat.error_body import say
+from hfchat.errors import HfchatError, InternalError
+from hfchat.logs import log_crash
+from hfchat.texts import PAGE, Language, language_of
+from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
+
+logger = logging.getLogger(__name__)
+
+MAX_HISTORY_MESSAGES = 100
+MAX_HISTORY_CHARS = 200_000
+# A reader sees no more than this, and each yield makes Gradio work through the whole conversation.
+SHOW_EVERY_S = 0.06
+# Gradio notices a closed tab only when something is yielded.
+PULSE_S = 1.0
+# Marks, in a message's metadata, what the page shows and the model is never sent.
+NOTICE_ID = "hfchat-notice"
+
+_LATEX = [
+    {"left": left, "right": right, "display": display}
+    for left, right, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+]
+# The session may end while the page is open: what it then asks for is answered 401, and only this shows the way out.
+_TO_SIGN_IN = """<script>
+const hfchatFetch = window.fetch;
+window.fetch = async (...request) => {
+  const answer = await hfchatFetch(...request);
+  if (answer.status === 401) location.assign("/login?why=expired_token");
+  return answer;
+};
+</script>"""
+_CSS = """
+#hfchat-who { text-align: right; font-size: .85rem; min-height: 1.8rem }
+#hfchat-who form { display: inline } #hfchat-who button { text-decoration: underline; cursor: pointer; padding: .2rem .4rem }
+"""
+
+from gradio.events import Dependency
+
+class TextChatbot(gr.Chatbot):  # type: ignore[misc]
+    """A Chatbot that takes text alone from the browser: another part would make Gradio open a file or build a component."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """The conversation as the page sent it, without what is no text."""
+        if payload is not None:
+            for message in payload.root:
+                message.content = [part for part in message.content if getattr(part, "type", "") == "text"]
+        return super().preprocess(payload)
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def mount_page(app: FastAPI, chat: Chat, *, public_url: str | None) -> None:
+    """Mount the page at `/`. Every request that reaches it has passed the gate."""
+    page = _build(chat)
+    # Without these every chat takes one of 40 threads, and one chat runs at a time.
+    page.max_threads = 500
+    page.queue(default_concurrency_limit=None, api_open=False)
+    page.state_session_capacity = 2000
+    gr.mount_gradio_app(
+        app,
+        page,
+        "/",
+        root_path=public_url,
+        auth_dependency=_signed_in,
+        app_kwargs={"openapi_url": None},
+        footer_links=[],
+        show_error=False,
+        max_file_size=1,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+        pwa=False,
+        i18n=_translations(),
+        head=_TO_SIGN_IN,
+        css=_CSS,
+    )
+    # Until this is set, Gradio serves any file of this machine to whoever asks; mounting alone does not set it.
+    page.has_launched = True
+
+
+def _signed_in(request: StarletteRequest) -> str | None:
+    """The second lock, behind the gate: Gradio's own routes ask for a user name."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller.subject if caller else None
+
+
+def _translations() -> Any:
+    keys = ("placeholder", "chatbot", "greeting")
+    return gr.I18n(**{language: {key: PAGE[language][key] for key in keys} for language in PAGE})
+
+
+def _build(chat: Chat) -> gr.Blocks:
+    i18n = _translations()
+    with gr.Blocks(title="hfchat", fill_height=True, analytics_enabled=False) as page:
+        who = gr.HTML(elem_id="hfchat-who", padding=False)
+        gr.ChatInterface(
+            _responder(chat),
+            api_name="chat",
+            concurrency_limit=None,
+            flagging_mode="never",
+            save_history=False,
+            show_progress="hidden",
+            chatbot=TextChatbot(
+                label=i18n("chatbot"),
+                placeholder=i18n("greeting"),
+                buttons=["copy"],
+                latex_delimiters=_LATEX,
+                scale=1,
+                allow_tags=False,
+                feedback_options=None,
+            ),
+            textbox=gr.Textbox(
+                show_label=False,
+                label=i18n("placeholder"),
+                placeholder=i18n("placeholder"),
+                scale=7,
+                autofocus=True,
+                submit_btn=True,
+                stop_btn=True,
+                max_lines=12,
+            ),
+        )
+        page.load(_who_is_here, None, who, queue=False, show_progress="hidden", api_visibility="private")
+    return page
+
+
+def _who_is_here(request: gr.Request) -> str:
+    texts = PAGE[_language(request)]
+    subject = escape(request.username or "")
+    said = texts["signed_in_as"].format(subject=f"<strong>{subject}</strong>")
+    return f'{said} · <form method="post" action="/logout"><button>{texts["sign_out"]}</button></form>'
+
+
+def _language(request: gr.Request) -> Language:
+    return language_of(request.headers.get("accept-language", ""))
+
+
+def _responder(chat: Chat) -> Callable[..., AsyncGenerator[list[Any], None]]:
+    async def respond(message: str, history: list[Any], request: gr.Request) -> AsyncGenerator[list[Any], None]:
+        """Answer the message. Gives what there is of the reply, again and again, as it grows."""
+        caller: Caller = request.request.state.caller
+        language = _language(request)
+        request_id = secrets.token_hex(8)
+        asked = ChatRequest((*sendable(history), Message("user", message or "")))
+        shown = _Shown(language)
+        try:
+            async with aclosing(_paced(chat.stream(caller, asked, request_id=request_id), shown)) as paces:
+                async for _ in paces:
+                    yield shown.messages()
+        except HfchatError as error:
+            yield [*shown.messages(final=True), _notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
+        except Exception as crash:
+            log_crash(logger, crash, request_id=request_id)
+            yield [*shown.messages(final=True), _notice(InternalError(), language, request_id, False)]
+
+    return respond
+
+
+def sendable(history: list[Any]) -> list[Message]:
+    """The part of the page's history that a model is sent: text of whole turns.
+
+    A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
+    """
+    kept: list[Message] = []
+    for entry in history:
+        metadata = entry.get("metadata") or {}
+        role, text = entry.get("role"), _text(entry.get("content"))
+        if metadata.get("id") == NOTICE_ID:
+            while kept and kept.pop().role != "user":
+                pass
+        elif role in ("user", "assistant") and text.strip() and not metadata.get("title"):
+            kept.append(Message(role, text))
+    return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+
+
+class _Shown:
+    """The reply as far as it has come, as Gradio's messages."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+
+    def add(self, delta: Delta) -> None:
+        self._content.append(delta.content)
+        self._reasoning.append(delta.reasoning)
+
+    def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
+        content, reasoning = "".join(self._content), "".join(self._reasoning)
+        self._content, self._reasoning = [content], [reasoning]
+        shown: list[dict[str, Any]] = []
+        if reasoning:
+            status = "done" if content or final else "pending"
+            metadata = {"title": PAGE[self._language]["thinking"], "status": status}
+            shown.append({"role": "assistant", "content": reasoning, "metadata": metadata})
+        if content or not (shown or final):
+            shown.append({"role": "assistant", "content": content})
+        return shown
+
+
+async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: _Shown) -> AsyncGenerator[None, None]:
+    """Read the turn in a task of its own and say when to show what came: not too often, and once a second in any case."""
+    news = asyncio.Event()
+
+    async def read() -> None:
+        try:
+            async with aclosing(turn):
+                async for part in turn:
+                    if isinstance(part, Delta):
+                        shown.add(part)
+                        news.set()
+        finally:
+            news.set()
+
+    reading = asyncio.create_task(read())
+    try:
+        while not reading.done():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), PULSE_S)
+            news.clear()
+            yield
+            if not reading.done():
+                await asyncio.wait({reading}, timeout=SHOW_EVERY_S)
+        await reading
+        yield
+    finally:
+        reading.cancel()
+        with suppress(asyncio.CancelledError, HfchatError):
+            await reading
+
+
+def _notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
+    message, hint = say(error, language, to_owner=to_owner)
+    texts = PAGE[language]
+    if error.status == 401:
+        hint = f"[{texts['session_over']}](/login)"
+    lines = [f"⚠️ **{message}**", hint, texts["try_again"], f"<small>{texts['request_id']}: {request_id}</small>"]
+    return {"role": "assistant", "content": "\n\n".join(lines), "metadata": {"id": NOTICE_ID}}
