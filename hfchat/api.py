@@ -130,8 +130,10 @@ def api_router(chat: Chat) -> APIRouter:
 
 
 class _Turn(Response):
-    """A turn as an answer. Its status waits for the first delta, so a refusal comes before the first byte; a caller who
-    leaves ends the turn at once, streamed or not, before the first delta too."""
+    """A turn as an answer. Its status waits for the first delta, so a refusal comes before the first byte.
+
+    A caller who leaves ends the turn at once, streamed or not, before the first delta too.
+    """
 
     def __init__(self, turn: AsyncGenerator[Part, None], *, stream: bool, request: Request) -> None:
         self._turn = turn

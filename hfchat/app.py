@@ -1,7 +1,7 @@
 """The application: the objects, the doors, and the order in which a request meets them."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -98,7 +98,7 @@ def _policy(settings: Settings) -> Policy:
     )
 
 
-def _lifespan(upstream: Upstream) -> Callable[[FastAPI], object]:
+def _lifespan(upstream: Upstream) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:

@@ -43,7 +43,9 @@ ENGLISH: dict[str, ErrorText] = {
         "Leave `model` out to use the default one, or choose one that this chat offers.",
         "Models that people may choose are listed in HF_CHAT_MODELS.",
     ),
-    "invalid_request": ErrorText("The request is not in the right form: {detail}", "See /docs for the form and examples."),
+    "invalid_request": ErrorText(
+        "The request is not in the right form: {detail}", "See /docs for the form and examples."
+    ),
     "not_found": ErrorText("There is nothing at this address.", "See /docs for the addresses there are."),
     "method_not_allowed": ErrorText("This address does not take that method.", "It takes {detail}."),
     "payload_too_large": ErrorText(
@@ -92,7 +94,9 @@ ENGLISH: dict[str, ErrorText] = {
     ),
     "overloaded": ErrorText("This chat is busy or about to restart.", _AGAIN, "Nothing to do if it was just stopped."),
     "internal_error": ErrorText(
-        "Something went wrong in hfchat itself.", f"Your message is kept. {_TELL}", "The log has the place, under the request id."
+        "Something went wrong in hfchat itself.",
+        f"Your message is kept. {_TELL}",
+        "The log has the place, under the request id.",
     ),
     "upstream_rate_limited": ErrorText(
         "The model's provider is limiting requests.", _AGAIN, "HF_CHAT_FALLBACK_MODELS names models to try instead."
@@ -205,9 +209,7 @@ SPANISH: dict[str, ErrorText] = {
     "upstream_interrupted": ErrorText(
         "La respuesta se ha cortado antes de terminar.", "Lo que llegó se conserva. Inténtalo de nuevo."
     ),
-    "upstream_invalid_response": ErrorText(
-        "El proveedor del modelo no ha enviado una respuesta legible.", _OTRA
-    ),
+    "upstream_invalid_response": ErrorText("El proveedor del modelo no ha enviado una respuesta legible.", _OTRA),
 }
 
 # The particulars that some messages name as `{detail}`, by key: `at_most|2` becomes the sentence with `{value}` = 2.
@@ -254,7 +256,10 @@ DETAILS: dict[str, tuple[str, str]] = {
         "el último mensaje debe ser del usuario: es el que se responde.",
     ),
     "body_bytes": ("more than {value} bytes.", "más de {value} bytes."),
-    "session_hash": ("the page's session is not in the right form.", "la sesión de la página no tiene la forma correcta."),
+    "session_hash": (
+        "the page's session is not in the right form.",
+        "la sesión de la página no tiene la forma correcta.",
+    ),
     "no_files": ("files and components are not taken here.", "aquí no se admiten archivos ni componentes."),
     "unreadable": ("it cannot be read.", "no se puede leer."),
 }

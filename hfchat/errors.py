@@ -85,7 +85,7 @@ class HfchatError(Exception):
 class CallerError(HfchatError):
     """The caller can mend it."""
 
-    fault = "caller"
+    fault: Fault = "caller"
     status = 400
 
 
@@ -164,7 +164,7 @@ class UpstreamRejected(CallerError):
 class OwnerError(HfchatError):
     """Only who runs hfchat can mend it."""
 
-    fault = "owner"
+    fault: Fault = "owner"
 
 
 class ModelNotSupported(OwnerError):
@@ -218,7 +218,7 @@ class InternalError(OwnerError):
 class UpstreamError(HfchatError):
     """The provider's, and it passes."""
 
-    fault = "upstream"
+    fault: Fault = "upstream"
     status = 502
     retryable = True
 

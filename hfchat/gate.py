@@ -261,9 +261,7 @@ def _same_origin_shown(headers: Headers) -> bool:
     return "sec-fetch-site" in headers or "origin" in headers
 
 
-def _refusal(
-    error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None
-) -> Response:
+def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None) -> Response:
     navigates = scope["method"] in _READ and "text/html" in headers.get("accept", "")
     if error.status == 401 and navigates and _is_page(scope["path"]) and not scope["path"].startswith("/gradio_api/"):
         why = "" if error.code == "missing_token" else f"?why={error.code}"

@@ -17,7 +17,9 @@ def log_event(logger: logging.Logger, level: int, event: str, **facts: object) -
 def log_crash(logger: logging.Logger, crash: BaseException, **facts: object) -> None:
     """Write where an unforeseen exception came from, without its text: that may quote what somebody wrote."""
     frames = traceback.extract_tb(crash.__traceback__)[-12:]
-    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    places = " < ".join(
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    )
     log_event(logger, logging.ERROR, "crash", **facts, exception=type(crash).__name__, places=places)
 
 

@@ -20,7 +20,7 @@ HEARTBEAT = "/gradio_api/heartbeat/"
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # With these Gradio would read a file of the server, fetch an address, or build a component that the sender names. They
 # are looked for in JSON written anew, where a quote inside somebody's text is always escaped.
-_NEVER_SENT = (b'"gradio.FileData"', b'"constructor_args":', b'"_type":')
+_NEVER_SENT = (b'"gradio.FileData"', b'"_type":', b'"path":', b'"component":', b'"constructor_args":')
 
 
 def own_hash(subject: str, session_hash: object) -> str:

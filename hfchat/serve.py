@@ -3,8 +3,9 @@
 import os
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 
@@ -38,17 +39,15 @@ def main() -> int:
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
     )
-    try:
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
         _Server(config, greeting(settings), app.state.drain.begin).run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     return 0
 
 
 class _Server(uvicorn.Server):
     """uvicorn's, which says where it listens once it does, and tells the gate when it is asked to stop."""
 
-    def __init__(self, config: uvicorn.Config, greeting: str, drain: object) -> None:
+    def __init__(self, config: uvicorn.Config, greeting: str, drain: Callable[[], None]) -> None:
         super().__init__(config)
         self._greeting = greeting
         self._drain = drain
@@ -58,11 +57,8 @@ class _Server(uvicorn.Server):
         if self.started:
             print(self._greeting, flush=True)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._drain()  # type: ignore[operator]
+        self._drain()
         await super().shutdown(sockets)
 
 

@@ -121,9 +121,9 @@ class Settings(BaseModel):
     jwt_secret: Annotated[SecretStr, _checked(_jwt_secret)] | None = Field(
         None, description="The key that signs tokens (HS256), 32 bytes or more."
     )
-    hfchat_cors_origins: Annotated[
-        tuple[Annotated[str, _checked(_origin)], ...], BeforeValidator(_comma_separated)
-    ] = Field((), description="Browser origins that may call the API, comma-separated.")
+    hfchat_cors_origins: Annotated[tuple[Annotated[str, _checked(_origin)], ...], BeforeValidator(_comma_separated)] = (
+        Field((), description="Browser origins that may call the API, comma-separated.")
+    )
     hfchat_public_url: Annotated[str, _checked(_url)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )

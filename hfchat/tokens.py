@@ -22,7 +22,9 @@ _REQUIRED = ("sub", "iss", "iat", "exp", "jti")
 _KNOWN = frozenset((*_REQUIRED, "nbf", "scope"))
 
 
-def issue_token(key: str, subject: str, *, ttl_s: int, scopes: tuple[str, ...] = (CHAT_SCOPE,), now: int | None = None) -> str:
+def issue_token(
+    key: str, subject: str, *, ttl_s: int, scopes: tuple[str, ...] = (CHAT_SCOPE,), now: int | None = None
+) -> str:
     """A token for this person, good for `ttl_s` seconds. Raises: ValueError for a subject, scope or time that is none."""
     if not _is_name(subject):
         raise ValueError(f"a subject has 1 to {MAX_SUBJECT_CHARS} printable characters")
@@ -88,4 +90,9 @@ def _caller(claims: dict[str, Any]) -> Caller:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT_CHARS and value.isprintable() and value == value.strip()
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_SUBJECT_CHARS
+        and value.isprintable()
+        and value == value.strip()
+    )

@@ -33,7 +33,9 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def _rule(error: type[e.HfchatError], words: str, statuses: str = "") -> tuple[type[e.HfchatError], re.Pattern[str], str]:
+def _rule(
+    error: type[e.HfchatError], words: str, statuses: str = ""
+) -> tuple[type[e.HfchatError], re.Pattern[str], str]:
     return error, re.compile(words, re.IGNORECASE | re.DOTALL), statuses
 
 
@@ -184,7 +186,8 @@ def _refused(refusal: Refusal) -> e.HfchatError:
     text = "\n".join(sentences)
     status = refusal.status
     error = next(
-        (kind for kind, words, only in _RULES if (not only or re.fullmatch(only, str(status))) and words.search(text)), None
+        (kind for kind, words, only in _RULES if (not only or re.fullmatch(only, str(status))) and words.search(text)),
+        None,
     )
     if error is None and status == 404 and _no_route(refusal.body, text):
         error = e.EndpointRetired
@@ -288,7 +291,11 @@ def _wait_s(refusal: Refusal, text: str) -> int | None:
     parsed = _parsed(refusal.body)
     if seconds is None and isinstance(parsed, dict):
         seconds = _seconds(str(parsed.get("estimated_time")))
-    words = re.search(r"(?:try again|retry|wait)[^.\d]{0,30}((?:\d+h)?(?:\d+m(?!s))?(?:\d+(?:\.\d+)?(?:ms|s)\b)?)", text, re.IGNORECASE)
+    words = re.search(
+        r"(?:try again|retry|wait)[^.\d]{0,30}((?:\d+h)?(?:\d+m(?!s))?(?:\d+(?:\.\d+)?(?:ms|s)\b)?)",
+        text,
+        re.IGNORECASE,
+    )
     if seconds is None and words and words[1]:
         unit_s = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
         seconds = sum(float(n) * unit_s[u] for n, u in re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", words[1]))

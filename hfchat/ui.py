@@ -1,5 +1,7 @@
-"""The chat page: a `gr.ChatInterface` on the same core as the API. A failed turn is shown, never raised: an exception
-would disable the page's text box until it is loaded anew."""
+"""The chat page: a `gr.ChatInterface` on the same core as the API.
+
+A failed turn is shown, never raised: an exception would disable the page's text box until it is loaded anew.
+"""
 
 import asyncio
 import logging
@@ -47,21 +49,8 @@ window.fetch = async (...request) => {
 </script>"""
 _CSS = """
 #hfchat-who { text-align: right; font-size: .85rem; min-height: 1.8rem }
-#hfchat-who form { display: inline } #hfchat-who button { text-decoration: underline; cursor: pointer; padding: .2rem .4rem }
+#hfchat-who form, #hfchat-who p { display: inline; margin: 0 } #hfchat-who button { text-decoration: underline; cursor: pointer; padding: .2rem .4rem }
 """
-
-
-class TextChatbot(gr.Chatbot):  # type: ignore[misc]
-    """A Chatbot that takes text alone from the browser: another part would make Gradio open a file or build a component."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        """The conversation as the page sent it, without what is no text."""
-        if payload is not None:
-            for message in payload.root:
-                message.content = [part for part in message.content if getattr(part, "type", "") == "text"]
-        return super().preprocess(payload)
 
 
 def mount_page(app: FastAPI, chat: Chat, *, public_url: str | None) -> None:
@@ -101,14 +90,15 @@ def _signed_in(request: StarletteRequest) -> str | None:
 
 
 def _translations() -> Any:
-    keys = ("placeholder", "chatbot", "greeting")
-    return gr.I18n(**{language: {key: PAGE[language][key] for key in keys} for language in PAGE})
+    # With a prefix of ours: Gradio has texts of its own under some of these names.
+    keys = ("placeholder", "conversation", "greeting")
+    return gr.I18n(**{language: {f"hfchat_{key}": PAGE[language][key] for key in keys} for language in PAGE})
 
 
 def _build(chat: Chat) -> gr.Blocks:
     i18n = _translations()
     with gr.Blocks(title="hfchat", fill_height=True, analytics_enabled=False) as page:
-        who = gr.HTML(elem_id="hfchat-who", padding=False)
+        who = gr.Markdown(elem_id="hfchat-who", sanitize_html=False)
         gr.ChatInterface(
             _responder(chat),
             api_name="chat",
@@ -116,9 +106,9 @@ def _build(chat: Chat) -> gr.Blocks:
             flagging_mode="never",
             save_history=False,
             show_progress="hidden",
-            chatbot=TextChatbot(
-                label=i18n("chatbot"),
-                placeholder=i18n("greeting"),
+            chatbot=gr.Chatbot(
+                label=i18n("hfchat_conversation"),
+                placeholder=i18n("hfchat_greeting"),
                 buttons=["copy"],
                 latex_delimiters=_LATEX,
                 scale=1,
@@ -127,8 +117,8 @@ def _build(chat: Chat) -> gr.Blocks:
             ),
             textbox=gr.Textbox(
                 show_label=False,
-                label=i18n("placeholder"),
-                placeholder=i18n("placeholder"),
+                label=i18n("hfchat_placeholder"),
+                placeholder=i18n("hfchat_placeholder"),
                 scale=7,
                 autofocus=True,
                 submit_btn=True,

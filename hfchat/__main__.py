@@ -1,0 +1,7 @@
+"""`python -m hfchat`."""
+
+import sys
+
+from hfchat.cli import main
+
+sys.exit(main())

@@ -1,0 +1,64 @@
+"""The Python client of a running hfchat: one function, which raises the same errors that the server means."""
+
+from collections.abc import Iterable, Mapping
+
+import httpx2
+
+from hfchat.errors import HfchatError, UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnavailable, catalogue
+
+
+def send_chat_message(
+    token: str,
+    messages: Iterable[Mapping[str, str]],
+    *,
+    base_url: str = "http://127.0.0.1:7860",
+    model: str | None = None,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    timeout_s: float = 120,
+) -> str:
+    """The model's reply to a conversation.
+
+    `messages` are `{"role": "user" or "assistant", "content": "..."}`, oldest first, the user's last.
+    `timeout_s` is the longest wait for the server to send something.
+
+    Raises: the error of `hfchat.errors` that the server names, with its `message`, `hint`, `param`, `retry_after_s` and
+    `request_id`; UpstreamUnavailable where the server cannot be reached, UpstreamTimeout where it does not answer in time,
+    UpstreamInvalidResponse where what answers is not hfchat.
+    """
+    body = {"model": model, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
+    try:
+        answer = httpx2.post(
+            f"{base_url.rstrip('/')}/api/ai/chat",
+            json={"messages": list(messages)} | {name: value for name, value in body.items() if value is not None},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=httpx2.Timeout(timeout_s, connect=10),
+        )
+    except httpx2.TimeoutException as late:
+        raise UpstreamTimeout(message=f"{base_url} did not answer in {timeout_s:g} seconds.") from late
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as unreachable:
+        raise UpstreamUnavailable(message=f"{base_url} cannot be reached ({type(unreachable).__name__}).") from None
+    return _reply(answer)
+
+
+def _reply(answer: httpx2.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("reply"), str):
+        return str(body["reply"])
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        raise _named(error)
+    raise UpstreamInvalidResponse(message=f"What answers there (HTTP {answer.status_code}) is not hfchat.")
+
+
+def _named(error: dict[str, object]) -> HfchatError:
+    known = {name: error.get(name) for name in ("param", "retry_after_s", "request_id")}
+    kind = catalogue().get(str(error.get("code")), HfchatError)
+    named = kind(message=str(error.get("message", "")), hint=str(error.get("hint", "")), **known)  # type: ignore[arg-type]
+    if error.get("fault") in ("caller", "owner", "upstream"):
+        named.fault = error["fault"]  # type: ignore[assignment]
+    return named

@@ -1,0 +1,124 @@
+"""Parts that many tests share: a key, tokens made with it, a stub upstream, and the whole program on a real port."""
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from hfchat.app import create_app
+from hfchat.settings import Settings, load_settings
+from hfchat.tokens import issue_token
+from hfchat.types import Upstream
+from tests.stub_upstream import StubUpstream
+
+KEY = "Rk9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWQ"
+
+
+def make_token(subject: str = "alice", *, ttl_s: int = 3600, scopes: tuple[str, ...] = ("chat",), **more: Any) -> str:
+    return issue_token(KEY, subject, ttl_s=ttl_s, scopes=scopes, **more)
+
+
+def make_settings(**variables: str) -> Settings:
+    return load_settings({"JWT_SECRET": KEY, **variables})
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class RunningApp:
+    """The program in a thread of this process, behind a real uvicorn on a real port."""
+
+    def __init__(self, app: FastAPI, port: int) -> None:
+        self.app = app
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def in_loop(self, function: Callable[[], Any]) -> Any:
+        """The function's result, called inside the server's event loop."""
+
+        async def call() -> Any:
+            return function()
+
+        assert self.loop is not None
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
+
+
+@contextmanager
+def running(settings: Settings, upstream: Upstream | None = None) -> Iterator[RunningApp]:
+    port = free_port()
+    app = create_app(settings, upstream)
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
+        backlog=2048,
+    )
+    server = uvicorn.Server(config)
+    served = RunningApp(app, port)
+
+    async def serve() -> None:
+        served.loop = asyncio.get_running_loop()
+        await server.serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    try:
+        wait_until(lambda: server.started, 30)
+        yield served
+    finally:
+        if served.loop is not None:
+            served.loop.call_soon_threadsafe(app.state.drain.begin)
+        server.should_exit = True
+        thread.join(15)
+
+
+def wait_until(fact: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Wait for a fact to come true. Raises: AssertionError where it does not in time."""
+    until = time.monotonic() + timeout_s
+    while not fact():
+        assert time.monotonic() < until, "it did not come true in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def stub() -> Iterator[StubUpstream]:
+    with StubUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def offline_app() -> Iterator[RunningApp]:
+    """The program as it starts with nothing but a key set: the offline stand-in answers."""
+    with running(make_settings()) as app:
+        yield app
+
+
+@pytest.fixture
+def stub_app(stub: StubUpstream) -> Iterator[RunningApp]:
+    """The program in front of the stub upstream."""
+    with running(make_settings(HF_CHAT_BASE_URL=stub.base_url, HF_CHAT_MODELS="*", HF_CHAT_TIMEOUT_S="5")) as app:
+        yield app
+
+
+@pytest.fixture
+def auth() -> dict[str, str]:
+    return {"Authorization": f"Bearer {make_token()}"}
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "").lower() == "true"
