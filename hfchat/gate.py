@@ -13,20 +13,18 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hfchat import errors as e
 from hfchat.error_body import error_body, error_headers
 from hfchat.logs import log_crash, log_event
-from hfchat.page_sessions import HEARTBEAT, own_session
+from hfchat.page_sessions import HEARTBEAT, own_session, session_token
 from hfchat.texts import language_of
 from hfchat.types import ADMIN_SCOPE, Caller
 
 logger = logging.getLogger(__name__)
 
-COOKIE = "hfchat_session"
 _READ = frozenset({"GET", "HEAD"})
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
 
@@ -230,11 +228,6 @@ class _Passage:
         """End an answer that has begun."""
         if not self._ended:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def session_token(headers: Headers) -> str:
-    """The token in the browser's cookie, or the empty string."""
-    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def _methods_of(path: str) -> frozenset[str] | None:

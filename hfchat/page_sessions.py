@@ -1,4 +1,4 @@
-"""Gradio's sessions, kept apart by person: whoever learns another's `session_hash` reaches nothing with it.
+"""The browser's session cookie, and Gradio's sessions kept apart by person: another's `session_hash` reaches nothing.
 
 Gradio binds a session to nobody: its hash, made by the browser, gives that session's history and running reply to whoever
 sends it. So the hash that a request names, in its query, path or body, becomes one of that person's own before Gradio
@@ -11,16 +11,24 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import Message, Receive, Scope
 
 from hfchat.errors import InvalidRequest, PayloadTooLarge
 
+COOKIE = "hfchat_session"
 MAX_PAGE_BODY_BYTES = 4 * 1024 * 1024
 HEARTBEAT = "/gradio_api/heartbeat/"
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # With these Gradio would read a file of the server, fetch an address, or build a component that the sender names. They
 # are looked for in JSON written anew, where a quote inside somebody's text is always escaped.
 _NEVER_SENT = (b'"gradio.FileData"', b'"_type":', b'"path":', b'"component":', b'"constructor_args":')
+
+
+def session_token(headers: Headers) -> str:
+    """The token in the browser's cookie, or the empty string."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def own_hash(subject: str, session_hash: object) -> str:

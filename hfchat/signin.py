@@ -13,9 +13,8 @@ from starlette.routing import Route
 from hfchat.error_body import say
 from hfchat.error_texts import TOKEN_PAGE
 from hfchat.errors import HfchatError, InvalidToken, catalogue
-from hfchat.gate import COOKIE, session_token
 from hfchat.logs import log_event
-from hfchat.page_sessions import read_body
+from hfchat.page_sessions import COOKIE, read_body, session_token
 from hfchat.pages import page
 from hfchat.texts import PAGE, Language, language_of
 from hfchat.types import Caller

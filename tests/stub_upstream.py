@@ -126,7 +126,7 @@ class StubUpstream:
 
     async def _watched(self, reader: asyncio.StreamReader, saying: AsyncIterator[None]) -> AsyncIterator[None]:
         """Say on until the caller closes the socket; that is noticed at once, also while nothing is said."""
-        leaving = asyncio.ensure_future(reader.read(1))
+        leaving = asyncio.ensure_future(_left(reader))
         try:
             while True:
                 step = asyncio.ensure_future(anext(saying, StopAsyncIteration))
@@ -164,3 +164,8 @@ class StubUpstream:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
         yield
+
+
+async def _left(reader: asyncio.StreamReader) -> None:
+    while not reader.at_eof():
+        await asyncio.sleep(0.02)

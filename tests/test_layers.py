@@ -1,0 +1,53 @@
+"""A module imports only from floors below its own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "hfchat"
+FLOORS = {
+    0: ["__init__", "errors", "error_texts", "texts"],
+    1: ["types", "settings", "error_body", "logs", "pages", "sse", "translate"],
+    2: ["conversation", "tokens", "upstream", "offline", "page_sessions"],
+    3: ["chat"],
+    4: ["gate", "signin", "api", "ui", "health", "docs"],
+    5: ["app"],
+    6: ["serve", "cli", "client"],
+    7: ["__main__"],
+}
+FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
+ONLY = {
+    "gradio": {"ui"},
+    "huggingface_hub": {"upstream", "translate"},
+    "jwt": {"tokens"},
+    "fastapi": {"api", "ui", "app"},
+    "pydantic": {"api", "settings"},
+    "hfchat.settings": {"app", "serve", "cli"},
+}
+
+
+def imports_of(module: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("module", FLOOR_OF)
+def test_a_module_imports_from_below(module: str) -> None:
+    ours = {name.removeprefix("hfchat.") for name in imports_of(module) if name.startswith("hfchat.")}
+    assert [name for name in ours if FLOOR_OF[name] >= FLOOR_OF[module]] == []
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_a_library_is_known_to_few(library: str) -> None:
+    users = {module for module in FLOOR_OF if any((f"{name}.").startswith(f"{library}.") for name in imports_of(module))}
+    assert users <= ONLY[library]
