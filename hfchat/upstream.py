@@ -16,7 +16,7 @@ import httpx2
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 
 from hfchat import errors as e
-from hfchat.sse import ServerSentEvent, SSEDecoder
+from hfchat.sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from hfchat.translate import Refusal, translate
 from hfchat.types import Call, Delta, Finish, Usage
 
@@ -128,7 +128,9 @@ class HubUpstream:
         except Exception as failure:
             # How the hub client reads a refusal loses its status or its words, or raises something of its own.
             if loan.response is None or loan.response.status_code < 300:
-                raise translate(failure) from failure
+                error = translate(failure)
+                # Nothing had come that could have been interrupted.
+                raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
         finally:
             _loan.reset(token)
         response = loan.response
@@ -178,6 +180,8 @@ class HubUpstream:
                 async for piece in pieces:
                     if events := decoder.feed(piece):
                         return events, True
+        except EventTooLarge as endless:
+            raise e.UpstreamInvalidResponse from endless
         except (httpx2.TransportError, TimeoutError):
             if not reply.finish_reason:
                 raise
