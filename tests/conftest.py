@@ -38,11 +38,41 @@ def free_port() -> int:
 class RunningApp:
     """The program in a thread of this process, behind a real uvicorn on a real port."""
 
-    def __init__(self, app: FastAPI, port: int) -> None:
-        self.app = app
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self.loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, settings: Settings, upstream: Upstream | None) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._settings = settings
+        self._upstream = upstream
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(30)
+        wait_until(lambda: self._server.started, 30)
+
+    def stop(self) -> None:
+        self.in_loop(self.app.state.drain.begin)
+        self._server.should_exit = True
+        self._thread.join(15)
+
+    async def _serve(self) -> None:
+        # Gradio makes an event loop of its own, and leaves it open, where none runs.
+        self.loop = asyncio.get_running_loop()
+        self.app: FastAPI = create_app(self._settings, self._upstream)
+        config = uvicorn.Config(
+            self.app,
+            host="127.0.0.1",
+            port=self.port,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+            backlog=2048,
+        )
+        self._server = uvicorn.Server(config)
+        self._started.set()
+        await self._server.serve()
 
     def in_loop(self, function: Callable[[], Any]) -> Any:
         """The function's result, called inside the server's event loop."""
@@ -50,41 +80,18 @@ class RunningApp:
         async def call() -> Any:
             return function()
 
-        assert self.loop is not None
         return asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
 
 
 @contextmanager
 def running(settings: Settings, upstream: Upstream | None = None) -> Iterator[RunningApp]:
-    port = free_port()
-    app = create_app(settings, upstream)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=port,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=2,
-        backlog=2048,
-    )
-    server = uvicorn.Server(config)
-    served = RunningApp(app, port)
-
-    async def serve() -> None:
-        served.loop = asyncio.get_running_loop()
-        await server.serve()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
+    """The program, started and stopped."""
+    served = RunningApp(settings, upstream)
+    served.start()
     try:
-        wait_until(lambda: server.started, 30)
         yield served
     finally:
-        if served.loop is not None:
-            served.loop.call_soon_threadsafe(app.state.drain.begin)
-        server.should_exit = True
-        thread.join(15)
+        served.stop()
 
 
 def wait_until(fact: Callable[[], bool], timeout_s: float = 5.0) -> None:

@@ -152,7 +152,7 @@ class StubUpstream:
         head.append("transfer-encoding: chunked" if answer.chunked else "connection: close")
         writer.write(("\r\n".join(head) + "\r\n\r\n").encode("latin-1"))
         yield
-        for piece in answer.pieces:
+        for piece in filter(None, answer.pieces):  # an empty chunk would be the end
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if answer.chunked else piece)
             await writer.drain()
             if answer.pause_s:
