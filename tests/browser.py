@@ -1,0 +1,74 @@
+"""A real Chromium for the tests of the page, and where it comes from."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.conftest import RunningApp, in_ci, make_token
+
+# Without these Chromium looks its maker's hosts up at every start.
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium. Skips where there is none; in CI that is a failure."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        if in_ci():
+            raise FileNotFoundError("chromium is not installed")
+        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_QUIET)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A visitor's page with what it asked for and complained of."""
+
+    def __init__(self, context: BrowserContext, app: RunningApp) -> None:
+        self.app = app
+        self.page: Page = context.new_page()
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+        self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def sign_in(self, token: str | None = None) -> "Visit":
+        self.page.goto(f"{self.app.url}/login?token={token or make_token()}")
+        self.page.wait_for_selector("textarea")
+        return self
+
+    def ask(self, text: str) -> None:
+        self.page.fill("textarea", text)
+        self.page.keyboard.press("Enter")
+
+    def replies(self) -> list[str]:
+        return self.page.locator(".message.bot").all_inner_texts()
+
+    def wait_for(self, text: str, timeout_s: float = 10) -> None:
+        self.page.get_by_text(text).first.wait_for(timeout=timeout_s * 1000)
+
+
+@contextmanager
+def visiting(browser: Browser, app: RunningApp, **options: object) -> Iterator[Visit]:
+    context = browser.new_context(**options)  # type: ignore[arg-type]
+    context.set_default_timeout(10_000)
+    try:
+        yield Visit(context, app)
+    finally:
+        context.close()

@@ -1,0 +1,234 @@
+"""The chat page in a real Chromium: what a visitor does, and what they see when it goes wrong."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser import Visit, chromium, visiting
+from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def module_stub() -> Iterator[StubUpstream]:
+    with StubUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def app(module_stub: StubUpstream) -> Iterator[RunningApp]:
+    with running(make_settings(HF_CHAT_BASE_URL=module_stub.base_url, HF_CHAT_TIMEOUT_S="8")) as served:
+        yield served
+
+
+@pytest.fixture
+def stub(module_stub: StubUpstream) -> StubUpstream:
+    module_stub.answer = echo
+    module_stub.requests.clear()
+    module_stub.left_early = 0
+    return module_stub
+
+
+@pytest.fixture
+def visit(browser: Browser, app: RunningApp, stub: StubUpstream) -> Iterator[Visit]:
+    with visiting(browser, app, locale="en-GB") as visitor:
+        yield visitor.sign_in()
+
+
+def contents(request: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(message["role"], message["content"]) for message in request["messages"]]
+
+
+def test_an_invite_link_opens_the_page_and_leaves_the_address_bar(visit: Visit) -> None:
+    assert visit.page.url == f"{visit.app.url}/"
+    visit.wait_for("Signed in as alice")
+
+
+def test_a_question_streams_an_answer_and_the_history_is_sent_with_the_next(visit: Visit, stub: StubUpstream) -> None:
+    visit.ask("first question")
+    visit.wait_for("first question ")
+    expect(visit.page.locator(".message.bot")).to_contain_text("first question")
+    visit.page.wait_for_selector("button.submit-button")
+    visit.ask("second one")
+    wait_until(lambda: len(stub.requests) == 2)
+    assert contents(stub.requests[1]) == [
+        ("user", "first question"),
+        ("assistant", "first question "),
+        ("user", "second one"),
+    ]
+
+
+def test_no_request_leaves_for_another_host_and_nothing_complains(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(
+        ["```python\nprint(1)\n```\n", "$x^2$ ![spy](http://127.0.0.1:9/spy.png) <img src='http://127.0.0.1:9/a.png'>"]
+    )
+    visit.ask("show me")
+    visit.page.wait_for_selector(".katex")
+    assert visit.hosts <= {visit.app.url.removeprefix("http://"), "127.0.0.1:9"}
+    complaints = [said for said in visit.complaints if "127.0.0.1:9" not in said]
+    assert complaints == []
+    refused = [said for said in visit.complaints if "127.0.0.1:9" in said]
+    assert refused
+    assert all("Content Security Policy" in said for said in refused)
+
+
+def test_markdown_code_and_every_form_of_latex_are_shown(visit: Visit, stub: StubUpstream) -> None:
+    text = "**bold** `code`\n\n```python\nprint('hi')\n```\n\n$a^2$ and $$b^2$$ and \\(c^2\\) and \\[d^2\\]\n\n|x|y|\n|-|-|\n|1|2|"
+    stub.answer = lambda _: reply([text])
+    visit.ask("show me")
+    bot = visit.page.locator(".message.bot").first
+    expect(bot.locator(".katex-html")).to_have_count(4)
+    expect(bot.locator("strong")).to_have_text("bold")
+    expect(bot.locator("pre code")).to_contain_text("print('hi')")
+    expect(bot.locator("table td")).to_have_count(2)
+
+
+def test_a_failed_turn_keeps_the_question_shows_why_and_can_be_tried_again(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("half an "), event("answer")], ending="cut")
+    visit.ask("a hard question")
+    visit.wait_for("The reply was cut off before its end.")
+    visit.wait_for("half an answer")
+    visit.wait_for("a hard question")
+    stub.answer = echo
+    visit.page.get_by_label("Retry").last.click()
+    expect(visit.page.locator("body")).not_to_contain_text("was cut off")
+    expect(visit.page.locator(".message.bot")).to_contain_text("a hard question")
+    assert contents(stub.requests[1]) == [("user", "a hard question")]
+    expect(visit.page.locator("textarea")).to_be_editable()
+
+
+def test_a_failed_turn_is_no_part_of_what_is_sent_next(visit: Visit, stub: StubUpstream) -> None:
+    visit.ask("good one")
+    expect(visit.page.locator(".message.bot")).to_contain_text("good one")
+    stub.answer = lambda _: Answer(503, "application/json", pieces=[b'{"error":"Model x is currently loading"}'])
+    visit.ask("bad one")
+    visit.wait_for("is still loading")
+    stub.answer = echo
+    visit.ask("next one")
+    wait_until(lambda: len(stub.requests) == 3)
+    assert contents(stub.requests[2]) == [("user", "good one"), ("assistant", "good one "), ("user", "next one")]
+
+
+def test_stop_ends_the_call_upstream_and_what_came_stays(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
+    visit.ask("long story")
+    visit.wait_for("so far")
+    visit.page.click("button.stop-button")
+    wait_until(lambda: stub.left_early == 1, 1)
+    visit.wait_for("so far")
+    stub.answer = echo
+    expect(visit.page.locator("button.submit-button")).to_be_visible()
+    visit.ask("and now this")
+    wait_until(lambda: len(stub.requests) == 2)
+    assert contents(stub.requests[1])[-1] == ("user", "and now this")
+
+
+@pytest.mark.parametrize("pieces", [[event("so far")], []], ids=["during the reply", "before the first token"])
+def test_closing_the_tab_ends_the_call_upstream(visit: Visit, stub: StubUpstream, pieces: list[bytes]) -> None:
+    stub.answer = lambda _: Answer(pieces=pieces, ending="hang")
+    visit.ask("long story")
+    wait_until(lambda: stub.in_progress == 1)
+    visit.page.wait_for_timeout(200)
+    visit.page.close()
+    wait_until(lambda: stub.left_early == 1, 1.5)
+
+
+def test_undo_takes_the_turn_back(visit: Visit, stub: StubUpstream) -> None:
+    visit.ask("take this back")
+    expect(visit.page.locator(".message.bot")).to_contain_text("take this back")
+    visit.page.get_by_label("Undo").last.click()
+    expect(visit.page.locator(".message.bot")).to_have_count(0)
+    expect(visit.page.locator("textarea")).to_have_value("take this back")
+
+
+def test_a_reply_can_be_copied(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    with visiting(browser, app, permissions=["clipboard-read", "clipboard-write"]) as visit:
+        visit.sign_in().ask("copy me")
+        expect(visit.page.locator(".message.bot")).to_contain_text("copy me")
+        visit.page.get_by_label("Copy message").last.click()
+        assert visit.page.evaluate("navigator.clipboard.readText()").strip() == "copy me"
+
+
+def test_reasoning_is_folded_away(visit: Visit, stub: StubUpstream) -> None:
+    thought = b'data: {"choices":[{"delta":{"reasoning":"let me see"}}]}\n\n'
+    stub.answer = lambda _: Answer(pieces=[thought, *reply(["the answer"]).pieces])
+    visit.ask("think")
+    visit.wait_for("the answer")
+    visit.wait_for("Thinking")
+    stub.answer = echo
+    visit.ask("more")
+    wait_until(lambda: len(stub.requests) == 2)
+    assert contents(stub.requests[1])[1] == ("assistant", "the answer")
+
+
+def test_the_page_speaks_spanish_to_who_reads_it(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(429, "application/json", pieces=[b'{"error":"rate limit"}'])
+    with visiting(browser, app, locale="es-ES") as visit:
+        visit.page.goto(app.url)
+        visit.wait_for("Pega el token que te dieron")
+        visit.sign_in()
+        expect(visit.page.locator("textarea")).to_have_attribute("placeholder", "Escribe un mensaje…")
+        visit.wait_for("Sesión de alice")
+        visit.ask("hola")
+        visit.wait_for("El proveedor del modelo está limitando las peticiones.")
+
+
+def test_the_page_fits_a_phone(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    with visiting(browser, app, viewport={"width": 360, "height": 640}, color_scheme="dark") as visit:
+        visit.page.goto(app.url)
+        visit.wait_for("Paste the token")
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+        visit.sign_in().ask("hello on a phone")
+        expect(visit.page.locator(".message.bot")).to_contain_text("hello on a phone")
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+        expect(visit.page.locator("button.submit-button")).to_be_in_viewport()
+
+
+def test_a_session_that_ends_leads_back_to_the_sign_in_page(browser: Browser, app: RunningApp) -> None:
+    with visiting(browser, app) as visit:
+        visit.sign_in(make_token(ttl_s=3))
+        visit.page.wait_for_timeout(3000)
+        visit.ask("too late")
+        visit.page.wait_for_url("**/login?why=expired_token")
+        visit.wait_for("This token has expired.")
+
+
+def test_signing_out_closes_the_page(visit: Visit) -> None:
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.page.wait_for_url("**/login")
+    visit.page.goto(visit.app.url)
+    visit.wait_for("Paste the token")
+
+
+def test_signing_in_works_without_javascript(browser: Browser, app: RunningApp) -> None:
+    with visiting(browser, app, java_script_enabled=False) as visit:
+        visit.page.goto(app.url)
+        visit.page.fill("input[name=token]", make_token(ttl_s=3600, now=1_000_000))
+        visit.page.click("button")
+        visit.wait_for("This token has expired.")
+        visit.page.fill("input[name=token]", make_token())
+        visit.page.click("button")
+        visit.page.wait_for_url(f"{app.url}/")
+        assert visit.hosts == {app.url.removeprefix("http://")}
+
+
+def test_two_people_at_once_see_their_own(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    stub.answer = lambda request: reply([f"for-{request['messages'][-1]['content']} "] * 15, pause_s=0.02)
+    with visiting(browser, app) as one, visiting(browser, app) as two:
+        one.sign_in(make_token("ann"))
+        two.sign_in(make_token("bob"))
+        for turn in range(3):
+            one.ask(f"ann{turn}")
+            two.ask(f"bob{turn}")
+            expect(one.page.locator(".message.bot").nth(turn)).to_contain_text(f"for-ann{turn} " * 14)
+            expect(two.page.locator(".message.bot").nth(turn)).to_contain_text(f"for-bob{turn} " * 14)
+        assert "bob" not in one.page.inner_text("body")
+        assert "ann" not in two.page.inner_text("body")
