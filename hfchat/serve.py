@@ -3,9 +3,9 @@
 import os
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -29,9 +29,9 @@ def main() -> int:
     from hfchat.app import create_app  # gradio takes seconds to import: what is wrong is said before that
 
     configure_logging(settings.hfchat_log_format)
-    app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        lambda: create_app(settings),
+        factory=True,  # so that it is made inside the event loop: where there is none, gradio makes one and leaves it
         log_config=None,
         access_log=False,
         server_header=False,
@@ -40,17 +40,16 @@ def main() -> int:
         timeout_keep_alive=30,
     )
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
-        _Server(config, greeting(settings), app.state.drain.begin).run(sockets=[listener])
+        _Server(config, greeting(settings)).run(sockets=[listener])
     return 0
 
 
 class _Server(uvicorn.Server):
     """uvicorn's, which says where it listens once it does, and tells the gate when it is asked to stop."""
 
-    def __init__(self, config: uvicorn.Config, greeting: str, drain: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, greeting: str) -> None:
         super().__init__(config)
         self._greeting = greeting
-        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -58,7 +57,8 @@ class _Server(uvicorn.Server):
             print(self._greeting, flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._drain()
+        app: Any = self.config.loaded_app
+        app.state.drain.begin()
         await super().shutdown(sockets)
 
 

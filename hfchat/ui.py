@@ -141,9 +141,12 @@ def _language(request: gr.Request) -> Language:
     return language_of(request.headers.get("accept-language", ""))
 
 
-def _responder(chat: Chat) -> Callable[..., AsyncGenerator[list[Any], None]]:
-    async def respond(message: str, history: list[Any], request: gr.Request) -> AsyncGenerator[list[Any], None]:
-        """Answer the message. Gives what there is of the reply, again and again, as it grows."""
+def _responder(chat: Chat) -> Callable[..., AsyncGenerator[Any, None]]:
+    async def respond(message: str, history: list[Any], request: gr.Request) -> AsyncGenerator[Any, None]:
+        """Answer the message. Gives what there is of the reply, again and again, as it grows.
+
+        A text; a list of messages where there is more to it: what the model thought aloud, or a notice of failure.
+        """
         caller: Caller = request.request.state.caller
         language = _language(request)
         request_id = secrets.token_hex(8)
@@ -152,7 +155,8 @@ def _responder(chat: Chat) -> Callable[..., AsyncGenerator[list[Any], None]]:
         try:
             async with aclosing(_paced(chat.stream(caller, asked, request_id=request_id), shown)) as paces:
                 async for _ in paces:
-                    yield shown.messages()
+                    messages = shown.messages()
+                    yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
         except HfchatError as error:
             yield [*shown.messages(final=True), _notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
         except Exception as crash:
@@ -247,5 +251,6 @@ def _notice(error: HfchatError, language: Language, request_id: str, to_owner: b
     texts = PAGE[language]
     if error.status == 401:
         hint = f"[{texts['session_over']}](/login)"
-    lines = [f"⚠️ **{message}**", hint, texts["try_again"], f"<small>{texts['request_id']}: {request_id}</small>"]
-    return {"role": "assistant", "content": "\n\n".join(lines), "metadata": {"id": NOTICE_ID}}
+    again = texts["try_again"] if error.retryable or error.fault == "owner" else ""
+    lines = [f"⚠️ **{message}**", hint, again, f"<small>{texts['request_id']}: {request_id}</small>"]
+    return {"role": "assistant", "content": "\n\n".join(filter(None, lines)), "metadata": {"id": NOTICE_ID}}

@@ -64,6 +64,7 @@ class StubUpstream:
         self.connections = 0
         self.open_connections = 0
         self.in_progress = 0
+        self.peak = 0
         self.left_early = 0
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -115,6 +116,7 @@ class StubUpstream:
         self.requests.append(body)
         answer = self.answer(body)
         self.in_progress += 1
+        self.peak = max(self.peak, self.in_progress)
         try:
             async for _ in self._watched(reader, self._say(answer, writer)):
                 pass

@@ -49,5 +49,7 @@ def test_a_module_imports_from_below(module: str) -> None:
 
 @pytest.mark.parametrize("library", ONLY)
 def test_a_library_is_known_to_few(library: str) -> None:
-    users = {module for module in FLOOR_OF if any((f"{name}.").startswith(f"{library}.") for name in imports_of(module))}
+    users = {
+        module for module in FLOOR_OF if any((f"{name}.").startswith(f"{library}.") for name in imports_of(module))
+    }
     assert users <= ONLY[library]

@@ -1,0 +1,233 @@
+"""`python app.py` as a process: what it prints, what it refuses, and how it stops."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.conftest import KEY, free_port, make_token, wait_until
+from tests.stub_upstream import Answer, StubUpstream, event, reply
+
+REPOSITORY = Path(__file__).parent.parent
+QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
+
+
+class Process:
+    """A running `python app.py` with what it has said so far."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        kept = {name: said for name, said in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error::ResourceWarning", REPOSITORY / "app.py"],
+            cwd=folder,
+            env={**kept, "GRADIO_SERVER_PORT": str(self.port), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self._readers = [
+            threading.Thread(target=lambda: self.out.extend(iter(self.process.stdout.readline, ""))),  # type: ignore[union-attr]
+            threading.Thread(target=lambda: self.err.extend(iter(self.process.stderr.readline, ""))),  # type: ignore[union-attr]
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def listening(self) -> "Process":
+        wait_until(lambda: bool(self.out) or self.process.poll() is not None, 30)
+        assert self.process.poll() is None, "".join(self.err)
+        return self
+
+    def ended(self, timeout_s: float = 30) -> int:
+        status = self.process.wait(timeout_s)
+        for reader in self._readers:
+            reader.join()
+        self.process.stdout.close()  # type: ignore[union-attr]
+        self.process.stderr.close()  # type: ignore[union-attr]
+        return status
+
+
+@contextmanager
+def started(folder: Path, **variables: str) -> Iterator[Process]:
+    process = Process(folder, variables)
+    try:
+        yield process
+    finally:
+        if process.process.poll() is None:
+            process.process.kill()
+            process.ended()
+
+
+def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with started(tmp_path) as program:
+        program.listening()
+        took_s = time.monotonic() - began
+        wait_until(lambda: len(program.out) == 4)
+        where, offline, sign_in, call = program.out
+        assert where == f"hfchat listens on {program.url}\n"
+        assert "No Hugging Face token is set" in offline
+        assert "offline stand-in" in offline
+        link = sign_in.removeprefix("Sign in: ").strip()
+        page = httpx2.get(link, follow_redirects=False)
+        assert (page.status_code, page.headers["location"]) == (303, "/")
+        curl = shlex.split(call.removeprefix("Or call: "))
+        said = subprocess.run(curl, capture_output=True, text=True, check=True)
+        assert "stand-in" in json.loads(said.stdout)["reply"]
+        assert took_s < 10 * 3  # ten seconds on a machine that does nothing else
+        token = link.partition("token=")[2]
+        assert token not in "".join(program.err)
+        assert list(tmp_path.iterdir()) == []
+        program.process.send_signal(signal.SIGINT)
+        assert program.ended() == 0
+        assert "Traceback" not in "".join(program.err)
+        assert len(program.out) == 4
+
+
+def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
+    (tmp_path / ".env").write_text(f"JWT_SECRET={KEY}\nHF_CHAT_BASE_URL={stub.base_url}\n", "utf-8")
+    with started(tmp_path) as program:
+        program.listening()
+        answer = httpx2.post(
+            f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}
+        )
+        assert answer.json()["reply"] == "hello there "
+        assert program.out == [f"hfchat listens on {program.url}\n"]
+
+
+REFUSALS: dict[str, tuple[dict[str, str], str]] = {
+    "open to others without a key": ({"GRADIO_SERVER_NAME": "0.0.0.0"}, "JWT_SECRET"),
+    "a short key": ({"JWT_SECRET": "short"}, "32"),
+    "a sample key": ({"JWT_SECRET": "your-256-bit-secret-your-256-bit-secret"}, "python -m hfchat secret"),
+    "a strange name": ({"HFCHAT_PUBLIC_ULR": "https://x.example"}, "HFCHAT_PUBLIC_URL"),
+    "a wrong number": ({"HF_CHAT_MAX_TOKENS": "many"}, "HF_CHAT_MAX_TOKENS"),
+    "a retired address": ({"HF_CHAT_BASE_URL": "https://api-inference.huggingface.co/v1"}, "router.huggingface.co"),
+}
+
+
+@pytest.mark.parametrize(("variables", "said"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_it_refuses_to_start_unsafe_or_wrong_and_says_why(tmp_path: Path, variables: dict[str, str], said: str) -> None:
+    with started(tmp_path, **variables) as program:
+        assert program.ended() == 2
+        assert said in "".join(program.err)
+        assert next(iter(variables)) in "".join(program.err) or "JWT_SECRET" in said
+        assert program.out == []
+        assert "Traceback" not in "".join(program.err)
+
+
+def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path, stub: StubUpstream) -> None:
+    with started(tmp_path, GRADIO_SERVER_PORT=str(stub.port)) as program:
+        assert program.ended() == 2
+        assert "GRADIO_SERVER_PORT" in "".join(program.err)
+        assert "Traceback" not in "".join(program.err)
+
+
+def test_on_a_space_without_a_key_everything_is_closed_but_the_set_up_page(tmp_path: Path) -> None:
+    with started(
+        tmp_path, SPACE_ID="somebody/chat", SPACE_HOST="somebody-chat.hf.space", GRADIO_SERVER_NAME="127.0.0.1"
+    ) as program:
+        program.listening()
+        assert httpx2.get(f"{program.url}/readyz").status_code == 503
+        page = httpx2.get(program.url, headers={"Accept": "text/html"}, follow_redirects=True)
+        assert (page.status_code, "JWT_SECRET" in page.text) == (200, True)
+        refused = httpx2.post(
+            f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}
+        )
+        assert refused.status_code == 401
+
+
+@contextmanager
+def serving(tmp_path: Path, stub: StubUpstream) -> Iterator[Process]:
+    with started(tmp_path, JWT_SECRET=KEY, HF_CHAT_BASE_URL=stub.base_url) as program:
+        yield program.listening()
+
+
+def test_a_reply_in_progress_is_finished_when_it_is_told_to_stop(tmp_path: Path, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(["word "] * 20, pause_s=0.1)
+    auth = {"Authorization": f"Bearer {make_token()}"}
+    answers: list[Any] = []
+    with serving(tmp_path, stub) as program, httpx2.Client(base_url=program.url, headers=auth, timeout=20) as client:
+        hash_ = "abcdefghij"
+        data = {"data": ["hello", []], "session_hash": hash_}
+
+        def ask() -> None:
+            answers.append(httpx2.post(f"{program.url}/api/ai/chat", json=QUESTION, headers=auth, timeout=20).json())
+
+        def page() -> None:
+            event_id = client.post("/gradio_api/call/chat", json={**data, "data": ["hello"]}).json()["event_id"]
+            answers.append(client.get(f"/gradio_api/call/chat/{event_id}").text)
+
+        with httpx2.stream("GET", f"{program.url}/gradio_api/heartbeat/{hash_}", headers=auth, timeout=20) as heartbeat:
+            threads = [threading.Thread(target=ask), threading.Thread(target=page)]
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: stub.in_progress == 2)
+            program.process.send_signal(signal.SIGTERM)
+            with suppress(httpx2.HTTPError):
+                assert all("ALIVE" in piece for piece in heartbeat.iter_text())
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(f"{program.url}/healthz")
+        for thread in threads:
+            thread.join(20)
+        assert program.ended() == -signal.SIGTERM
+    whole = next(answer for answer in answers if isinstance(answer, dict))
+    streamed = next(answer for answer in answers if isinstance(answer, str))
+    assert whole["reply"] == "word " * 20
+    assert "event: complete" in streamed
+    assert "word " * 20 in streamed.split("event: complete")[1]
+    errors = "".join(program.err)
+    assert "Traceback" not in errors
+    assert re.findall("ERROR", errors) == []
+
+
+def test_a_connection_that_is_kept_gets_a_refusal_while_it_stops(tmp_path: Path, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("one")], ending="hang")
+    with serving(tmp_path, stub) as program:
+        auth = {"Authorization": f"Bearer {make_token()}"}
+        body = {**QUESTION, "stream": True}
+        with httpx2.stream("POST", f"{program.url}/api/ai/chat", json=body, headers=auth, timeout=20) as answer:
+            pieces = answer.iter_text()
+            assert "one" in next(pieces)
+            program.process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            with pytest.raises(httpx2.HTTPError):
+                httpx2.post(f"{program.url}/api/ai/chat", json=QUESTION, headers=auth)
+        assert program.ended() == -signal.SIGTERM
+        assert "Traceback" not in "".join(program.err)
+    wait_until(lambda: stub.in_progress == 0)
+
+
+def test_the_log_has_the_owners_whole_story_and_nobodys_words(tmp_path: Path, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(403, "application/json", pieces=[b'{"error":"token lacks sufficient permissions"}'])
+    token = make_token("alice")
+    with serving(tmp_path, stub) as program:
+        question = {"messages": [{"role": "user", "content": "my deepest fear"}]}
+        error = httpx2.post(
+            f"{program.url}/api/ai/chat", json=question, headers={"Authorization": f"Bearer {token}"}
+        ).json()
+        httpx2.get(f"{program.url}/login?token={token}")
+        httpx2.post(f"{program.url}/login", content=f"token={token}x", headers={"Origin": program.url})
+        program.process.send_signal(signal.SIGTERM)
+        program.ended()
+        log = "".join(program.err)
+    assert error["error"]["code"] == "hf_token_forbidden"
+    story = next(line for line in log.splitlines() if "turn_failed" in line)
+    assert error["error"]["request_id"] in story
+    assert "https://huggingface.co/settings/tokens/new?ownUserPermissions=inference.serverless.write" in story
+    assert "subject=alice" in log
+    assert not any(secret in log for secret in (token, token[-20:], KEY, "deepest"))
