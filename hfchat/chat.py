@@ -8,8 +8,15 @@ from dataclasses import replace
 
 from hfchat.conversation import build_messages, check_messages
 from hfchat.error_body import say
-from hfchat.errors import ExpiredToken, HfchatError, InsufficientScope, ModelNotAllowed, ModelNotSupported
-from hfchat.logs import log_event
+from hfchat.errors import (
+    ExpiredToken,
+    HfchatError,
+    InsufficientScope,
+    InternalError,
+    ModelNotAllowed,
+    ModelNotSupported,
+)
+from hfchat.logs import log_crash, log_event
 from hfchat.types import CHAT_SCOPE, Call, Caller, ChatRequest, Delta, Finish, Policy, Upstream
 
 logger = logging.getLogger(__name__)
@@ -88,15 +95,20 @@ class Chat:
             outcome = error.code
             error.request_id = request_id
             if isinstance(error, ModelNotSupported):
-                error.fault = "caller" if request.model else "owner"
+                named = request.model is not None and error.model in (None, request.model)
+                error.fault = "caller" if named else "owner"
             _log_failure(error)
             raise
+        except Exception as crash:
+            outcome = InternalError.code
+            log_crash(logger, crash, request_id=request_id)
+            raise InternalError(request_id=request_id) from crash
         finally:
             _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
 
     async def _answer(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         """The first of the call's model and the fallback models that answers. Once a delta was given there is no other."""
-        models = [call.model, *(model for model in self._policy.fallback_models if model != call.model)]
+        models = list(dict.fromkeys((call.model, *self._policy.fallback_models)))
         for model in models:
             began = False
             try:

@@ -4,7 +4,6 @@ A failed turn is shown, never raised: an exception would disable the page's text
 """
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -18,12 +17,9 @@ from starlette.requests import Request as StarletteRequest
 from hfchat.chat import Chat
 from hfchat.conversation import drop_oldest
 from hfchat.error_body import say
-from hfchat.errors import HfchatError, InternalError
-from hfchat.logs import log_crash
+from hfchat.errors import HfchatError
 from hfchat.texts import PAGE, Language, language_of
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
-
-logger = logging.getLogger(__name__)
 
 MAX_HISTORY_MESSAGES = 100
 MAX_HISTORY_CHARS = 200_000
@@ -49,7 +45,8 @@ window.fetch = async (...request) => {
 </script>"""
 _CSS = """
 #hfchat-who { text-align: right; font-size: .85rem; min-height: 1.8rem }
-#hfchat-who form, #hfchat-who p { display: inline; margin: 0 } #hfchat-who button { text-decoration: underline; cursor: pointer; padding: .2rem .4rem }
+#hfchat-who form, #hfchat-who p { display: inline; margin: 0 }
+#hfchat-who button { text-decoration: underline; cursor: pointer; padding: .2rem .4rem }
 """
 
 
@@ -159,9 +156,6 @@ def _responder(chat: Chat) -> Callable[..., AsyncGenerator[Any, None]]:
                     yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
         except HfchatError as error:
             yield [*shown.messages(final=True), _notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
-        except Exception as crash:
-            log_crash(logger, crash, request_id=request_id)
-            yield [*shown.messages(final=True), _notice(InternalError(), language, request_id, False)]
 
     return respond
 

@@ -81,7 +81,8 @@ def test_no_request_leaves_for_another_host_and_nothing_complains(visit: Visit, 
 
 
 def test_markdown_code_and_every_form_of_latex_are_shown(visit: Visit, stub: StubUpstream) -> None:
-    text = "**bold** `code`\n\n```python\nprint('hi')\n```\n\n$a^2$ and $$b^2$$ and \\(c^2\\) and \\[d^2\\]\n\n|x|y|\n|-|-|\n|1|2|"
+    text = "**bold** `code`\n\n```python\nprint('hi')\n```\n\n$a^2$ and $$b^2$$ and \\(c^2\\) and \\[d^2\\]\n\n"
+    text += "|x|y|\n|-|-|\n|1|2|"
     stub.answer = lambda _: reply([text])
     visit.ask("show me")
     bot = visit.page.locator(".message.bot").first
