@@ -23,7 +23,7 @@ _QUIET = [
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*arguments: str) -> Iterator[Browser]:
     """The system's Chromium. Skips where there is none; in CI that is a failure."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
@@ -31,7 +31,7 @@ def chromium() -> Iterator[Browser]:
             raise FileNotFoundError("chromium is not installed")
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_QUIET)
+        browser = playwright.chromium.launch(executable_path=path, args=[*_QUIET, *arguments])
         yield browser
         browser.close()
 

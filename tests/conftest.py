@@ -38,11 +38,12 @@ def free_port() -> int:
 class RunningApp:
     """The program in a thread of this process, behind a real uvicorn on a real port."""
 
-    def __init__(self, settings: Settings, upstream: Upstream | None) -> None:
+    def __init__(self, settings: Settings, upstream: Upstream | None, **server: Any) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = settings
         self._upstream = upstream
+        self._options = server
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -69,6 +70,7 @@ class RunningApp:
             proxy_headers=False,
             timeout_graceful_shutdown=2,
             backlog=2048,
+            **self._options,
         )
         self._server = uvicorn.Server(config)
         self._started.set()
@@ -84,9 +86,9 @@ class RunningApp:
 
 
 @contextmanager
-def running(settings: Settings, upstream: Upstream | None = None) -> Iterator[RunningApp]:
-    """The program, started and stopped."""
-    served = RunningApp(settings, upstream)
+def running(settings: Settings, upstream: Upstream | None = None, **server: Any) -> Iterator[RunningApp]:
+    """The program, started and stopped. `server` are more options of uvicorn's."""
+    served = RunningApp(settings, upstream, **server)
     served.start()
     try:
         yield served
