@@ -47,9 +47,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _days(text: str) -> float:
-    days = float(text)
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0
     if not 0 < days <= 3660:
-        raise argparse.ArgumentTypeError("it must be more than 0 and at most 3660")
+        raise argparse.ArgumentTypeError("it must be a number more than 0 and at most 3660")
     return days
 
 

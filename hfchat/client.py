@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 
 import httpx2
 
-from hfchat.errors import HfchatError, UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnavailable, catalogue
+from hfchat.errors import (
+    HfchatError,
+    InvalidRequest,
+    InvalidToken,
+    UpstreamInvalidResponse,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+    catalogue,
+)
 
 
 def send_chat_message(
@@ -25,32 +33,39 @@ def send_chat_message(
 
     Raises: the error of `hfchat.errors` that the server names, with its `message`, `hint`, `param`, `retry_after_s` and
     `request_id`; UpstreamUnavailable where the server cannot be reached, UpstreamTimeout where it does not answer in time,
-    UpstreamInvalidResponse where what answers is not hfchat.
+    UpstreamInvalidResponse where what answers is not hfchat; InvalidToken or InvalidRequest where what is to be sent
+    cannot be written.
     """
+    token = token.strip()
+    if not token.isascii() or not token.isprintable():
+        raise InvalidToken(message="The token has characters that no token has: copy it again.")
     body = {"model": model, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
     try:
         answer = httpx2.post(
             f"{base_url.rstrip('/')}/api/ai/chat",
             json={"messages": list(messages)} | {name: value for name, value in body.items() if value is not None},
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=httpx2.Timeout(timeout_s, connect=10),
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, 10)),
         )
     except httpx2.TimeoutException as late:
         raise UpstreamTimeout(message=f"{base_url} did not answer in {timeout_s:g} seconds.") from late
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as unreachable:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as unreachable:
         raise UpstreamUnavailable(message=f"{base_url} cannot be reached ({type(unreachable).__name__}).") from None
+    except (TypeError, ValueError) as unwritable:
+        # Without the cause: an encoder's error quotes what was written.
+        raise InvalidRequest(message=f"The request cannot be written as JSON ({type(unwritable).__name__}).") from None
     return _reply(answer)
 
 
 def _reply(answer: httpx2.Response) -> str:
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if isinstance(body, dict) and isinstance(body.get("reply"), str):
         return str(body["reply"])
     error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict):
+    if isinstance(error, dict) and error.get("fault") in ("caller", "owner", "upstream"):
         raise _named(error)
     raise UpstreamInvalidResponse(message=f"What answers there (HTTP {answer.status_code}) is not hfchat.")
 
@@ -59,6 +74,5 @@ def _named(error: dict[str, object]) -> HfchatError:
     known = {name: error.get(name) for name in ("param", "retry_after_s", "request_id")}
     kind = catalogue().get(str(error.get("code")), HfchatError)
     named = kind(message=str(error.get("message", "")), hint=str(error.get("hint", "")), **known)  # type: ignore[arg-type]
-    if error.get("fault") in ("caller", "owner", "upstream"):
-        named.fault = error["fault"]  # type: ignore[assignment]
+    named.fault = error["fault"]  # type: ignore[assignment]
     return named

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 PROVIDERS_PAGE = "https://hf.co/settings/inference-providers"
 TOKEN_PAGE = (
-    "https://huggingface.co/settings/tokens/new?ownUserPermissions=inference.serverless.write&tokenType=fineGrained"
+    "https://huggingface.co/settings/tokens/new?ownUserPermissions=inference.serverless.write&tokenType=fineGrained"  # noqa: S105
 )
 CREDITS_PAGE = "https://huggingface.co/settings/billing"
 ROUTER = "https://router.huggingface.co/v1"

@@ -45,14 +45,14 @@ class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         facts = " ".join(f"{name}={_quoted(fact)}" for name, fact in _facts(record).items())
         when = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
-        return f"{when} {record.levelname} {_one_line(record.getMessage())} {facts}".rstrip()
+        return f"{when} {record.levelname} {_first_line(record)} {facts}".rstrip()
 
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
-        event = {"time": when, "level": record.levelname, "event": record.getMessage(), **_facts(record)}
-        return json.dumps(event, default=str, ensure_ascii=False)
+        event = {"time": when, "level": record.levelname, "event": _first_line(record), **_facts(record)}
+        return json.dumps(event, default=str)  # ASCII: to some readers U+2028 and its like end a line
 
 
 def _quoted(fact: object) -> str:
@@ -60,5 +60,6 @@ def _quoted(fact: object) -> str:
     return text if text and not any(mark in text for mark in ' "=\n\r\t') and text.isprintable() else json.dumps(text)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _first_line(record: logging.LogRecord) -> str:
+    # What asyncio says in further lines quotes exceptions, and they quote what somebody wrote.
+    return " ".join(record.getMessage().partition("\n")[0].split())

@@ -14,7 +14,8 @@ _SPANISH = re.compile(
     re.IGNORECASE,
 )
 _ENGLISH = re.compile(
-    r"\b(hello|hi|thanks?|what|how|who|where|why|which|when|the|an?|is|are|you|can|could|please|write|tell|me|my|of|to|in|and|do|does)\b",
+    r"\b(hello|hi|thanks?|what|how|who|where|why|which|when|the|an?|is|are|was|were|you|can|could|please|write|tell|my|of|to"
+    r"|in|and|do|does|did|about|for|with)\b",
     re.IGNORECASE,
 )
 

@@ -4,6 +4,7 @@ Only `app`, `serve` and `cli` see it; everything else is handed plain values.
 """
 
 import difflib
+import io
 import ipaddress
 import re
 import secrets
@@ -12,14 +13,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 ROUTER_URL = "https://router.huggingface.co/v1"
 SECRET_BYTES = 32
 
 _PLACEHOLDER = re.compile(
-    r"secret|password|passphrase|change.?me|example|placeholder|sample|replace|insert|your[-_. ]|<|\.\.\.|xxxx|0123456789|abcdefgh",
+    r"secret|password|passphrase|change.?me|example|placeholder|sample|replace|insert|your[-_. ]|^<.*>$|\.\.\."
+    r"|x{6}|0123456789|abcdefgh",
     re.IGNORECASE,
 )
 _MODEL = re.compile(r"[\w.\-]+(/[\w.\-]+)?(:[\w.\-]+)?")
@@ -52,31 +54,40 @@ def _hf_token(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isascii() or re.search(r"\s", value):
-        raise ValueError(f"it is not an address that starts with http:// or https://; write for example {ROUTER_URL}")
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not value.isascii() or re.search(r"\s", value):
+        raise ValueError(f"it is not a whole address, from http:// or https:// on; write for example {ROUTER_URL}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("an address with a user name, a `?` or a `#` is not taken; write it without")
-    _ = parts.port  # raises ValueError for a port that is no port
     return value.rstrip("/")
 
 
 def _base_url(value: str) -> str:
-    if urlsplit(value).hostname == "api-inference.huggingface.co":
+    url = _url(value)
+    if urlsplit(url).hostname == "api-inference.huggingface.co":
         raise ValueError(f"this address is retired (it answers 410); write {ROUTER_URL} or leave the variable out")
-    return _url(value).removesuffix("/chat/completions")
+    return url.removesuffix("/chat/completions")
 
 
 def _origin(value: str) -> str:
-    if urlsplit(_url(value)).path:
+    origin = _url(value)
+    if urlsplit(origin).path:
         raise ValueError(f"{value!r} has a path; an origin is for example https://app.example.org")
-    return value
+    return origin.lower()  # as browsers send it
 
 
 def _model(value: str) -> str:
     if not _MODEL.fullmatch(value):
         raise ValueError(f"{value!r} is not a model's id; write for example meta-llama/Llama-3.2-3B-Instruct:fastest")
     return value
+
+
+def _model_or_all(value: str) -> str:
+    return value if value == "*" else _model(value)
 
 
 def _comma_separated(value: object) -> object:
@@ -99,9 +110,9 @@ class Settings(BaseModel):
         None, description="The owner's Hugging Face token, with “Make calls to Inference Providers”."
     )
     hf_chat_model: Model = Field("meta-llama/Llama-3.2-3B-Instruct:fastest", description="The default model.")
-    hf_chat_models: Annotated[tuple[str, ...], BeforeValidator(_comma_separated)] = Field(
-        (), description="Models that people may choose from, comma-separated; `*` for all."
-    )
+    hf_chat_models: Annotated[
+        tuple[Annotated[str, _checked(_model_or_all)], ...], BeforeValidator(_comma_separated)
+    ] = Field((), description="Models that people may choose from, comma-separated; `*` for all.")
     hf_chat_fallback_models: Annotated[tuple[Model, ...], BeforeValidator(_comma_separated)] = Field(
         (), description="Models tried in order when one cannot answer, comma-separated."
     )
@@ -109,7 +120,10 @@ class Settings(BaseModel):
         ROUTER_URL, description="Any server that speaks chat completions; another than the default needs no token."
     )
     hf_chat_bill_to: str | None = Field(
-        None, description="The organisation to bill.", pattern=r"^[\w.\-]+$", max_length=100
+        None,
+        description="The organisation to bill, by its name on Hugging Face: my-org.",
+        pattern=r"^[\w.\-]+$",
+        max_length=100,
     )
     hf_chat_system_prompt: str | None = Field(
         None, description="The owner's system prompt; no caller can remove it.", max_length=100_000, repr=False
@@ -128,7 +142,11 @@ class Settings(BaseModel):
         None, description="The address in links; needed behind a reverse proxy."
     )
     hfchat_log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
-    gradio_server_name: str = Field("127.0.0.1", description="The address to listen on.", pattern=r"^[\w.:\-]+$")
+    gradio_server_name: str = Field(
+        "127.0.0.1",
+        description="The address to listen on: 127.0.0.1, 0.0.0.0 or a host's name.",
+        pattern=r"^[\w.:\-]+$",
+    )
     gradio_server_port: int = Field(7860, ge=1, le=65535, description="The port to listen on.")
     space_id: str | None = Field(None, description="Set by Hugging Face on a Space.")
     space_host: str | None = Field(None, description="Set by Hugging Face on a Space.", pattern=r"^[\w.\-]+$")
@@ -171,41 +189,42 @@ def is_loopback(name: str) -> bool:
 def load_settings(environ: Mapping[str, str], dotenv: Path | None = None) -> Settings:
     """The settings from the environment, and from the file `dotenv` for what the environment leaves out.
 
-    An empty value counts as absent. Raises: `SettingsError`, with every fault in one text, where a value is wrong, a
-    variable's name is not ours, or the program would be open to strangers.
+    An empty value counts as absent, and in the environment makes the file's absent too. Raises: `SettingsError`, with
+    every fault in one text, where a value is wrong, a variable's name is not ours, or strangers could come in.
     """
-    values = {**_read(dotenv), **environ}
-    values = {name: value.strip() for name, value in values.items() if value and value.strip()}
+    values = {name: value.strip() for name, value in {**_read(dotenv), **environ}.items() if value.strip()}
     ours = {name.lower(): value for name, value in values.items() if name in _variables()}
-    ours.setdefault("huggingface_api_token", values.get("HF_TOKEN", ""))
+    token_name = "HUGGINGFACE_API_TOKEN" if "HUGGINGFACE_API_TOKEN" in values else "HF_TOKEN"
+    ours["huggingface_api_token"] = values.get(token_name, "")
     if values.get("SPACE_ID"):
         ours.setdefault("gradio_server_name", "0.0.0.0")  # noqa: S104  a Space forwards to it from outside
-    problems = _strange_names(values)
+    problems = _strange_names(values) + _open_to_strangers(ours)
     try:
         settings = Settings.model_validate({name: value for name, value in ours.items() if value})
     except ValidationError as invalid:
-        raise SettingsError("\n".join(problems + _explain(invalid))) from None
-    if not problems and settings.jwt_secret is None and settings.space_id is None:
-        settings = _with_a_key(settings, problems)
+        raise SettingsError("\n".join(problems + _explain(invalid, token_name))) from None
+    problems += _token_for_another_server(settings, token_name)
     if problems:
         raise SettingsError("\n".join(problems))
-    return settings
+    if settings.jwt_secret is not None or settings.space_id is not None:
+        return settings
+    made = {"jwt_secret": SecretStr(secrets.token_urlsafe(SECRET_BYTES)), "key_made_for_this_run": True}
+    return settings.model_copy(update=made)
 
 
 def _variables() -> list[str]:
     return [name.upper() for name in Settings.model_fields if name != "key_made_for_this_run"]
 
 
-def _with_a_key(settings: Settings, problems: list[str]) -> Settings:
-    if is_loopback(settings.gradio_server_name):
-        made = {"jwt_secret": SecretStr(secrets.token_urlsafe(SECRET_BYTES)), "key_made_for_this_run": True}
-        return settings.model_copy(update=made)
-    problems.append(
-        f"JWT_SECRET: it is not set, and GRADIO_SERVER_NAME={settings.gradio_server_name} can be reached by others. "
+def _open_to_strangers(ours: Mapping[str, str]) -> list[str]:
+    name = ours.get("gradio_server_name", "127.0.0.1")
+    if "jwt_secret" in ours or "space_id" in ours or is_loopback(name):
+        return []
+    return [
+        f"JWT_SECRET: it is not set, and GRADIO_SERVER_NAME={name} can be reached by others. "
         "Make a key with: python -m hfchat secret — and write it into .env as JWT_SECRET=..., "
         "or leave GRADIO_SERVER_NAME out to listen on this machine only."
-    )
-    return settings
+    ]
 
 
 def _read(dotenv: Path | None) -> dict[str, str]:
@@ -213,26 +232,42 @@ def _read(dotenv: Path | None) -> dict[str, str]:
         return {}
     try:
         # utf-8-sig: Windows' editors begin a file with a BOM, which would become part of the first name.
-        found = dotenv_values(dotenv, interpolate=False, encoding="utf-8-sig")
+        text = dotenv.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as unreadable:
         raise SettingsError(f"{dotenv.name}: it cannot be read as UTF-8 text ({type(unreadable).__name__})") from None
-    return {name: value for name, value in found.items() if value is not None}
+    lines = list(parse_stream(io.StringIO(text)))
+    # python-dotenv itself would skip such a line with a warning: a setting that silently does not hold.
+    bad = [str(line.original.line) for line in lines if line.error]
+    if bad:
+        raise SettingsError(f"{dotenv.name}: line {', '.join(bad)} is not NAME=value; look for a quote left open")
+    return {line.key: line.value for line in lines if line.key and line.value is not None}
 
 
 def _strange_names(values: Mapping[str, str]) -> list[str]:
     problems = []
     for name in values:
-        if name.startswith(("HFCHAT_", "HF_CHAT_")) and name not in _variables():
-            near = difflib.get_close_matches(name, _variables(), n=1)
+        if name.upper().startswith(("HFCHAT_", "HF_CHAT_")) and name not in _variables():
+            near = difflib.get_close_matches(name.upper(), _variables(), n=1, cutoff=0.75)
             advice = f"did you mean {near[0]}?" if near else "remove it."
             problems.append(f"{name}: this version has no such setting; {advice}")
     return problems
 
 
-def _explain(invalid: ValidationError) -> list[str]:
+def _token_for_another_server(settings: Settings, token_name: str) -> list[str]:
+    token = settings.huggingface_api_token
+    if token is None or settings.hf_chat_base_url != ROUTER_URL or token.get_secret_value().startswith("hf_"):
+        return []
+    return [
+        f"{token_name}: it does not begin with hf_, as Hugging Face's do; copy the token again from "
+        "https://huggingface.co/settings/tokens, or set HF_CHAT_BASE_URL to the server that it is for"
+    ]
+
+
+def _explain(invalid: ValidationError, token_name: str) -> list[str]:
     lines = []
     for fault in invalid.errors(include_url=False, include_input=False):
         name = str(fault["loc"][0])
         said = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{name.upper()}: {said}. ({Settings.model_fields[name].description})")
+        written = token_name if name == "huggingface_api_token" else name.upper()
+        lines.append(f"{written}: {said}. ({Settings.model_fields[name].description})")
     return lines

@@ -38,13 +38,14 @@ class SSEDecoder:
         # A CR at the end may be the first half of a CRLF: it waits for the next piece.
         held = "\r" if text.endswith("\r") else ""
         lines = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self._rest = lines.pop() + held
-        if len(self._rest) + self._size > MAX_EVENT_CHARS:
-            raise EventTooLarge
-        return [event for line in lines if (event := self._line(line)) is not None]
+        rest = lines.pop()
+        self._rest = rest + held
+        events = [event for line in lines if (event := self._line(line)) is not None]
+        self._check_size(rest)
+        return events
 
     def close(self) -> list[ServerSentEvent]:
-        """The events still held at the end of the body."""
+        """The events still held at the end of the body. Raises: EventTooLarge."""
         text = self._rest + self._text.decode(b"", final=True)
         found = [event for line in text.split("\r") if (event := self._line(line)) is not None]
         last = self._dispatch()
@@ -53,14 +54,19 @@ class SSEDecoder:
     def _line(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
+        self._check_size(line)
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(line) + 1  # the line's end too: a million empty lines are not small
         elif name == "event":
             self._event = value
         return None
+
+    def _check_size(self, line: str) -> None:
+        if line and self._size + len(line) > MAX_EVENT_CHARS:
+            raise EventTooLarge
 
     def _dispatch(self) -> ServerSentEvent | None:
         data, event = "\n".join(self._data), self._event

@@ -4,6 +4,7 @@ The rules are RFC 7519 (claims) and RFC 8725 (best practice): one algorithm, nev
 no header but `alg` and `typ`, so that no embedded key, key address or critical extension is ever looked at.
 """
 
+import re
 import secrets
 import time
 from typing import Any
@@ -17,9 +18,12 @@ ALGORITHM = "HS256"
 ISSUER = "hfchat"
 MAX_TOKEN_BYTES = 8192
 MAX_SUBJECT_CHARS = 255
+MAX_TIME = 253_402_300_799  # the last second of the year 9999, which is as far as `datetime` goes
 SCOPES = (CHAT_SCOPE, ADMIN_SCOPE)
 _REQUIRED = ("sub", "iss", "iat", "exp", "jti")
 _KNOWN = frozenset((*_REQUIRED, "nbf", "scope"))
+# RFC 7515 section 2: base64url without padding; PyJWT takes it with padding too.
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 
 def issue_token(
@@ -47,20 +51,24 @@ def verify_token(key: str, token: str) -> Caller:
     if len(token) > MAX_TOKEN_BYTES:
         raise InvalidToken("token_too_long")
     try:
-        header = jwt.get_unverified_header(token)
-        if header.keys() - {"alg", "typ"} or header["alg"] != ALGORITHM:
-            raise InvalidToken("token_algorithm")
+        _check_form(token)
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=[ALGORITHM],
             issuer=ISSUER,
-            options={"require": list(_REQUIRED), "verify_aud": False, "enforce_minimum_key_length": True},
+            options={
+                "require": list(_REQUIRED),
+                "enforce_minimum_key_length": True,
+                "verify_aud": False,
+                # `_caller` checks these, their types too, and says which one is wrong.
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+                "verify_sub": False,
+                "verify_jti": False,
+            },
         )
-    except jwt.ExpiredSignatureError as expired:
-        raise ExpiredToken from expired
-    except jwt.ImmatureSignatureError as early:
-        raise InvalidToken("token_early") from early
     except jwt.InvalidSignatureError as forged:
         raise InvalidToken("token_signature") from forged
     except jwt.MissingRequiredClaimError as missing:
@@ -69,16 +77,24 @@ def verify_token(key: str, token: str) -> Caller:
         raise InvalidToken("token_claim_wrong|iss") from other
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as malformed:
         raise InvalidToken("token_malformed") from malformed
-    return _caller(claims)
+    return _caller(claims, time.time())
 
 
-def _caller(claims: dict[str, Any]) -> Caller:
+def _check_form(token: str) -> None:
+    if not _FORM.fullmatch(token):
+        raise InvalidToken("token_malformed")
+    header = jwt.get_unverified_header(token)
+    if header.keys() - {"alg", "typ"} or header["alg"] != ALGORITHM or str(header.get("typ", "JWT")).upper() != "JWT":
+        raise InvalidToken("token_algorithm")
+
+
+def _caller(claims: dict[str, Any], now: float) -> Caller:
     strange = sorted(claims.keys() - _KNOWN)
     if strange:
         # A limit that is written in a token and silently does not hold is worse than a refusal.
         raise InvalidToken(f"token_claim_unknown|{', '.join(strange)[:200]}")
     for name in ("iat", "exp", "nbf"):
-        if name in claims and (isinstance(claims[name], bool) or not isinstance(claims[name], int | float)):
+        if not _is_time(claims.get(name, 0)):
             raise InvalidToken(f"token_claim_wrong|{name}")
     for name in ("sub", "jti"):
         if not _is_name(claims[name]):
@@ -86,7 +102,15 @@ def _caller(claims: dict[str, Any]) -> Caller:
     scope = claims.get("scope", CHAT_SCOPE)
     if not isinstance(scope, str):
         raise InvalidToken("token_claim_wrong|scope")
+    if max(claims["iat"], claims.get("nbf", 0)) > now:
+        raise InvalidToken("token_early")
+    if claims["exp"] <= now:
+        raise ExpiredToken
     return Caller(claims["sub"], claims["jti"], float(claims["exp"]), frozenset(scope.split()))
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_TIME
 
 
 def _is_name(value: object) -> bool:

@@ -131,7 +131,8 @@ def _who_is_here(request: gr.Request) -> str:
     texts = PAGE[_language(request)]
     subject = escape(request.username or "")
     said = texts["signed_in_as"].format(subject=f"<strong>{subject}</strong>")
-    return f'{said} · <form method="post" action="/logout"><button>{texts["sign_out"]}</button></form>'
+    # One HTML block: what stands inside is not read as Markdown, so a name is never a link.
+    return f'<div>{said} · <form method="post" action="/logout"><button>{texts["sign_out"]}</button></form></div>'
 
 
 def _language(request: gr.Request) -> Language:

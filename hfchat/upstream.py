@@ -180,12 +180,13 @@ class HubUpstream:
                 async for piece in pieces:
                     if events := decoder.feed(piece):
                         return events, True
+                return decoder.close(), False
         except EventTooLarge as endless:
             raise e.UpstreamInvalidResponse from endless
         except (httpx2.TransportError, TimeoutError):
             if not reply.finish_reason:
                 raise
-        return decoder.close(), False
+        return [], False
 
 
 class _Reply:

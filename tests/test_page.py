@@ -221,6 +221,14 @@ def test_signing_in_works_without_javascript(browser: Browser, app: RunningApp) 
         assert visit.hosts == {app.url.removeprefix("http://")}
 
 
+def test_a_name_is_shown_as_it_is(browser: Browser, app: RunningApp) -> None:
+    name = "[x](javascript:alert(1)) <img src=x onerror=alert(1)> **b** $x$"
+    with visiting(browser, app) as visit:
+        visit.sign_in(make_token(name))
+        visit.wait_for(f"Signed in as {name}")
+        assert visit.page.locator("#hfchat-who a, #hfchat-who img").count() == 0
+
+
 def test_two_people_at_once_see_their_own(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
     stub.answer = lambda request: reply([f"for-{request['messages'][-1]['content']} "] * 15, pause_s=0.02)
     with visiting(browser, app) as one, visiting(browser, app) as two:

@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pytest
 
 from hfchat import errors as e
@@ -315,7 +316,7 @@ async def test_the_first_call_of_a_process_makes_no_other(stub: StubUpstream) ->
     async with hub(stub, bill_to="some-org") as upstream:
         await read(upstream)
     assert len(stub.requests) == 1
-    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY
 
 
 async def test_two_upstreams_live_in_one_process(stub: StubUpstream) -> None:

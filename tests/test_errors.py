@@ -1,0 +1,253 @@
+"""What an error is, what it says, and how it is written into an answer."""
+
+import json
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from hfchat import errors
+from hfchat.error_body import error_body, error_headers, say
+from hfchat.error_texts import DETAILS, ENGLISH, SPANISH, TOKEN_PAGE
+from hfchat.errors import HfchatError, catalogue
+from hfchat.texts import Language
+
+SOURCES = "\n".join(path.read_text("utf-8") for path in (Path(__file__).parent.parent / "hfchat").glob("*.py"))
+KEYS = ["code", "message", "hint", "fault", "retryable", "retry_after_s", "param", "type", "request_id"]
+LANGUAGES: tuple[Language, Language] = ("en", "es")
+
+# code, status, fault, whether trying again can help
+TABLE = [
+    ("missing_token", 401, "caller", False),
+    ("invalid_token", 401, "caller", False),
+    ("expired_token", 401, "caller", False),
+    ("insufficient_scope", 403, "caller", False),
+    ("model_not_allowed", 403, "caller", False),
+    ("invalid_request", 400, "caller", False),
+    ("not_found", 404, "caller", False),
+    ("method_not_allowed", 405, "caller", False),
+    ("payload_too_large", 413, "caller", False),
+    ("context_length_exceeded", 400, "caller", False),
+    ("unsupported_input", 400, "caller", False),
+    ("upstream_rejected", 400, "caller", False),
+    ("model_not_supported", 400, "owner", False),
+    ("model_gated", 403, "owner", False),
+    ("credits_exhausted", 503, "owner", False),
+    ("hf_token_invalid", 502, "owner", False),
+    ("hf_token_forbidden", 502, "owner", False),
+    ("endpoint_retired", 502, "owner", False),
+    ("upstream_rate_limited", 429, "upstream", True),
+    ("model_loading", 503, "upstream", True),
+    ("upstream_overloaded", 503, "upstream", True),
+    ("upstream_timeout", 504, "upstream", True),
+    ("upstream_unavailable", 502, "upstream", True),
+    ("upstream_interrupted", 502, "upstream", True),
+    ("upstream_invalid_response", 502, "upstream", True),
+    ("overloaded", 503, "owner", True),
+    ("internal_error", 500, "owner", False),
+]
+CODES = [row[0] for row in TABLE]
+OWNERS_PAGES = [
+    ("model_not_supported", "https://hf.co/settings/inference-providers"),
+    ("model_gated", "https://huggingface.co/meta-llama/Llama-3.1-8B-Instruct "),
+    ("credits_exhausted", "https://huggingface.co/settings/billing"),
+    ("hf_token_invalid", TOKEN_PAGE),
+    ("hf_token_forbidden", TOKEN_PAGE),
+    ("endpoint_retired", "https://router.huggingface.co/v1"),
+]
+
+
+def every_class(root: type[HfchatError] = HfchatError) -> list[type[HfchatError]]:
+    return [found for error in root.__subclasses__() for found in (error, *every_class(error))]
+
+
+def example(code: str) -> HfchatError:
+    return catalogue()[code]("at_most|2", param="top_p", model="meta-llama/Llama-3.1-8B-Instruct:novita")
+
+
+@pytest.mark.parametrize(("code", "status", "fault", "retryable"), TABLE, ids=CODES)
+def test_an_error_has_the_promised_code_status_and_fault(code: str, status: int, fault: str, retryable: bool) -> None:
+    error = catalogue()[code]()
+    assert (error.code, error.status, error.fault, error.retryable) == (code, status, fault, retryable)
+
+
+def test_the_catalogue_has_each_code_once_and_no_other() -> None:
+    assert sorted(error.code for error in every_class() if "code" in vars(error)) == sorted(CODES)
+    assert set(catalogue()) == set(CODES)
+
+
+def test_the_docstring_shows_the_tree_as_it_is() -> None:
+    shown = re.findall(r"[├└]── (\w+) +(\d{3})", errors.__doc__ or "")
+    assert sorted(shown) == sorted((error.__name__, str(error.status)) for error in catalogue().values())
+
+
+def test_openais_type_follows_the_status() -> None:
+    types = {status: catalogue()[code]().type for code, status, _, _ in TABLE}
+    assert types == {
+        400: "invalid_request_error",
+        401: "authentication_error",
+        403: "permission_error",
+        404: "invalid_request_error",
+        405: "invalid_request_error",
+        413: "invalid_request_error",
+        429: "rate_limit_error",
+        500: "server_error",
+        502: "server_error",
+        503: "server_error",
+        504: "server_error",
+    }
+
+
+@pytest.mark.parametrize("texts", [ENGLISH, SPANISH], ids=LANGUAGES)
+def test_a_language_has_a_text_for_each_code_and_no_other(texts: dict[str, object]) -> None:
+    assert set(texts) == set(CODES)
+
+
+@pytest.mark.parametrize("to_owner", [False, True], ids=["guest", "owner"])
+@pytest.mark.parametrize("code", CODES)
+def test_each_language_says_what_happened_and_what_to_do(code: str, to_owner: bool) -> None:
+    said = [say(example(code), language, to_owner=to_owner) for language in LANGUAGES]
+    for text in (*said[0], *said[1]):
+        assert len(text) > 10
+        assert not set("{}|") & set(text)
+        assert text[0].isupper() or text[0] in "`¿"
+    assert said[0][0] != said[1][0]
+    assert said[0][1] != said[1][1]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_text_asks_only_for_what_is_known(code: str) -> None:
+    for text in (ENGLISH[code], SPANISH[code]):
+        sentences = f"{text.message} {text.hint} {text.owner_hint}"
+        assert {name for _, name, _, _ in string.Formatter().parse(sentences) if name is not None} <= {
+            "model",
+            "detail",
+            "wait",
+            "page",
+        }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", CODES)
+def test_a_guest_is_not_sent_to_the_owners_pages_nor_told_to_pay(code: str, language: Language) -> None:
+    said = " ".join(say(example(code), language))
+    assert not re.search(
+        r"hf\.co|huggingface\.co|settings|billing|factura|\bpay|\bpag[au]|HF_CHAT|HUGGINGFACE|JWT_|\.env", said
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("code", "page"), OWNERS_PAGES, ids=[code for code, _ in OWNERS_PAGES])
+def test_the_owner_is_given_the_page_that_mends_it(code: str, page: str, language: Language) -> None:
+    assert page in say(example(code), language, to_owner=True)[1]
+    assert page not in say(example(code), language)[1]
+
+
+def test_the_token_page_has_the_permission_preselected() -> None:
+    assert TOKEN_PAGE == (
+        "https://huggingface.co/settings/tokens/new?ownUserPermissions=inference.serverless.write&tokenType=fineGrained"
+    )
+
+
+@pytest.mark.parametrize("code", [code for code, _, fault, _ in TABLE if fault == "owner" and code != "internal_error"])
+def test_a_guest_learns_that_an_owners_fault_is_not_theirs_to_mend(code: str) -> None:
+    english, spanish = ENGLISH[code], SPANISH[code]
+    assert english.owner_hint
+    assert spanish.owner_hint
+    assert english.owner_hint != english.hint
+
+
+def test_a_model_without_a_name_is_called_the_model() -> None:
+    assert say(errors.ModelLoading(), "en")[0] == "The model is still loading."
+    assert say(errors.ModelLoading(), "es")[0] == "El modelo todavía se está cargando."
+
+
+def test_a_waiting_time_is_said_in_seconds() -> None:
+    assert "about 7 seconds" in say(errors.ModelLoading(retry_after_s=7), "en")[1]
+    assert "unos 20 segundos" in say(errors.ModelLoading(), "es")[1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("key", DETAILS)
+def test_a_detail_is_said_in_both_languages_with_its_value(key: str, language: Language) -> None:
+    text = DETAILS[key][language == "es"]
+    said = say(errors.InvalidRequest(f"{key}|417", param="top_p"), language)[0]
+    assert said.endswith(text.format(value="417"))
+    assert ("417" in said) == ("{value}" in text)
+    assert "`top_p`: " in said
+    assert text.endswith(".")
+    assert DETAILS[key][0] != DETAILS[key][1]
+
+
+def test_every_detail_that_the_program_names_has_a_text_and_every_text_is_named() -> None:
+    kinds = "InvalidToken|InvalidRequest|InsufficientScope|MissingToken|PayloadTooLarge"
+    named = set(re.findall(rf'(?:{kinds})\(\s*f?"([a-z_]+)[|"]', SOURCES))
+    assert len(named) > 10
+    assert named <= set(DETAILS)
+    assert [key for key in DETAILS if not re.search(rf'"{key}["|]', SOURCES.replace(f'"{key}": (', ""))] == []
+
+
+def test_a_providers_own_words_are_kept_as_they_are() -> None:
+    words = "The field {prompt} | is %s too odd"
+    assert say(errors.UpstreamRejected(words), "es")[0].endswith(words)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_body_has_the_promised_keys_and_is_json(code: str) -> None:
+    body = json.loads(json.dumps(error_body(example(code), "en", request_id="r1")))
+    assert list(body) == ["error"]
+    assert sorted(body["error"]) == sorted(KEYS)
+    assert body["error"]["code"] == code
+    assert body["error"]["param"] == "top_p"
+    assert body["error"]["request_id"] == "r1"
+
+
+def test_a_body_is_written_in_the_language_and_to_whom_it_is_for() -> None:
+    error = errors.CreditsExhausted(request_id="of-the-error")
+    guest, owner = error_body(error, "es")["error"], error_body(error, "es", to_owner=True)["error"]
+    assert (guest["message"], guest["hint"]) == say(error, "es")
+    assert (owner["message"], owner["hint"]) == say(error, "es", to_owner=True)
+    assert guest["hint"] != owner["hint"]
+    assert guest["request_id"] == "of-the-error"
+
+
+def test_a_fault_can_be_another_for_one_error_without_changing_its_kind() -> None:
+    error = errors.ModelNotSupported()
+    error.fault = "caller"
+    assert error_body(error)["error"]["fault"] == "caller"
+    assert errors.ModelNotSupported().fault == "owner"
+
+
+HEADERS = [
+    (errors.MissingToken(), {"WWW-Authenticate": 'Bearer realm="hfchat"'}),
+    (errors.InvalidToken(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="invalid_token"'}),
+    (errors.ExpiredToken(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="invalid_token"'}),
+    (errors.InsufficientScope(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="insufficient_scope"'}),
+    (errors.ModelNotAllowed(), {}),
+    (errors.MethodNotAllowed("GET, HEAD"), {"Allow": "GET, HEAD"}),
+    (errors.UpstreamRateLimited(), {"Retry-After": "10"}),
+    (errors.UpstreamRateLimited(retry_after_s=33), {"Retry-After": "33"}),
+    (errors.ModelLoading(), {"Retry-After": "20"}),
+    (errors.UpstreamOverloaded(), {"Retry-After": "5"}),
+    (errors.Overloaded(), {"Retry-After": "5"}),
+    (errors.CreditsExhausted(), {}),
+    (errors.UpstreamTimeout(retry_after_s=3), {}),
+    (errors.InternalError(), {}),
+]
+
+
+@pytest.mark.parametrize(("error", "headers"), HEADERS, ids=[error.code for error, _ in HEADERS])
+def test_an_error_brings_its_headers(error: HfchatError, headers: dict[str, str]) -> None:
+    assert error_headers(error) == headers
+
+
+@pytest.mark.parametrize("code", [code for code, status, _, again in TABLE if again and status in (429, 503)])
+def test_what_can_be_tried_again_says_when(code: str) -> None:
+    assert int(error_headers(catalogue()[code]())["Retry-After"]) > 0
+
+
+def test_an_exception_reads_as_its_message_its_detail_or_its_code() -> None:
+    assert str(errors.InvalidRequest("required", message="Said by the server.")) == "Said by the server."
+    assert str(errors.InvalidRequest("required")) == "required"
+    assert str(errors.InvalidRequest()) == "invalid_request"
