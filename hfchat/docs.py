@@ -37,10 +37,10 @@ def _operation(path: str, method: str, operation: dict[str, Any], language: Lang
     example = ""
     if body:
         shown = json.dumps(body, indent=2, ensure_ascii=False)
-        asked = json.dumps(body["examples"][0], ensure_ascii=False)
+        asked = json.dumps(next(iter(body.get("examples", [])), {}), ensure_ascii=False)
         curl = f"curl …{path} -H 'Authorization: Bearer …' -H 'Content-Type: application/json' \\\n  -d '{asked}'"
-        example = f"<p>{PAGE[language]['request_example']}</p><pre>{escape(curl)}</pre><details><summary>JSON Schema</summary>"
-        example += f"<pre>{escape(shown)}</pre></details>"
+        example = f"<p>{PAGE[language]['request_example']}</p><pre>{escape(curl)}</pre>"
+        example += f"<details><summary>JSON Schema</summary><pre>{escape(shown)}</pre></details>"
     answers = "".join(
         f"<li><strong>{escape(status)}</strong> {escape(answer.get('description', ''))}</li>"
         for status, answer in operation["responses"].items()

@@ -260,6 +260,9 @@ DETAILS: dict[str, tuple[str, str]] = {
         "the page's session is not in the right form.",
         "la sesión de la página no tiene la forma correcta.",
     ),
-    "no_files": ("files and components are not taken here.", "aquí no se admiten archivos ni componentes."),
+    "no_files": (
+        "it has fields that the page does not send: files, components or others.",
+        "tiene campos que la página no envía: archivos, componentes u otros.",
+    ),
     "unreadable": ("it cannot be read.", "no se puede leer."),
 }

@@ -10,16 +10,17 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
 from hfchat.error_body import error_body, error_headers
 from hfchat.logs import log_crash, log_event
 from hfchat.page_sessions import HEARTBEAT, own_session, session_token
+from hfchat.passage import Passage
 from hfchat.texts import language_of
 from hfchat.types import ADMIN_SCOPE, Caller
 
@@ -36,7 +37,7 @@ PAGES = {
     "/openapi.json": _READ,
     "/config": _GET,
     "/theme.css": _GET,
-    "/favicon.ico": _READ,
+    "/favicon.ico": _GET,
     "/manifest.json": _GET,
     "/gradio_api/info": _GET,
     "/gradio_api/theme.css": _GET,
@@ -46,19 +47,15 @@ PAGES = {
     "/gradio_api/queue/data": _GET,
     "/gradio_api/cancel": _POST,
     "/gradio_api/reset": _POST,
+    "/gradio_api/call/chat": _POST,
 }
 PAGE_PATTERNS = (
-    (re.compile(r"/(assets|static)/[\w.@/-]+"), _READ),
+    (re.compile(r"/(assets|static)/[\w.@/-]{1,300}"), _GET),
     (re.compile(r"/gradio_api/heartbeat/[\w-]+"), _GET),
-    (re.compile(r"/gradio_api/call/\w+"), _POST),
-    (re.compile(r"/gradio_api/call/\w+/\w+"), _GET),
+    # An event's id only: for what is no event's id, Gradio looks for a session of that name.
+    (re.compile(r"/gradio_api/call/chat/[0-9a-f]{32}"), _GET),
 )
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
-    "frame-ancestors 'self' https://huggingface.co"
-)
 # A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
 _LONGEST_CONNECTION_S = 86_400.0
@@ -75,7 +72,8 @@ class Drain:
         """Start draining. Called in the event loop."""
         self.began = True
         for idle in self._idle:
-            idle.reschedule(asyncio.get_running_loop().time())
+            if not idle.expired():
+                idle.reschedule(asyncio.get_running_loop().time())
 
     def watch(self, idle: asyncio.Timeout) -> None:
         """End this stream when draining begins."""
@@ -96,6 +94,7 @@ class Gate:
         self._authenticate = authenticate
         self._drain = drain
         self._origins = frozenset(origins)
+        self._session_key = secrets.token_bytes(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with a refusal."""
@@ -111,7 +110,7 @@ class Gate:
         headers = Headers(scope=scope)
         request_id = secrets.token_hex(8)
         caller: Caller | None = None
-        passage = _Passage(send, request_id, self._allowed_origin(headers), scope["path"])
+        passage = Passage(send, request_id, self._allowed_origin(headers), scope["path"])
         try:
             if not self._is_preflight(scope, headers):
                 caller, receive = await self._admit(scope, headers, receive)
@@ -121,11 +120,16 @@ class Gate:
                 for name, value in scope["headers"]
                 if not _DROPPED.fullmatch(name) or (name, value) == (b"x-forwarded-proto", b"https")
             ]
+            passage.translates = caller is not None and _is_page(scope["path"])
             await self._pass(scope, receive, passage, caller)
+            if passage.withheld is not None:
+                raise passage.withheld
         except Exception as failure:
-            if not isinstance(failure, e.HfchatError):
+            # Gradio refuses in the middle of a stream: to a page that asks for a session from before a restart.
+            if not isinstance(failure, e.HfchatError) and not isinstance(failure.__cause__, HTTPException):
                 log_crash(logger, failure, request_id=request_id)
             error = failure if isinstance(failure, e.HfchatError) else e.InternalError()
+            passage.translates = False
             if passage.began:
                 return await passage.cut()
             log_event(logger, logging.INFO, "refused", request_id=request_id, code=error.code, method=scope["method"])
@@ -149,7 +153,7 @@ class Gate:
         if self._drain.began:
             raise e.Overloaded
         if path.startswith("/gradio_api/"):
-            receive = await own_session(scope, receive, caller.subject)
+            receive = await own_session(scope, receive, caller.subject, self._session_key)
         return caller, receive
 
     def _caller(self, headers: Headers, path: str, method: str) -> Caller:
@@ -163,7 +167,8 @@ class Gate:
         if not token or not _is_page(path):
             raise e.MissingToken
         caller = self._authenticate(token)
-        if _from_another_site(headers) and not (method in _READ and headers.get("sec-fetch-mode") == "navigate"):
+        follows_a_link = method in _READ and headers.get("sec-fetch-mode") == "navigate"
+        if _from_another_site(headers) and (not follows_a_link or path.startswith("/gradio_api/")):
             raise e.MissingToken("cross_site")
         if method not in _READ and not _same_origin_shown(headers):
             raise e.MissingToken("cross_site")
@@ -181,6 +186,8 @@ class Gate:
                     self._drain.watch(limit)
                 await self._app(scope, receive, send)
         except TimeoutError as ended:
+            if not limit.expired():
+                raise
             raise (e.Overloaded if self._drain.began else e.ExpiredToken) from ended
         finally:
             self._drain.forget(limit)
@@ -193,41 +200,6 @@ class Gate:
         """The Fetch standard sends no credentials with a preflight; CORSMiddleware answers it, no route does."""
         asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
         return asks and self._allowed_origin(headers) is not None and not _is_page(scope["path"])
-
-
-class _Passage:
-    """The `send` of a request: adds our headers, and knows whether an answer began."""
-
-    def __init__(self, send: Send, request_id: str, origin: str | None, path: str) -> None:
-        self._send = send
-        self._request_id = request_id
-        self._origin = origin
-        self._path = path
-        self.began = False
-        self._ended = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.began = True
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self._request_id
-            headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Referrer-Policy"] = "no-referrer"
-            if not self._path.startswith(("/assets/", "/static/")):
-                headers["Cache-Control"] = "no-store"
-            if self._origin:
-                headers["Access-Control-Allow-Origin"] = self._origin
-                headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After"
-                headers.add_vary_header("Origin")
-        elif message["type"] == "http.response.body":
-            self._ended = not message.get("more_body", False)
-        await self._send(message)
-
-    async def cut(self) -> None:
-        """End an answer that has begun."""
-        if not self._ended:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _methods_of(path: str) -> frozenset[str] | None:
@@ -245,8 +217,8 @@ def _from_another_site(headers: Headers) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site not in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    origin, host = headers.get("origin"), headers.get("host")
+    return origin is not None and origin not in (f"http://{host}", f"https://{host}")
 
 
 def _same_origin_shown(headers: Headers) -> bool:

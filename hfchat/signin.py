@@ -1,6 +1,7 @@
 """The sign-in page, invite links and the session cookie, which holds the signed token itself: no session is stored."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from html import escape
@@ -10,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from hfchat.error_body import say
-from hfchat.error_texts import TOKEN_PAGE
+from hfchat.error_body import error_headers, say
+from hfchat.error_texts import DETAILS, TOKEN_PAGE
 from hfchat.errors import HfchatError, InvalidToken, catalogue
 from hfchat.logs import log_event
 from hfchat.page_sessions import COOKIE, read_body, session_token
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 MAX_FORM_BYTES = 16 * 1024
 # RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
 MAX_COOKIE_TOKEN = 3800
+# RFC 7515 section 7.1; so nothing in it can end the cookie or the header.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _REASONS = ("invalid_token", "expired_token", "missing_token", "insufficient_scope")
 
 
@@ -66,17 +69,20 @@ class SignIn:
             return RedirectResponse("/", status_code=303) if self._has_session(request) else _sign_in_page(language)
         detail = request.query_params.get("detail", "")
         # What comes in the address may choose one of our sentences and say nothing of its own.
-        reason = catalogue()[why](detail if detail.startswith("token_") and detail.isidentifier() else "")
+        reason = catalogue()[why](detail if detail in DETAILS else "")
         return _sign_in_page(language, reason)
 
     async def _sign_in(self, request: Request) -> Response:
+        language = language_of(request.headers.get("accept-language", ""))
+        if self._set_up:
+            return HTMLResponse(_set_up_page(language))
         form = parse_qs((await read_body(request.receive, MAX_FORM_BYTES)).decode("utf-8", errors="replace"))
         token = form.get("token", [""])[0].strip()
         try:
             return self._signed_in(request, token)
         except HfchatError as refused:
             log_event(logger, logging.INFO, "sign_in_refused", request_id=request.state.request_id, code=refused.code)
-            return _sign_in_page(language_of(request.headers.get("accept-language", "")), refused)
+            return _sign_in_page(language, refused)
 
     async def _sign_out(self, request: Request) -> Response:
         response = RedirectResponse("/login", status_code=303)
@@ -86,6 +92,8 @@ class SignIn:
     def _signed_in(self, request: Request, token: str) -> Response:
         if len(token) > MAX_COOKIE_TOKEN:
             raise InvalidToken("token_too_long")
+        if not _COMPACT.fullmatch(token):
+            raise InvalidToken("token_malformed")
         caller = self._authenticate(token)
         log_event(
             logger,
@@ -108,7 +116,7 @@ class SignIn:
 
     def _cookie(self, request: Request, token: str, max_age_s: int) -> str:
         """The header's value, by hand: Python writes `Partitioned` from 3.14 on. In a frame only this form is kept."""
-        https = self._https or request.headers.get("x-forwarded-proto") == "https" or request.url.scheme == "https"
+        https = self._https or request.headers.get("x-forwarded-proto") == "https" or request.scope["scheme"] == "https"
         rules = "SameSite=None; Secure; Partitioned" if self._framed else f"SameSite=Lax{'; Secure' if https else ''}"
         return f"{COOKIE}={token}; Path=/; HttpOnly; Max-Age={max(max_age_s, 0)}; {rules}"
 
@@ -126,7 +134,9 @@ def _sign_in_page(language: Language, reason: HfchatError | None = None) -> HTML
         f'autocapitalize="off"><button>{texts["sign_in_button"]}</button></form>'
         f'<p class="soft">{texts["sign_in_help"]}</p>'
     )
-    return HTMLResponse(page(language, texts["sign_in"], body), reason.status if reason else 200)
+    if reason is None:
+        return HTMLResponse(page(language, texts["sign_in"], body))
+    return HTMLResponse(page(language, texts["sign_in"], body), reason.status, error_headers(reason))
 
 
 def _set_up_page(language: Language) -> str:

@@ -4,7 +4,9 @@ A failed turn is shown, never raised: an exception would disable the page's text
 """
 
 import asyncio
+import logging
 import secrets
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from html import escape
@@ -12,14 +14,18 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio import queueing, route_utils, routes
 from starlette.requests import Request as StarletteRequest
 
 from hfchat.chat import Chat
 from hfchat.conversation import drop_oldest
 from hfchat.error_body import say
 from hfchat.errors import HfchatError
+from hfchat.logs import log_crash
 from hfchat.texts import PAGE, Language, language_of
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
+
+logger = logging.getLogger(__name__)
 
 MAX_HISTORY_MESSAGES = 100
 MAX_HISTORY_CHARS = 200_000
@@ -76,8 +82,20 @@ def mount_page(app: FastAPI, chat: Chat, *, public_url: str | None) -> None:
         head=_TO_SIGN_IN,
         css=_CSS,
     )
+    for module in (queueing, route_utils, routes):
+        module.traceback = _Crashes
     # Until this is set, Gradio serves any file of this machine to whoever asks; mounting alone does not set it.
     page.has_launched = True
+
+
+class _Crashes:
+    """Stands for `traceback` in Gradio, which prints exceptions with what people wrote in them, and knows no switch for it."""
+
+    @staticmethod
+    def print_exc() -> None:
+        crash = sys.exception()
+        if crash is not None:
+            log_crash(logger, crash)
 
 
 def _signed_in(request: StarletteRequest) -> str | None:
@@ -95,7 +113,7 @@ def _translations() -> Any:
 def _build(chat: Chat) -> gr.Blocks:
     i18n = _translations()
     with gr.Blocks(title="hfchat", fill_height=True, analytics_enabled=False) as page:
-        who = gr.Markdown(elem_id="hfchat-who", sanitize_html=False)
+        who = gr.Markdown(elem_id="hfchat-who", sanitize_html=False, latex_delimiters=[])
         gr.ChatInterface(
             _responder(chat),
             api_name="chat",

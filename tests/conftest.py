@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from hfchat.app import create_app
+from hfchat.serve import BoundedHead
 from hfchat.settings import Settings, load_settings
 from hfchat.tokens import issue_token
 from hfchat.types import Upstream
@@ -64,6 +65,7 @@ class RunningApp:
         config = uvicorn.Config(
             self.app,
             host="127.0.0.1",
+            http=BoundedHead,
             port=self.port,
             log_config=None,
             access_log=False,

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import KEY, free_port, make_token, wait_until
+from tests.conftest import KEY, RunningApp, free_port, make_token, wait_until
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
 REPOSITORY = Path(__file__).parent.parent
@@ -149,6 +150,28 @@ def test_on_a_space_without_a_key_everything_is_closed_but_the_set_up_page(tmp_p
             f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}
         )
         assert refused.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "line", [b"x-filler: " + b"y" * 1000 + b"\r\n", b"y" * 1000], ids=["many headers", "one header"]
+)
+def test_a_head_that_does_not_end_is_cut_off(offline_app: RunningApp, line: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", offline_app.port), timeout=5) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nx-first: ")
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 10_000_000:
+                stranger.sendall(line)
+                sent += len(line)
+        assert sent < 5_000_000
+
+
+def test_a_large_body_is_no_large_head(offline_app: RunningApp) -> None:
+    large = {"messages": [{"role": "user", "content": "x" * 500_000}]}
+    answer = httpx2.post(
+        f"{offline_app.url}/api/ai/chat", json=large, headers={"Authorization": f"Bearer {make_token()}"}
+    )
+    assert answer.status_code == 200
 
 
 @contextmanager

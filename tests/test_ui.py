@@ -10,7 +10,7 @@ from gradio_client import Client
 
 from hfchat.types import Call, Delta, Finish, Message
 from hfchat.ui import MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
-from tests.conftest import RunningApp, make_settings, make_token, running
+from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
 NOTICE = {"role": "assistant", "content": "it failed", "metadata": {"id": NOTICE_ID}}
@@ -146,6 +146,18 @@ def test_a_crash_inside_is_shown_and_logged_without_its_text(
     logged = [(record.message, getattr(record, "facts", {})) for record in caplog.records]
     assert [facts["exception"] for message, facts in logged if message == "crash"] == ["RuntimeError"] * 3
     assert "my secret" not in str(logged) + answer.text + whole.text
+
+
+def test_what_gradio_itself_stumbles_over_is_printed_nowhere(
+    stub_app: RunningApp, auth: dict[str, str], capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for data in (["my secret", "more"], [{"role": "my secret"}], []):
+        for path in ("call/chat", "run/predict", "queue/join"):
+            body = {"data": data, "fn_index": 2, "session_hash": "abc"}
+            httpx2.post(f"{stub_app.url}/gradio_api/{path}", json=body, headers=auth)
+    wait_until(lambda: "crash" in caplog.messages)
+    said = capfd.readouterr()
+    assert "my secret" not in said.out + said.err + caplog.text + str([vars(record) for record in caplog.records])
 
 
 def test_what_the_page_offers_is_only_the_chat(stub_app: RunningApp, auth: dict[str, str]) -> None:

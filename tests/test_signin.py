@@ -1,0 +1,341 @@
+import html.parser
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import pytest
+from starlette.applications import Starlette
+from starlette.types import Message
+
+from hfchat.gate import Drain, Gate
+from hfchat.settings import load_settings
+from hfchat.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
+from hfchat.types import Caller
+from tests.conftest import KEY, RunningApp, make_settings, make_token, running
+from tests.raw_client import Said, ask, bearer, cookie, functions, logged, post
+
+FRAMED = "SameSite=None; Secure; Partitioned"
+
+
+def sign_in(app: RunningApp, token: str, headers: dict[str, str] | None = None) -> Said:
+    return ask(app, "POST", "/login", headers or {}, f"token={quote(token)}".encode())
+
+
+def open_link(app: RunningApp, token: str, headers: dict[str, str] | None = None) -> Said:
+    return ask(app, "GET", f"/login?token={quote(token)}", headers or {})
+
+
+def cookie_of(said: Said) -> tuple[str, list[str]]:
+    """The cookie's value and its rules."""
+    (header,) = said.headers.get_all("Set-Cookie") or [""]
+    value, *rules = header.split("; ")
+    return value.removeprefix("hfchat_session="), rules
+
+
+@pytest.mark.parametrize("way", [sign_in, open_link])
+def test_a_token_becomes_the_browsers_session(offline_app: RunningApp, way: Callable[[RunningApp, str], Said]) -> None:
+    token = make_token(ttl_s=3600)
+    with logged() as lines:
+        said = way(offline_app, token)
+        assert (said.status, said.headers["Location"], said.body) == (303, "/", b"")
+        value, rules = cookie_of(said)
+        assert ask(offline_app, "GET", "/", {"Cookie": f"hfchat_session={value}"}).status == 200
+    assert value == token
+    assert rules[:2] == ["Path=/", "HttpOnly"]
+    assert rules[3:] == ["SameSite=Lax"]
+    assert 3590 <= int(rules[2].removeprefix("Max-Age=")) <= 3600
+    assert any("signed_in" in line and "alice" in line for line in lines)
+    assert not any(part in "".join(lines) for part in token.split("."))
+
+
+def test_a_token_that_is_pasted_with_white_space_around_is_taken(offline_app: RunningApp) -> None:
+    token = make_token()
+    assert cookie_of(sign_in(offline_app, f" \r\n{token}\n\t"))[0] == token
+
+
+def _signed_with_another_key() -> str:
+    head, claims, _ = make_token().split(".")
+    return f"{head}.{claims}.{'A' * 43}"
+
+
+BAD_TOKENS = {
+    "expired": (make_token(ttl_s=1, now=1), "This token has expired.", "Este token ha caducado."),
+    "forged": (_signed_with_another_key(), "Its signature was not made", "Su firma no se hizo"),
+    "cut": (make_token()[:-6], "It is not a whole token", "No es un token completo"),
+    "half": (make_token().rpartition(".")[0], "It is not a whole token", "No es un token completo"),
+    "empty": ("", "It is not a whole token", "No es un token completo"),
+    "too long": ("a" * (MAX_COOKIE_TOKEN + 1), "It is longer than any token", "Es más largo que"),
+    "early": (make_token(now=int(time.time()) + 3600), "It is not valid yet", "Todavía no es válido"),
+    "markup": ("<script>alert(1)</script>", "It is not a whole token", "No es un token completo"),
+    "no algorithm": ("eyJhbGciOiJub25lIn0.e30.e30", "something other than HS256", "algo distinto de HS256"),
+}
+
+
+@pytest.mark.parametrize(("token", "english", "spanish"), BAD_TOKENS.values(), ids=BAD_TOKENS)
+def test_a_bad_token_is_told_why(offline_app: RunningApp, token: str, english: str, spanish: str) -> None:
+    for language, words in (("en", english), ("es-MX,es;q=0.9,en;q=0.1", spanish)):
+        with logged() as lines:
+            said = sign_in(offline_app, token, {"Accept-Language": language})
+        assert (said.status, said.headers["Set-Cookie"]) == (401, None)
+        assert said.headers["WWW-Authenticate"] == 'Bearer realm="hfchat", error="invalid_token"'
+        assert words in said.body.decode()
+        assert b'role="alert"' in said.body
+        assert not token or token.encode() not in said.body
+        assert not token or token not in "".join(lines)
+
+
+@pytest.mark.parametrize(("token", "english", "spanish"), BAD_TOKENS.values(), ids=BAD_TOKENS)
+def test_a_bad_link_is_told_why_and_leaves_the_address_bar(
+    offline_app: RunningApp, token: str, english: str, spanish: str
+) -> None:
+    said = open_link(offline_app, token)
+    if not token:
+        assert said.status == 200
+        return
+    assert (said.status, said.headers["Set-Cookie"], said.body) == (303, None, b"")
+    assert re.fullmatch(r"/login\?why=(invalid|expired)_token&detail=\w*", said.headers["Location"])
+    shown = ask(offline_app, "GET", said.headers["Location"], {"Accept-Language": "es"})
+    assert shown.status == 401
+    assert spanish in shown.body.decode()
+
+
+TRICKS = {
+    "line ends": "{token}\r\nSet-Cookie: x=1\r\n\r\n<script>",
+    "line end after": "{token}=\r\nX-Evil: 1",
+    "line feed": "{token}\nX-Evil:1",
+    "attribute": "{token};Domain=evil.example",
+    "attribute after padding": "{token}=; Path=/evil",
+    "comma": "{token},x=1",
+    "quote": '{token}"',
+    "quoted": '"{token}"',
+    "blank": "{token} x",
+    "letter outside": "{token}ñ",
+    "letter outside Latin-1": "{token}漢",
+    "NUL": "{token}\0",
+    "half a surrogate pair": "{token}%ED%A0%80",
+    "padding": "{token}=",
+    "BOM": "\ufeff{token}",
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS)
+def test_a_good_token_with_more_in_it_sets_no_cookie(offline_app: RunningApp, trick: str) -> None:
+    token = trick.format(token=make_token())
+    for said in (sign_in(offline_app, token), open_link(offline_app, token)):
+        assert said.status in (401, 303)
+        assert (said.headers["Set-Cookie"], said.headers["X-Evil"]) == (None, None)
+        assert said.headers["Location"] != "/"
+
+
+class TrustingApp:
+    """The sign-in behind the gate, with a check of tokens that lets everything pass."""
+
+    def __init__(self) -> None:
+        def trusts(_: str) -> Caller:
+            return Caller("alice", "x", time.time() + 60)
+
+        self.app = Starlette(routes=SignIn(trusts).routes())
+        self.gate = Gate(self.app, authenticate=trusts, drain=Drain())
+
+    async def ask(self, token: str) -> dict[bytes, bytes]:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        query = f"token={quote(token)}".encode()
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/login",
+            "query_string": query,
+            "headers": [],
+            "scheme": "http",
+        }
+        await self.gate(scope, receive, send)
+        return dict(sent[0]["headers"])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS)
+async def test_the_header_holds_though_the_check_of_tokens_does_not(trick: str) -> None:
+    headers = await TrustingApp().ask(trick.format(token="a.b.c"))
+    assert b"set-cookie" not in headers
+    assert not any(b"\n" in value or b"\r" in value for value in headers.values())
+
+
+@pytest.mark.anyio
+async def test_the_check_of_tokens_above_lets_a_good_one_pass() -> None:
+    assert (await TrustingApp().ask("a.b.c"))[b"set-cookie"].startswith(b"hfchat_session=a.b.c; ")
+
+
+@pytest.mark.parametrize("name", ["why", "detail"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "token_call_555_1234_for_a_new_one",
+        "token_<b>",
+        "Call 555 1234",
+        "{facts}",
+        "internal_error",
+        "../evil",
+        "a" * 20_000,
+    ],
+    ids=lambda value: value[:20],
+)
+def test_an_address_puts_no_words_on_the_page(offline_app: RunningApp, name: str, value: str) -> None:
+    given = {"why": "invalid_token", "detail": "token_signature", name: quote(value)}
+    said = ask(offline_app, "GET", "/login?" + "&".join(f"{key}={text}" for key, text in given.items()))
+    plain = ask(offline_app, "GET", "/login" if name == "why" else "/login?why=invalid_token")
+    assert (said.status, said.body) == (plain.status, plain.body)
+
+
+class Page(html.parser.HTMLParser):
+    """What a page loads and runs."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(body.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "Paste the token you were given"), ("es", "Pega el token que te dieron"), ("fr", "Paste")],
+)
+def test_the_sign_in_page_needs_no_script_and_nothing_from_outside(
+    offline_app: RunningApp, language: str, words: str
+) -> None:
+    said = ask(offline_app, "GET", "/login", {"Accept-Language": language})
+    page = Page(said.body)
+    assert words in said.body.decode()
+    assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object", "base"}
+    assert [a[name] for _, a in page.tags for name in ("src", "href", "action") if name in a] == ["data:,", "/login"]
+    assert not [name for _, a in page.tags for name in a if name.startswith("on")]
+    assert b"@import" not in said.body
+    assert b"url(" not in said.body
+    (form,) = (attributes for tag, attributes in page.tags if tag == "form")
+    assert form["method"] == "post"
+    (field,) = (attributes for tag, attributes in page.tags if tag == "input")
+    assert (field["name"], field["type"], field["autocomplete"]) == ("token", "password", "off")
+    assert ("html", {"lang": "es" if language == "es" else "en"}) in page.tags
+
+
+def test_who_is_signed_in_is_led_to_the_page(offline_app: RunningApp) -> None:
+    assert ask(offline_app, "GET", "/login", cookie()).headers["Location"] == "/"
+    assert ask(offline_app, "GET", "/login", {"Cookie": "hfchat_session=x"}).status == 200
+    assert ask(offline_app, "GET", "/login?why=expired_token", cookie()).status == 401
+
+
+def test_a_huge_form_is_refused(offline_app: RunningApp) -> None:
+    assert ask(offline_app, "POST", "/login", {}, b"a" * MAX_FORM_BYTES).status == 401
+    said = ask(offline_app, "POST", "/login", {}, b"a" * (MAX_FORM_BYTES + 1))
+    assert (said.status, said.code) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"token", b"token=%ff%fe", b"\xff\x00", b"&" * 10_000, b'{"token":"x"}', b"token=&token=x"]
+)
+def test_a_form_that_is_none_is_refused(offline_app: RunningApp, body: bytes) -> None:
+    assert ask(offline_app, "POST", "/login", {"Content-Type": "multipart/form-data"}, body).status == 401
+
+
+SETTINGS: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
+    "loopback": ({}, {}, "SameSite=Lax"),
+    "behind a proxy with https": ({}, {"X-Forwarded-Proto": "https"}, "SameSite=Lax; Secure"),
+    "behind a proxy with http": ({}, {"X-Forwarded-Proto": "http"}, "SameSite=Lax"),
+    "public address": ({"HFCHAT_PUBLIC_URL": "https://chat.example"}, {}, "SameSite=Lax; Secure"),
+    "public address, http claimed": (
+        {"HFCHAT_PUBLIC_URL": "https://chat.example"},
+        {"X-Forwarded-Proto": "http"},
+        "SameSite=Lax; Secure",
+    ),
+    "Space": ({"SPACE_ID": "a/b", "SPACE_HOST": "a-b.hf.space"}, {"X-Forwarded-Proto": "https"}, FRAMED),
+}
+
+
+@pytest.fixture(scope="module", params=["", "public", "space"])
+def configured(request: pytest.FixtureRequest) -> Iterator[tuple[str, RunningApp]]:
+    variables = {"": "loopback", "public": "public address", "space": "Space"}[request.param]
+    with running(make_settings(GRADIO_SERVER_NAME="127.0.0.1", **SETTINGS[variables][0])) as app:
+        yield variables, app
+
+
+def test_the_cookies_rules_fit_where_the_page_is_shown(configured: tuple[str, RunningApp]) -> None:
+    variables, app = configured
+    cases = [case for case in SETTINGS.values() if case[0] == SETTINGS[variables][0]]
+    assert cases
+    for _, headers, rules in cases:
+        for said in (sign_in(app, make_token(), headers), open_link(app, make_token(), headers)):
+            assert "; ".join(cookie_of(said)[1][3:]) == rules
+
+
+def test_signing_out_takes_the_cookie_back_with_the_same_rules(configured: tuple[str, RunningApp]) -> None:
+    _, app = configured
+    given = cookie_of(sign_in(app, make_token()))[1]
+    said = ask(app, "POST", "/logout", {**cookie(), "Sec-Fetch-Site": "same-origin"})
+    value, taken = cookie_of(said)
+    assert (said.status, said.headers["Location"], value) == (303, "/login", "")
+    assert (taken[0], taken[1], taken[2]) == ("Path=/", "HttpOnly", "Max-Age=0")
+    assert taken[3:] == given[3:]
+
+
+@pytest.fixture(scope="module")
+def closed_space() -> Iterator[RunningApp]:
+    """As a Space is before its owner has set the key."""
+    with running(
+        load_settings({"SPACE_ID": "a/b", "SPACE_HOST": "a-b.hf.space", "GRADIO_SERVER_NAME": "127.0.0.1"})
+    ) as app:
+        yield app
+
+
+def test_a_space_without_a_key_is_closed_and_shows_the_steps(closed_space: RunningApp) -> None:
+    for path in ("/", "/docs", "/config"):
+        said = ask(closed_space, "GET", path, {**bearer(), "Accept": "text/html"})
+        assert (said.status, said.headers["Location"]) == (303, "/login?why=invalid_token")
+        assert ask(closed_space, "GET", path, {"Accept": "text/html"}).headers["Location"] == "/login"
+    for language, words in (("en", "closed until its owner"), ("es", "cerrado hasta que su dueño")):
+        for method, target in (("GET", "/login"), ("GET", "/login?why=invalid_token"), ("POST", "/login")):
+            said = ask(
+                closed_space, method, target, {"Accept-Language": language}, b"" if method == "GET" else b"token=x"
+            )
+            assert said.status == 200
+            assert words in said.body.decode()
+            assert "JWT_SECRET" in said.body.decode()
+            assert "HUGGINGFACE_API_TOKEN" in said.body.decode()
+            assert "<form" not in said.body.decode()
+    assert ask(closed_space, "GET", f"/login?token={make_token()}").headers["Set-Cookie"] is None
+    for headers in ({}, bearer(), cookie()):
+        said = ask(closed_space, "POST", "/api/ai/chat", headers, b"{}")
+        assert said.status == 401
+    assert (ask(closed_space, "GET", "/readyz").status, ask(closed_space, "GET", "/healthz").status) == (503, 200)
+
+
+SUBJECTS = ["<img src=x onerror=alert(1)>", '"><script>alert(1)</script>', "&lt;b&gt;", "{facts}", "ñ 漢 🎉"]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_persons_name_is_only_a_name(offline_app: RunningApp, subject: str) -> None:
+    number = functions(offline_app)["_who_is_here"]
+    said = post(offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": number}, subject)
+    (shown,) = json.loads(said.body)["data"]
+    assert {tag for tag, _ in Page(json.dumps(shown).encode()).tags} <= {"div", "strong", "form", "button"}
+    page = Page(ask(offline_app, "GET", "/", bearer(subject)).body)
+    assert page.tags == Page(ask(offline_app, "GET", "/", bearer("alice")).body).tags
+    config = ask(offline_app, "GET", "/config", bearer(subject))
+    assert (config.headers["Content-Type"], config.json["username"]) == ("application/json", subject)
+
+
+def test_the_key_is_on_no_page(offline_app: RunningApp) -> None:
+    for path in ("/", "/config", "/docs", "/openapi.json", "/gradio_api/info"):
+        assert KEY.encode() not in ask(offline_app, "GET", path, bearer()).body
