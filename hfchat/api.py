@@ -1,5 +1,6 @@
 """`/api/ai/*`: the chat for programs, as JSON and as server-sent events."""
 
+import codecs
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,12 +18,10 @@ from hfchat.error_body import error_body, error_headers
 from hfchat.errors import HfchatError, InvalidRequest
 from hfchat.page_sessions import read_body
 from hfchat.texts import language_of
-from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
+from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Finish, Message, Part
 
 MAX_BODY_BYTES = 1024 * 1024
 _STRICT = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-Part = Delta | Finish
 
 
 class ChatMessage(BaseModel):
@@ -43,8 +42,8 @@ class ChatBody(BaseModel):
     messages: Annotated[list[ChatMessage], Field(description=f"1 to {MAX_MESSAGES}; the last one is the user's.")]
     model: Annotated[str | None, Field(min_length=1, max_length=200, description="One that this chat offers.")] = None
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000, description="Cut to the owner's limit.")] = None
-    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False)] = None
-    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False, description="0 to 2.")] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
     stream: Annotated[bool | None, Field(description="Server-sent events instead of one JSON object.")] = None
 
 
@@ -107,7 +106,14 @@ def api_router(chat: Chat) -> APIRouter:
     router = APIRouter(prefix="/api/ai", tags=["chat"])
 
     # The schema of the body stands in `openapi_extra`: the body is read here, so that every fault has our form and place.
-    @router.post("/chat", response_model=ReplyBody, responses=_ERRORS, openapi_extra=_CHAT_BODY, summary="Chat")
+    @router.post(
+        "/chat",
+        response_model=ReplyBody,
+        response_description="The reply",
+        responses=_ERRORS,
+        openapi_extra=_CHAT_BODY,
+        summary="Chat",
+    )
     async def chat_route(request: Request) -> Response:
         """Answer the last message of the conversation.
 
@@ -241,9 +247,11 @@ _FAULTS = {
 
 def _parse(body: bytes) -> ChatBody:
     try:
-        return ChatBody.model_validate_json(body)
+        return ChatBody.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False, include_input=False)[0]
+        faults = invalid.errors(include_url=False, include_input=False)
+        # A mistyped name first: it is why the right one is missing.
+        fault = min(faults, key=lambda found: found["type"] != "extra_forbidden")
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
         detail = _FAULTS.get(fault["type"], "unreadable").format(**fault.get("ctx", {}))
         raise InvalidRequest(detail, param=place[:200] or "body") from None

@@ -12,7 +12,7 @@ from hfchat import __version__
 from hfchat.api import api_router
 from hfchat.chat import Chat
 from hfchat.docs import docs_route
-from hfchat.errors import InvalidToken
+from hfchat.errors import InvalidToken, Overloaded
 from hfchat.gate import Drain, Gate
 from hfchat.health import health_routes
 from hfchat.offline import OfflineUpstream
@@ -29,9 +29,10 @@ def create_app(settings: Settings, upstream: Upstream | None = None) -> FastAPI:
 
     `app.state.drain` (a `gate.Drain`) makes it finish what is in progress and begin nothing new.
     """
-    drain = Drain()
     authenticate = _authenticator(settings)
     upstream = upstream or _upstream(settings)
+    chat = Chat(upstream, _policy(settings), system_prompt=settings.hf_chat_system_prompt)
+    drain = Drain(lambda: chat.end_turns(Overloaded))
     app = FastAPI(
         title="hfchat",
         version=__version__,
@@ -52,7 +53,6 @@ def create_app(settings: Settings, upstream: Upstream | None = None) -> FastAPI:
     )
     app.state.drain = drain
     app.openapi = _openapi(app)  # type: ignore[method-assign]
-    chat = Chat(upstream, _policy(settings), system_prompt=settings.hf_chat_system_prompt)
     https = (settings.public_url or "").startswith("https://")
     on_space, closed = settings.space_id is not None, settings.jwt_secret is None
     sign_in = SignIn(authenticate, https=https, framed=on_space, set_up=closed)
@@ -60,7 +60,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None) -> FastAPI:
     app.router.routes += [
         *health_routes(lambda: not closed and not drain.began),
         *sign_in.routes(),
-        docs_route(app.openapi),
+        docs_route(app.openapi, public_url=settings.public_url),
     ]
     mount_page(app, chat, public_url=settings.public_url)
     return app

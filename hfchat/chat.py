@@ -1,8 +1,9 @@
 """One turn of a chat, whichever door it came by, in order: authorize, stream, and account for it. Knows no web framework."""
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -13,14 +14,16 @@ from hfchat.errors import (
     HfchatError,
     InsufficientScope,
     InternalError,
+    InvalidRequest,
     ModelNotAllowed,
     ModelNotSupported,
 )
 from hfchat.logs import log_crash, log_event
-from hfchat.types import CHAT_SCOPE, Call, Caller, ChatRequest, Delta, Finish, Policy, Upstream
+from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Message, Part, Policy, Upstream
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_TURN_S = 86_400.0
 # With these another model may well answer; a refused token or an empty account refuses every model.
 _ANOTHER_MODEL_MAY_HELP = frozenset(
     {
@@ -43,8 +46,11 @@ def authorize(caller: Caller, request: ChatRequest, policy: Policy) -> Call:
         raise InsufficientScope(f"scope_missing|{CHAT_SCOPE}")
     check_messages(request.messages)
     model = request.model or policy.default_model
+    if not MODEL_ID.fullmatch(model):
+        # The hub client posts to a model that is an address, with the owner's token.
+        raise InvalidRequest("model_id", param="model")
     if policy.models is not None and model not in policy.models:
-        raise ModelNotAllowed(param="model", model=model)
+        raise ModelNotAllowed(", ".join(sorted(policy.models)[:20]), param="model", model=model)
     return Call(
         model=model,
         messages=request.messages,
@@ -69,25 +75,33 @@ class Chat:
         self._policy = policy
         self._system_prompt = system_prompt
         self._clock = clock
+        self._endings: set[_Ending] = set()
+
+    def end_turns(self, error: type[HfchatError]) -> None:
+        """End every turn in progress with this error, at once. Called in the event loop."""
+        for ending in self._endings:
+            ending.end(error)
 
     async def stream(
         self, caller: Caller, request: ChatRequest, *, request_id: str
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream.
 
-        Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken where the token ends
-        while the reply is on its way.
+        Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken as soon as the token ends,
+        also while the provider is silent.
         """
         began = time.monotonic()
         outcome = "abandoned"
         finish: Finish | None = None
+        ending = _Ending()
+        left_s = min(max(caller.expires_at - self._clock(), 0), _LONGEST_TURN_S)
+        expiry = asyncio.get_running_loop().call_later(left_s, ending.end, ExpiredToken)
+        self._endings.add(ending)
         try:
             call = authorize(caller, request, self._policy)
             call = replace(call, messages=build_messages(self._system_prompt, call.messages))
-            async with aclosing(self._answer(call)) as parts:
-                async for part in parts:
-                    if caller.expired(self._clock()):
-                        raise ExpiredToken
+            async with aclosing(self._answer(call, request_id)) as parts:
+                while (part := await ending.unless_before(anext(parts, None))) is not None:
                     if isinstance(part, Finish):
                         finish, outcome = part, "ok"
                     yield part
@@ -97,16 +111,20 @@ class Chat:
             if isinstance(error, ModelNotSupported):
                 named = request.model is not None and error.model in (None, request.model)
                 error.fault = "caller" if named else "owner"
-            _log_failure(error)
+            _log_failure(error, request.messages)
             raise
         except Exception as crash:
             outcome = InternalError.code
-            log_crash(logger, crash, request_id=request_id)
-            raise InternalError(request_id=request_id) from crash
+            unforeseen = InternalError(request_id=request_id)
+            unforeseen.__cause__ = crash
+            _log_failure(unforeseen, request.messages)
+            raise unforeseen from crash
         finally:
+            expiry.cancel()
+            self._endings.discard(ending)
             _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
 
-    async def _answer(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
+    async def _answer(self, call: Call, request_id: str) -> AsyncGenerator[Delta | Finish, None]:
         """The first of the call's model and the fallback models that answers. Once a delta was given there is no other."""
         models = list(dict.fromkeys((call.model, *self._policy.fallback_models)))
         for model in models:
@@ -120,16 +138,64 @@ class Chat:
             except HfchatError as error:
                 if began or model == models[-1] or error.code not in _ANOTHER_MODEL_MAY_HELP:
                     raise
-                log_event(logger, logging.INFO, "trying_another_model", model=model, code=error.code)
+                error.request_id = request_id
+                _log_failure(error, call.messages, event="trying_another_model")
 
 
-def _log_failure(error: HfchatError) -> None:
+class _Ending:
+    """Ends a turn from outside, whether its provider speaks or is silent."""
+
+    def __init__(self) -> None:
+        self._error: type[HfchatError] | None = None
+        self._wait: asyncio.Timeout | None = None
+
+    def end(self, error: type[HfchatError]) -> None:
+        """Raise this error where the turn waits, or where it next would."""
+        self._error = error
+        if self._wait is not None and not self._wait.expired():
+            self._wait.reschedule(asyncio.get_running_loop().time())
+
+    async def unless_before(self, step: Awaitable[Part | None]) -> Part | None:
+        """What the step gives. Raises: the error, where the turn is ended first."""
+        try:
+            async with asyncio.timeout(0 if self._error else None) as self._wait:
+                return await step
+        except TimeoutError:
+            if self._error is None:
+                raise
+            raise self._error from None
+        finally:
+            self._wait = None
+
+
+def _log_failure(error: HfchatError, messages: Sequence[Message], *, event: str = "turn_failed") -> None:
+    if isinstance(error, InternalError) and error.__cause__ is not None:
+        log_crash(logger, error.__cause__, request_id=error.request_id)
     if error.fault == "caller":
         return
     message, hint = say(error, "en", to_owner=True)
-    words = error.detail if error.fault == "owner" else ""
-    facts = {"request_id": error.request_id, "code": error.code, "fault": error.fault, "model": error.model}
-    log_event(logger, logging.WARNING, "turn_failed", **facts, message=message, hint=hint, provider_says=words)
+    log_event(
+        logger,
+        logging.WARNING,
+        event,
+        request_id=error.request_id,
+        code=error.code,
+        fault=error.fault,
+        model=error.model,
+        message=message,
+        hint=hint,
+        cause=type(error.__cause__).__name__ if error.__cause__ else None,
+        provider_status=error.provider_status,
+        provider_request_id=error.provider_request_id,
+        provider_says="" if _echoes(error.detail, messages) else error.detail,
+    )
+
+
+def _echoes(words: str, messages: Sequence[Message]) -> bool:
+    """Whether a provider's words quote the conversation, which no log may have."""
+    span = 12
+    parts = {words[start : start + span] for start in range(max(len(words) - span, 0) + 1)}
+    return any(part in message.content for message in messages for part in parts if part)
 
 
 def _log_turn(caller: Caller, request_id: str, outcome: str, finish: Finish | None, took_s: float) -> None:

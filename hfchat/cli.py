@@ -5,11 +5,10 @@ import os
 import secrets
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from hfchat.error_body import say
 from hfchat.errors import ExpiredToken, HfchatError
-from hfchat.settings import SECRET_BYTES, Settings, SettingsError, load_settings
+from hfchat.settings import SECRET_BYTES, Settings, SettingsError, find_dotenv, load_settings
 from hfchat.tokens import SCOPES, issue_token, verify_token
 from hfchat.types import CHAT_SCOPE
 
@@ -60,6 +59,10 @@ def _issue(asked: argparse.Namespace) -> int:
     settings, key = _settings_and_key()
     ttl_s = max(round(asked.days * 86_400), 1)
     token = issue_token(key, asked.subject, ttl_s=ttl_s, scopes=tuple(asked.scope.split()))
+    if asked.link and settings.public_url is None:
+        print(
+            "This link opens on this machine only: set HFCHAT_PUBLIC_URL for links that others open.", file=sys.stderr
+        )
     print(f"{settings.public_url or settings.local_url}/login?token={token}" if asked.link else token)
     return 0
 
@@ -67,7 +70,7 @@ def _issue(asked: argparse.Namespace) -> int:
 def _show(asked: argparse.Namespace) -> int:
     _, key = _settings_and_key()
     try:
-        caller = verify_token(key, asked.token.strip())
+        caller = verify_token(key, asked.token.strip().rpartition("token=")[2])
     except ExpiredToken:
         print("No: this token has expired.")
         return 1
@@ -87,7 +90,7 @@ def _secret(_: argparse.Namespace) -> int:
 
 
 def _settings_and_key() -> tuple[Settings, str]:
-    settings = load_settings(os.environ, Path(".env"))
+    settings = load_settings(os.environ, find_dotenv())
     if settings.jwt_secret is None or settings.key_made_for_this_run:
         raise SettingsError(
             "JWT_SECRET: it is not set, so there is no key to sign with. Make one with: python -m hfchat secret — "

@@ -25,8 +25,8 @@ class ErrorText:
 
 _TELL = "Please tell whoever runs this chat, and give them the request id."
 _DI = "Avisa a quien administra este chat y dale el identificador de la petición."
-_AGAIN = "Your message is kept. Try again in a moment."
-_OTRA = "Tu mensaje no se ha perdido. Inténtalo de nuevo en un momento."
+_AGAIN = "Try again in a moment."
+_OTRA = "Inténtalo de nuevo en un momento."
 _NEW_LINK = "Ask whoever runs this chat for a new token or invite link."
 _OTRO_ENLACE = "Pide a quien administra este chat un token o un enlace de invitación nuevo."
 
@@ -40,7 +40,7 @@ ENGLISH: dict[str, ErrorText] = {
     "insufficient_scope": ErrorText("This token does not allow that. {detail}", _NEW_LINK),
     "model_not_allowed": ErrorText(
         "The model {model} is not offered here.",
-        "Leave `model` out to use the default one, or choose one that this chat offers.",
+        "Leave `model` out to use the default one, or choose one of: {detail}.",
         "Models that people may choose are listed in HF_CHAT_MODELS.",
     ),
     "invalid_request": ErrorText(
@@ -73,35 +73,35 @@ ENGLISH: dict[str, ErrorText] = {
     ),
     "credits_exhausted": ErrorText(
         "This chat has no credit left with the model's provider.",
-        f"Your message is kept. {_TELL}",
+        _TELL,
         f"The included credits of the Hugging Face account are used up: see {CREDITS_PAGE}, or wait for next month's.",
     ),
     "hf_token_invalid": ErrorText(
         "This chat cannot sign in to the model's provider.",
-        f"Your message is kept. {_TELL}",
+        _TELL,
         f"Hugging Face refuses HUGGINGFACE_API_TOKEN. Make a new one at {TOKEN_PAGE}, put it into .env and start again.",
     ),
     "hf_token_forbidden": ErrorText(
         "This chat is not permitted to use the model's provider.",
-        f"Your message is kept. {_TELL}",
+        _TELL,
         "The Hugging Face token lacks the permission “Make calls to Inference Providers” (or the permission for the "
         f"organisation in HF_CHAT_BILL_TO). Make one that has it at {TOKEN_PAGE}.",
     ),
     "endpoint_retired": ErrorText(
         "The address that this chat calls for models no longer answers there.",
-        f"Your message is kept. {_TELL}",
+        _TELL,
         f"Set HF_CHAT_BASE_URL to {ROUTER} or leave it out; another server's address usually ends in /v1.",
     ),
     "overloaded": ErrorText("This chat is busy or about to restart.", _AGAIN, "Nothing to do if it was just stopped."),
     "internal_error": ErrorText(
         "Something went wrong in hfchat itself.",
-        f"Your message is kept. {_TELL}",
+        _TELL,
         "The log has the place, under the request id.",
     ),
     "upstream_rate_limited": ErrorText(
         "The model's provider is limiting requests.", _AGAIN, "HF_CHAT_FALLBACK_MODELS names models to try instead."
     ),
-    "model_loading": ErrorText("{model} is still loading.", "Your message is kept. Try again in about {wait} seconds."),
+    "model_loading": ErrorText("{model} is still loading.", "Try again in about {wait} seconds."),
     "upstream_overloaded": ErrorText(
         "The model's provider is overloaded.", _AGAIN, "HF_CHAT_FALLBACK_MODELS names models to try instead."
     ),
@@ -109,10 +109,16 @@ ENGLISH: dict[str, ErrorText] = {
         "The model took too long to answer.", _AGAIN, "HF_CHAT_TIMEOUT_S is the longest silence that is waited for."
     ),
     "upstream_unavailable": ErrorText(
-        "The model's provider cannot be reached or is failing.", _AGAIN, "See https://status.huggingface.co."
+        "The model's provider cannot be reached or is failing.",
+        _AGAIN,
+        "See that the server at HF_CHAT_BASE_URL is up; Hugging Face's own state is at https://status.huggingface.co.",
     ),
     "upstream_interrupted": ErrorText("The reply was cut off before its end.", "What came is kept. Try again."),
-    "upstream_invalid_response": ErrorText("The model's provider sent no readable reply.", _AGAIN),
+    "upstream_invalid_response": ErrorText(
+        "The model's provider sent no readable reply.",
+        _AGAIN,
+        "Where it stays so, what answers at HF_CHAT_BASE_URL is no chat completions server: its address often ends in /v1.",
+    ),
 }
 
 SPANISH: dict[str, ErrorText] = {
@@ -125,7 +131,7 @@ SPANISH: dict[str, ErrorText] = {
     "insufficient_scope": ErrorText("Este token no permite eso. {detail}", _OTRO_ENLACE),
     "model_not_allowed": ErrorText(
         "El modelo {model} no se ofrece aquí.",
-        "Omite `model` para usar el predeterminado o elige uno de los que ofrece este chat.",
+        "Omite `model` para usar el predeterminado o elige uno de estos: {detail}.",
         "Los modelos que se pueden elegir están en HF_CHAT_MODELS.",
     ),
     "invalid_request": ErrorText(
@@ -159,23 +165,23 @@ SPANISH: dict[str, ErrorText] = {
     ),
     "credits_exhausted": ErrorText(
         "Este chat no tiene crédito con el proveedor del modelo.",
-        f"Tu mensaje no se ha perdido. {_DI}",
+        _DI,
         f"El crédito incluido en la cuenta de Hugging Face se ha agotado: mira {CREDITS_PAGE} o espera al mes próximo.",
     ),
     "hf_token_invalid": ErrorText(
         "Este chat no puede identificarse ante el proveedor del modelo.",
-        f"Tu mensaje no se ha perdido. {_DI}",
+        _DI,
         f"Hugging Face rechaza HUGGINGFACE_API_TOKEN. Crea otro en {TOKEN_PAGE}, ponlo en .env y reinicia.",
     ),
     "hf_token_forbidden": ErrorText(
         "Este chat no tiene permiso para usar el proveedor del modelo.",
-        f"Tu mensaje no se ha perdido. {_DI}",
+        _DI,
         "Al token de Hugging Face le falta el permiso «Make calls to Inference Providers» (o el de la organización de "
         f"HF_CHAT_BILL_TO). Crea uno que lo tenga en {TOKEN_PAGE}.",
     ),
     "endpoint_retired": ErrorText(
         "La dirección a la que este chat pide los modelos ya no responde.",
-        f"Tu mensaje no se ha perdido. {_DI}",
+        _DI,
         f"Pon {ROUTER} en HF_CHAT_BASE_URL o quítala; la dirección de otro servidor suele terminar en /v1.",
     ),
     "overloaded": ErrorText(
@@ -183,7 +189,7 @@ SPANISH: dict[str, ErrorText] = {
     ),
     "internal_error": ErrorText(
         "Algo ha fallado en el propio hfchat.",
-        f"Tu mensaje no se ha perdido. {_DI}",
+        _DI,
         "El registro dice dónde, con el identificador de la petición.",
     ),
     "upstream_rate_limited": ErrorText(
@@ -193,7 +199,7 @@ SPANISH: dict[str, ErrorText] = {
     ),
     "model_loading": ErrorText(
         "{model} todavía se está cargando.",
-        "Tu mensaje no se ha perdido. Inténtalo de nuevo en unos {wait} segundos.",
+        "Inténtalo de nuevo en unos {wait} segundos.",
     ),
     "upstream_overloaded": ErrorText(
         "El proveedor del modelo está saturado.", _OTRA, "HF_CHAT_FALLBACK_MODELS indica modelos alternativos."
@@ -204,12 +210,18 @@ SPANISH: dict[str, ErrorText] = {
     "upstream_unavailable": ErrorText(
         "No se puede contactar con el proveedor del modelo o está fallando.",
         _OTRA,
-        "Consulta https://status.huggingface.co.",
+        "Comprueba que el servidor de HF_CHAT_BASE_URL funciona; el estado de Hugging Face está en "
+        "https://status.huggingface.co.",
     ),
     "upstream_interrupted": ErrorText(
         "La respuesta se ha cortado antes de terminar.", "Lo que llegó se conserva. Inténtalo de nuevo."
     ),
-    "upstream_invalid_response": ErrorText("El proveedor del modelo no ha enviado una respuesta legible.", _OTRA),
+    "upstream_invalid_response": ErrorText(
+        "El proveedor del modelo no ha enviado una respuesta legible.",
+        _OTRA,
+        "Si sigue así, lo que responde en HF_CHAT_BASE_URL no es un servidor de chat completions: su dirección suele "
+        "terminar en /v1.",
+    ),
 }
 
 # The particulars that some messages name as `{detail}`, by key: `at_most|2` becomes the sentence with `{value}` = 2.
@@ -217,6 +229,10 @@ DETAILS: dict[str, tuple[str, str]] = {
     "token_malformed": (
         "It is not a whole token: copy it again from its first letter to its last.",
         "No es un token completo: cópialo de nuevo desde la primera letra hasta la última.",
+    ),
+    "token_scheme": (
+        "Write it as `Authorization: Bearer <token>`.",
+        "Escríbelo como `Authorization: Bearer <token>`.",
     ),
     "token_too_long": ("It is longer than any token of ours.", "Es más largo que cualquier token nuestro."),
     "token_algorithm": ("Its header asks for something other than HS256.", "Su cabecera pide algo distinto de HS256."),
@@ -248,6 +264,10 @@ DETAILS: dict[str, tuple[str, str]] = {
     "one_of": ("it must be {value}.", "debe ser {value}."),
     "at_least": ("it must be at least {value}.", "debe ser al menos {value}."),
     "at_most": ("it must be at most {value}.", "debe ser como máximo {value}."),
+    "model_id": (
+        "it is not a model's id, such as meta-llama/Llama-3.2-3B-Instruct:fastest.",
+        "no es el nombre de un modelo, como meta-llama/Llama-3.2-3B-Instruct:fastest.",
+    ),
     "no_messages": ("there are no messages.", "no hay mensajes."),
     "too_many_messages": ("more than {value} messages.", "más de {value} mensajes."),
     "empty_content": ("the content is empty.", "el contenido está vacío."),

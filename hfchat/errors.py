@@ -32,7 +32,7 @@
         ├── UpstreamInterrupted     502
         └── UpstreamInvalidResponse 502
 
-What an error says to a person is in `texts`; how it is written into an answer is in `error_body`.
+What an error says to a person is in `error_texts`; how it is written into an answer is in `error_body`.
 """
 
 from typing import ClassVar, Literal
@@ -44,7 +44,8 @@ class HfchatError(Exception):
     """The root. `detail` is a key of `error_texts.DETAILS`, or a provider's own words, cleaned, fit for the caller's eyes.
 
     `param` names the place in the request (`messages[0].content`). `retry_after_s` is in whole seconds.
-    `message` and `hint` are filled in where the error came over HTTP, by `hfchat.client`.
+    `message` and `hint` are filled in where the error came over HTTP, by `hfchat.client`; `provider_status` and
+    `provider_request_id`, for the owner's log, where a provider refused.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -72,6 +73,8 @@ class HfchatError(Exception):
         self.request_id = request_id
         self.message = message
         self.hint = hint
+        self.provider_status: int | None = None
+        self.provider_request_id: str | None = None
 
     @property
     def type(self) -> str:

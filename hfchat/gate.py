@@ -39,6 +39,7 @@ PAGES = {
     "/theme.css": _GET,
     "/favicon.ico": _GET,
     "/manifest.json": _GET,
+    "/gradio_api/app_id": _GET,  # asked again and again by a page that lost its connection
     "/gradio_api/info": _GET,
     "/gradio_api/theme.css": _GET,
     "/gradio_api/startup-events": _GET,
@@ -59,18 +60,22 @@ PAGE_PATTERNS = (
 # A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
 _LONGEST_CONNECTION_S = 86_400.0
+LAST_WORDS_S = 2.0
 
 
 class Drain:
     """Whether the server is about to stop: replies in progress go on, nothing new begins, idle streams end."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_call: Callable[[], None] = lambda: None, *, after_s: float = 27.0) -> None:
         self.began = False
+        self._last_call = last_call
+        self._after_s = after_s
         self._idle: set[asyncio.Timeout] = set()
 
     def begin(self) -> None:
-        """Start draining. Called in the event loop."""
+        """Start draining; `last_call` follows `after_s` seconds later, in time for last words. Called in the event loop."""
         self.began = True
+        asyncio.get_running_loop().call_later(self._after_s, self._last_call)
         for idle in self._idle:
             if not idle.expired():
                 idle.reschedule(asyncio.get_running_loop().time())
@@ -160,8 +165,8 @@ class Gate:
         authorization = headers.getlist("authorization")
         if authorization:
             scheme, _, token = authorization[0].partition(" ")
-            if len(authorization) > 1 or scheme.lower() != "bearer":
-                raise e.InvalidToken("token_malformed")
+            if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
+                raise e.InvalidToken("token_scheme")
             return self._authenticate(token.strip())
         token = session_token(headers)
         if not token or not _is_page(path):
@@ -178,7 +183,9 @@ class Gate:
         if caller is None or not scope["path"].startswith("/gradio_api/"):
             return await self._app(scope, receive, send)
         # A stream of the page ends with the token that opened it; a heartbeat, which never ends, with the server too.
-        left_s = min(max(caller.expires_at - time.time(), 0), _LONGEST_CONNECTION_S)
+        # A little later than the turn itself, whose last words, that the session is over, come through it.
+        grace_s = LAST_WORDS_S if scope["path"] != "/gradio_api/run/predict" else 0
+        left_s = min(max(caller.expires_at - time.time() + grace_s, 0), _LONGEST_CONNECTION_S)
         limit = asyncio.timeout(left_s)
         try:
             async with limit:

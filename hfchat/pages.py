@@ -10,10 +10,13 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --fg: #f3f4f6; --bg: #0b0f19; --card: #111827; --line: #374151;
   --accent: #93c5fd; --on: #0b0f19; --bad-bg: #450a0a; --bad: #fecaca; --soft: #9ca3af } }
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--bg); color: var(--fg);
+body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 26rem); place-items: center; place-content: center; padding: 1rem; background: var(--bg); color: var(--fg);
   font: 1rem/1.5 system-ui, sans-serif }
-main { width: 100%; max-width: 26rem; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.5rem }
-main.wide { max-width: 50rem }
+main { width: 100%; min-width: 0; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.5rem }
+body:has(main.wide) { grid-template-columns: minmax(0, 50rem) }
+table { width: 100%; border-collapse: collapse; font-size: .9rem } td { padding: .3rem .5rem .3rem 0; vertical-align: top;
+  border-top: 1px solid var(--line); overflow-wrap: anywhere }
+code { overflow-wrap: anywhere }
 h1 { margin: 0 0 .5rem; font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .25rem }
 p { margin: .5rem 0 } .soft { color: var(--soft); font-size: .9rem }
 label { display: block; margin: 1rem 0 .25rem; font-weight: 600 }

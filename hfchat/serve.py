@@ -1,17 +1,17 @@
 """Runs the program: settings, what the terminal prints, and a server that lets replies in progress finish."""
 
+import errno
 import os
 import socket
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hfchat.logs import configure_logging
-from hfchat.settings import Settings, SettingsError, load_settings
+from hfchat.settings import Settings, SettingsError, find_dotenv, load_settings
 from hfchat.tokens import issue_token
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 
@@ -21,9 +21,18 @@ FIRST_TOKEN_TTL_S = 24 * 3600
 
 
 def main() -> int:
-    """Run until stopped. Returns the exit status: 0, or 2 where the program cannot start, after saying why."""
+    """Run until stopped. Returns the exit status: 0, or 2 where the program cannot start, after saying why.
+
+    Told to stop by SIGTERM, it ends by that signal once replies in progress are finished, as uvicorn does.
+    """
+    if len(sys.argv) > 1:
+        print(
+            "app.py takes no arguments: its settings are in the environment and in .env (see .env.example)",
+            file=sys.stderr,
+        )
+        return 2
     try:
-        settings = load_settings(os.environ, Path(".env"))
+        settings = load_settings(os.environ, find_dotenv())
         listener = _listen(settings)
     except SettingsError as wrong:
         print(f"hfchat cannot start:\n{wrong}", file=sys.stderr)
@@ -97,6 +106,10 @@ def greeting(settings: Settings) -> str:
         lines.append("It is closed until JWT_SECRET is set: open the page and follow the steps.")
     if settings.offline:
         lines.append("No Hugging Face token is set (HUGGINGFACE_API_TOKEN in .env): the offline stand-in answers.")
+    if settings.reached_by_others and settings.public_url is None:
+        lines.append("Other machines open it by this machine's name: set HFCHAT_PUBLIC_URL to that, for links.")
+    if settings.jwt_secret and not settings.key_made_for_this_run:
+        lines.append("Let people in: python -m hfchat token issue NAME --days 30 --link")
     if settings.key_made_for_this_run and settings.jwt_secret:
         scopes = (CHAT_SCOPE, ADMIN_SCOPE)
         token = issue_token(settings.jwt_secret.get_secret_value(), "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
@@ -114,7 +127,11 @@ def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
         return socket.create_server((name, port), family=family, backlog=2048)
-    except OSError as taken:
+    except (OSError, UnicodeError) as taken:
+        if not isinstance(taken, OSError) or taken.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise SettingsError(
+                f"GRADIO_SERVER_NAME: {name} is no address of this machine. Write 127.0.0.1, or 0.0.0.0 to let others in."
+            ) from None
         raise SettingsError(
             f"GRADIO_SERVER_PORT: {name}:{port} cannot be listened on ({taken.strerror}). Stop the other program there, or "
             f"set GRADIO_SERVER_PORT to another port, for example {port + 1 if port < 65535 else 7861}."

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+from hfchat.types import MODEL_ID
+
 ROUTER_URL = "https://router.huggingface.co/v1"
 SECRET_BYTES = 32
 
@@ -24,7 +26,21 @@ _PLACEHOLDER = re.compile(
     r"|x{6}|0123456789|abcdefgh",
     re.IGNORECASE,
 )
-_MODEL = re.compile(r"[\w.\-]+(/[\w.\-]+)?(:[\w.\-]+)?")
+
+
+# Rules for the tokens of others: ignored, they would seem to hold.
+_NOT_YET = {"JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_ALGORITHMS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SUBJECT_CLAIM"}
+# pydantic's words, where ours are plainer.
+_SAID = {
+    "int_parsing": "it is not a whole number",
+    "int_from_float": "it is not a whole number",
+    "float_parsing": "it is not a number",
+    "greater_than_equal": "it must be {ge} or more",
+    "greater_than": "it must be more than {gt}",
+    "less_than_equal": "it must be {le} or less",
+    "literal_error": "it must be {expected}",
+    "string_too_long": "it is longer than {max_length} characters",
+}
 
 
 class SettingsError(Exception):
@@ -32,7 +48,10 @@ class SettingsError(Exception):
 
 
 def _not_a_placeholder(value: str, what_to_do: str) -> str:
-    if _PLACEHOLDER.search(value) or len(set(value)) < 10:
+    # A long random value may well have a word in front of it: prod-jwt-secret-5f3c...
+    tail = re.search(r"([0-9a-f]{32,}|[\w+/]{40,}=*)$", value)
+    random = tail is not None and len(set(tail[0])) >= 12 and not _PLACEHOLDER.search(tail[0])
+    if len(set(value)) < 10 or (_PLACEHOLDER.search(value) and not random):
         raise ValueError(f"it looks like a sample, not a real one; {what_to_do}")
     return value
 
@@ -53,14 +72,14 @@ def _hf_token(value: str) -> str:
     return value
 
 
-def _url(value: str) -> str:
+def _url(value: str, example: str = ROUTER_URL) -> str:
     try:
         parts = urlsplit(value)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good or not value.isascii() or re.search(r"\s", value):
-        raise ValueError(f"it is not a whole address, from http:// or https:// on; write for example {ROUTER_URL}")
+        raise ValueError(f"it is not a whole address, from http:// or https:// on; write for example {example}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("an address with a user name, a `?` or a `#` is not taken; write it without")
     return value.rstrip("/")
@@ -74,14 +93,31 @@ def _base_url(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    origin = _url(value)
+    example = "https://app.example.org"
+    origin = _url(value, example)
     if urlsplit(origin).path:
-        raise ValueError(f"{value!r} has a path; an origin is for example https://app.example.org")
+        raise ValueError(f"{value!r} has a path; write only the beginning, for example {example}")
     return origin.lower()  # as browsers send it
 
 
+def _server_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:\-]{1,253}", value):
+        raise ValueError("it is not an address or a host's name; write 127.0.0.1, or 0.0.0.0 to let other machines in")
+    return value
+
+
+def _organisation(value: str) -> str:
+    if not re.fullmatch(r"[\w.\-]{1,100}", value):
+        raise ValueError("it is not an organisation's name on Hugging Face; write it as in huggingface.co/NAME")
+    return value
+
+
+def _lower(value: str) -> str:
+    return value.lower()
+
+
 def _model(value: str) -> str:
-    if not _MODEL.fullmatch(value):
+    if not MODEL_ID.fullmatch(value):
         raise ValueError(f"{value!r} is not a model's id; write for example meta-llama/Llama-3.2-3B-Instruct:fastest")
     return value
 
@@ -119,11 +155,8 @@ class Settings(BaseModel):
     hf_chat_base_url: Annotated[str, _checked(_base_url)] = Field(
         ROUTER_URL, description="Any server that speaks chat completions; another than the default needs no token."
     )
-    hf_chat_bill_to: str | None = Field(
-        None,
-        description="The organisation to bill, by its name on Hugging Face: my-org.",
-        pattern=r"^[\w.\-]+$",
-        max_length=100,
+    hf_chat_bill_to: Annotated[str, _checked(_organisation)] | None = Field(
+        None, description="The organisation to bill, by its name on Hugging Face."
     )
     hf_chat_system_prompt: str | None = Field(
         None, description="The owner's system prompt; no caller can remove it.", max_length=100_000, repr=False
@@ -138,14 +171,14 @@ class Settings(BaseModel):
     hfchat_cors_origins: Annotated[tuple[Annotated[str, _checked(_origin)], ...], BeforeValidator(_comma_separated)] = (
         Field((), description="Browser origins that may call the API, comma-separated.")
     )
-    hfchat_public_url: Annotated[str, _checked(_url)] | None = Field(
+    hfchat_public_url: Annotated[str, _checked(_origin)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )
-    hfchat_log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
-    gradio_server_name: str = Field(
-        "127.0.0.1",
-        description="The address to listen on: 127.0.0.1, 0.0.0.0 or a host's name.",
-        pattern=r"^[\w.:\-]+$",
+    hfchat_log_format: Annotated[Literal["text", "json"], _checked(_lower)] = Field(
+        "text", description="`json` for machines."
+    )
+    gradio_server_name: Annotated[str, _checked(_server_name)] = Field(
+        "127.0.0.1", description="The address to listen on: 127.0.0.1, 0.0.0.0 or a host's name."
     )
     gradio_server_port: int = Field(7860, ge=1, le=65535, description="The port to listen on.")
     space_id: str | None = Field(None, description="Set by Hugging Face on a Space.")
@@ -168,6 +201,11 @@ class Settings(BaseModel):
     def public_url(self) -> str | None:
         """The address people use, where it is known beforehand."""
         return self.hfchat_public_url or (f"https://{self.space_host}" if self.space_host else None)
+
+    @property
+    def reached_by_others(self) -> bool:
+        """Whether other machines can open it, on any Space or beyond loopback."""
+        return self.space_id is not None or not is_loopback(self.gradio_server_name)
 
     @property
     def local_url(self) -> str:
@@ -212,6 +250,12 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None = None) -> Set
     return settings.model_copy(update=made)
 
 
+def find_dotenv() -> Path:
+    """The file `.env` of the folder that the program was started in, or else the one beside `app.py`."""
+    here = Path(".env")
+    return here if here.is_file() else Path(__file__).resolve().parent.parent / ".env"
+
+
 def _variables() -> list[str]:
     return [name.upper() for name in Settings.model_fields if name != "key_made_for_this_run"]
 
@@ -250,6 +294,8 @@ def _strange_names(values: Mapping[str, str]) -> list[str]:
             near = difflib.get_close_matches(name.upper(), _variables(), n=1, cutoff=0.75)
             advice = f"did you mean {near[0]}?" if near else "remove it."
             problems.append(f"{name}: this version has no such setting; {advice}")
+        elif name in _NOT_YET:
+            problems.append(f"{name}: this version takes its own tokens only, so this rule would not hold; remove it.")
     return problems
 
 
@@ -267,7 +313,7 @@ def _explain(invalid: ValidationError, token_name: str) -> list[str]:
     lines = []
     for fault in invalid.errors(include_url=False, include_input=False):
         name = str(fault["loc"][0])
-        said = fault["msg"].removeprefix("Value error, ")
+        said = _SAID.get(fault["type"], fault["msg"]).format(**fault.get("ctx", {})).removeprefix("Value error, ")
         written = token_name if name == "huggingface_api_token" else name.upper()
         lines.append(f"{written}: {said}. ({Settings.model_fields[name].description})")
     return lines

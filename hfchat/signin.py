@@ -77,7 +77,7 @@ class SignIn:
         if self._set_up:
             return HTMLResponse(_set_up_page(language))
         form = parse_qs((await read_body(request.receive, MAX_FORM_BYTES)).decode("utf-8", errors="replace"))
-        token = form.get("token", [""])[0].strip()
+        token = form.get("token", [""])[0].strip().rpartition("token=")[2]  # a whole invite link will do
         try:
             return self._signed_in(request, token)
         except HfchatError as refused:

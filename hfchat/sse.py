@@ -27,34 +27,42 @@ class SSEDecoder:
 
     def __init__(self) -> None:
         self._text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-        self._rest = ""
+        # The line that has not ended yet, in the pieces it came in: joined once, so that a long one costs what it is long.
+        self._begun: list[str] = []
+        self._begun_chars = 0
+        self._held_cr = ""
         self._data: list[str] = []
         self._event = ""
         self._size = 0
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
         """The events that `piece` completes. Raises: EventTooLarge."""
-        text = self._rest + self._text.decode(piece)
+        text = self._held_cr + self._text.decode(piece)
         # A CR at the end may be the first half of a CRLF: it waits for the next piece.
-        held = "\r" if text.endswith("\r") else ""
-        lines = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        rest = lines.pop()
-        self._rest = rest + held
+        self._held_cr = "\r" if text.endswith("\r") else ""
+        *lines, rest = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        if lines:
+            lines[0] = self._whole_line(lines[0])
+        self._begun.append(rest)
+        self._begun_chars += len(rest)
         events = [event for line in lines if (event := self._line(line)) is not None]
-        self._check_size(rest)
+        self._check_size(self._begun_chars)
         return events
 
     def close(self) -> list[ServerSentEvent]:
         """The events still held at the end of the body. Raises: EventTooLarge."""
-        text = self._rest + self._text.decode(b"", final=True)
-        found = [event for line in text.split("\r") if (event := self._line(line)) is not None]
-        last = self._dispatch()
-        return found if last is None else [*found, last]
+        lines = [self._whole_line(self._text.decode(b"", final=True)), ""]
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def _whole_line(self, end: str) -> str:
+        line = "".join([*self._begun, end])
+        self._begun, self._begun_chars = [], 0
+        return line
 
     def _line(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
-        self._check_size(line)
+        self._check_size(len(line))
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
@@ -64,8 +72,8 @@ class SSEDecoder:
             self._event = value
         return None
 
-    def _check_size(self, line: str) -> None:
-        if line and self._size + len(line) > MAX_EVENT_CHARS:
+    def _check_size(self, more: int) -> None:
+        if more and self._size + more > MAX_EVENT_CHARS:
             raise EventTooLarge
 
     def _dispatch(self) -> ServerSentEvent | None:

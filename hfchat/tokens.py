@@ -18,6 +18,7 @@ ALGORITHM = "HS256"
 ISSUER = "hfchat"
 MAX_TOKEN_BYTES = 8192
 MAX_SUBJECT_CHARS = 255
+CLOCK_SKEW_S = 60
 MAX_TIME = 253_402_300_799  # the last second of the year 9999, which is as far as `datetime` goes
 SCOPES = (CHAT_SCOPE, ADMIN_SCOPE)
 _REQUIRED = ("sub", "iss", "iat", "exp", "jti")
@@ -32,8 +33,10 @@ def issue_token(
     """A token for this person, good for `ttl_s` seconds. Raises: ValueError for a subject, scope or time that is none."""
     if not _is_name(subject):
         raise ValueError(f"a subject has 1 to {MAX_SUBJECT_CHARS} printable characters")
-    if ttl_s <= 0 or not scopes or not set(scopes) <= set(SCOPES):
-        raise ValueError(f"a token needs a time above zero and scopes out of: {', '.join(SCOPES)}")
+    if ttl_s <= 0:
+        raise ValueError("a token needs a time above zero")
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise ValueError(f"a token's scopes are out of: {', '.join(SCOPES)}")
     now = int(time.time()) if now is None else now
     claims = {
         "sub": subject,
@@ -102,7 +105,8 @@ def _caller(claims: dict[str, Any], now: float) -> Caller:
     scope = claims.get("scope", CHAT_SCOPE)
     if not isinstance(scope, str):
         raise InvalidToken("token_claim_wrong|scope")
-    if max(claims["iat"], claims.get("nbf", 0)) > now:
+    # `iat` says when, not from when on (RFC 7519 4.1.6): a clock that is a little ahead does no harm.
+    if claims["iat"] > now + CLOCK_SKEW_S or claims.get("nbf", 0) > now:
         raise InvalidToken("token_early")
     if claims["exp"] <= now:
         raise ExpiredToken

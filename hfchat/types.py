@@ -1,10 +1,14 @@
 """The frozen values that travel along the path of a turn. None shows in its repr what a person wrote."""
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Role = Literal["system", "user", "assistant"]
+
+# An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
+MODEL_ID = re.compile(r"/?[\w.@+\-]{1,100}(/[\w.@+\-]{1,100}){0,5}(:[\w.\-]{1,100})?", re.ASCII)
 
 CHAT_SCOPE = "chat"
 ADMIN_SCOPE = "admin"
@@ -69,6 +73,9 @@ class Finish:
     finish_reason: str = "stop"
     usage: Usage | None = None
     provider: str | None = None
+
+
+Part = Delta | Finish
 
 
 @dataclass(frozen=True, slots=True)

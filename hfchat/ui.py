@@ -5,6 +5,7 @@ A failed turn is shown, never raised: an exception would disable the page's text
 
 import asyncio
 import logging
+import re
 import secrets
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -20,6 +21,7 @@ from starlette.requests import Request as StarletteRequest
 from hfchat.chat import Chat
 from hfchat.conversation import drop_oldest
 from hfchat.error_body import say
+from hfchat.error_texts import DETAILS
 from hfchat.errors import HfchatError
 from hfchat.logs import log_crash
 from hfchat.texts import PAGE, Language, language_of
@@ -33,21 +35,66 @@ MAX_HISTORY_CHARS = 200_000
 SHOW_EVERY_S = 0.06
 # Gradio notices a closed tab only when something is yielded.
 PULSE_S = 1.0
-# Marks, in a message's metadata, what the page shows and the model is never sent.
+# Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit.
 NOTICE_ID = "hfchat-notice"
+CUT_ID = "hfchat-cut"
 
+# What a provider says is shown as it is written.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&])")
 _LATEX = [
     {"left": left, "right": right, "display": display}
     for left, right, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
 ]
-# The session may end while the page is open: what it then asks for is answered 401, and only this shows the way out.
-_TO_SIGN_IN = """<script>
-const hfchatFetch = window.fetch;
-window.fetch = async (...request) => {
-  const answer = await hfchatFetch(...request);
-  if (answer.status === 401) location.assign("/login?why=expired_token");
-  return answer;
-};
+# Gradio's page leaves the way out to us where the session ended: what was typed last is kept for who signs in again, if
+# it is the same person. And it takes the focus away while an answer is on its way.
+# Where the browser denies a frame its storage, Gradio's page would stay at "Loading..." for ever: it gets a short-lived one.
+_SCRIPT = """<script>
+(() => {
+  for (const name of ["localStorage", "sessionStorage"]) {
+    try { window[name]; } catch {
+      const kept = new Map();
+      Object.defineProperty(window, name, { value: {
+        getItem: (key) => kept.get(String(key)) ?? null,
+        setItem: (key, value) => void kept.set(String(key), String(value)),
+        removeItem: (key) => void kept.delete(String(key)),
+        clear: () => kept.clear(),
+        key: (place) => [...kept.keys()][place] ?? null,
+        get length() { return kept.size; },
+      } });
+    }
+  }
+  const KEPT = "hfchat-unsent", fetched = window.fetch;
+  let typed = "", leaving = false;
+  const who = () => document.querySelector("#hfchat-who strong")?.textContent ?? "";
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("textarea") && event.target.value.trim()) typed = event.target.value;
+  });
+  window.fetch = async (...request) => {
+    const answer = await fetched(...request);
+    if (answer.status === 401 && !leaving) {
+      leaving = true;
+      sessionStorage.setItem(KEPT, JSON.stringify({ who: who(), typed }));
+      const code = (await answer.clone().json().catch(() => null))?.error?.code;
+      location.assign(code === "missing_token" ? "/login" : `/login?why=${code ?? "expired_token"}`);
+    }
+    return answer;
+  };
+  let disabled = false;
+  const look = () => {
+    const box = document.querySelector("textarea");
+    if (!box) return;
+    if (disabled && !box.disabled && document.activeElement === document.body) box.focus();
+    disabled = box.disabled;
+    const kept = who() && JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+    if (!kept || leaving) return;
+    sessionStorage.removeItem(KEPT);
+    if (kept.who !== who() || !kept.typed) return;
+    box.value = kept.typed;
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const watch = { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] };
+  new MutationObserver(look).observe(document, watch);
+})();
 </script>"""
 _CSS = """
 #hfchat-who { text-align: right; font-size: .85rem; min-height: 1.8rem }
@@ -79,8 +126,11 @@ def mount_page(app: FastAPI, chat: Chat, *, public_url: str | None) -> None:
         run_history=False,
         pwa=False,
         i18n=_translations(),
-        head=_TO_SIGN_IN,
+        head=_SCRIPT,
         css=_CSS,
+        theme=gr.themes.Default(
+            primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+        ),
     )
     for module in (queueing, route_utils, routes):
         module.traceback = _Crashes
@@ -127,7 +177,9 @@ def _build(chat: Chat) -> gr.Blocks:
                 buttons=["copy"],
                 latex_delimiters=_LATEX,
                 scale=1,
-                allow_tags=False,
+                allow_tags=True,  # tags that HTML does not know are shown as they are written: `List<String>`
+                reasoning_tags=[("<think>", "</think>")],
+                show_label=False,
                 feedback_options=None,
             ),
             textbox=gr.Textbox(
@@ -173,6 +225,8 @@ def _responder(chat: Chat) -> Callable[..., AsyncGenerator[Any, None]]:
                 async for _ in paces:
                     messages = shown.messages()
                     yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
+            if shown.cut_at_its_limit:
+                yield [*shown.messages(final=True), _aside(PAGE[language]["cut_at_limit"], CUT_ID)]
         except HfchatError as error:
             yield [*shown.messages(final=True), _notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
 
@@ -185,14 +239,22 @@ def sendable(history: list[Any]) -> list[Message]:
     A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
     """
     kept: list[Message] = []
+    turn_began = 0
     for entry in history:
         metadata = entry.get("metadata") or {}
         role, text = entry.get("role"), _text(entry.get("content"))
+        if role == "user":
+            # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
+            kept = kept[:turn_began] if kept[turn_began:] and kept[-1].role == "user" else kept
+            turn_began = len(kept)
         if metadata.get("id") == NOTICE_ID:
-            while kept and kept.pop().role != "user":
-                pass
-        elif role in ("user", "assistant") and text.strip() and not metadata.get("title"):
+            kept = kept[:turn_began]
+        elif metadata.get("id") == CUT_ID or metadata.get("title"):
+            continue
+        elif role in ("user", "assistant") and text.strip():
             kept.append(Message(role, text))
+    if kept and kept[-1].role == "user":
+        kept = kept[:turn_began]
     return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
 
 
@@ -210,10 +272,14 @@ class _Shown:
         self._language = language
         self._content: list[str] = []
         self._reasoning: list[str] = []
+        self.cut_at_its_limit = False
 
-    def add(self, delta: Delta) -> None:
-        self._content.append(delta.content)
-        self._reasoning.append(delta.reasoning)
+    def add(self, part: Delta | Finish) -> None:
+        if isinstance(part, Finish):
+            self.cut_at_its_limit = part.finish_reason == "length"
+        else:
+            self._content.append(part.content)
+            self._reasoning.append(part.reasoning)
 
     def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
         content, reasoning = "".join(self._content), "".join(self._reasoning)
@@ -236,9 +302,8 @@ async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: _Shown) -> A
         try:
             async with aclosing(turn):
                 async for part in turn:
-                    if isinstance(part, Delta):
-                        shown.add(part)
-                        news.set()
+                    shown.add(part)
+                    news.set()
         finally:
             news.set()
 
@@ -260,10 +325,17 @@ async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: _Shown) -> A
 
 
 def _notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
-    message, hint = say(error, language, to_owner=to_owner)
     texts = PAGE[language]
+    if error.detail == "empty_content":
+        return _aside(texts["empty_message"], NOTICE_ID)
+    error.detail = error.detail if error.detail.partition("|")[0] in DETAILS else _MARKDOWN.sub(r"\\\1", error.detail)
+    message, hint = say(error, language, to_owner=to_owner)
     if error.status == 401:
         hint = f"[{texts['session_over']}](/login)"
     again = texts["try_again"] if error.retryable or error.fault == "owner" else ""
-    lines = [f"⚠️ **{message}**", hint, again, f"<small>{texts['request_id']}: {request_id}</small>"]
-    return {"role": "assistant", "content": "\n\n".join(filter(None, lines)), "metadata": {"id": NOTICE_ID}}
+    lines = (f"⚠️ **{message}**", hint, again, f"<small>{texts['request_id']}: {request_id}</small>")
+    return _aside("\n\n".join(filter(None, lines)), NOTICE_ID)
+
+
+def _aside(text: str, mark: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text, "metadata": {"id": mark}}

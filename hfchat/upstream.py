@@ -7,6 +7,7 @@ hub client our one pooled `httpx2.AsyncClient`, and keeps the response it was gi
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ import httpx2
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 
 from hfchat import errors as e
+from hfchat.provider_words import parsed, sentences
 from hfchat.sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from hfchat.translate import Refusal, translate
 from hfchat.types import Call, Delta, Finish, Usage
@@ -26,8 +28,10 @@ KEEPALIVE_S = 30.0
 MAX_CONNECTIONS = 2000
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_JSON_BYTES = 4 * 1024 * 1024
-# How long the end of a body is waited for once the reply is whole: its connection can then be used again.
-DRAIN_S = 2.0
+# How long the end of a body is waited for after [DONE]: its connection can then be used again. And how long for usage or
+# [DONE] after the last delta: some servers send neither.
+DRAIN_S = 0.3
+AFTER_FINISH_S = 2.0
 # `get_token` of the hub client would look for a saved token of the machine's user, on disk and on the network.
 _NO_TOKEN = "none"  # noqa: S105
 
@@ -44,6 +48,9 @@ class _Loan:
 
     async def __aexit__(self, *_: object) -> None:
         return None
+
+    def forget(self) -> None:
+        self.response = None
 
     @asynccontextmanager
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[httpx2.Response]:
@@ -106,14 +113,19 @@ class HubUpstream:
         client, loan = self._client(), _Loan(self._pool)
         async with client:
             refusal = await self._post(client, loan, call)
-            if refusal is not None and self._usage_can_be_asked and b"stream_options" in _bytes(refusal.body):
+            if refusal is not None and self._usage_can_be_asked and _refuses_the_usage_question(refusal):
                 self._usage_can_be_asked = False
                 refusal = await self._post(client, loan, call)
+                # Only a server that answers without the question is one that cannot take it.
+                self._usage_can_be_asked = refusal is not None
             if refusal is not None or loan.response is None:
                 raise translate(refusal or Refusal(502))
             yield loan.response
 
     async def _post(self, client: AsyncInferenceClient, loan: _Loan, call: Call) -> Refusal | None:
+        if "://" in call.model:
+            raise e.InvalidRequest("model_id", param="model")
+        loan.forget()
         token = _loan.set(loan)
         try:
             await client.chat_completion(
@@ -136,8 +148,8 @@ class HubUpstream:
         response = loan.response
         if response is None or response.status_code == 200:
             return None
-        async with asyncio.timeout(self._timeout_s):
-            return Refusal(response.status_code, await _body(response, MAX_REFUSAL_BYTES), response.headers)
+        body = await _body(response, MAX_REFUSAL_BYTES, self._timeout_s)
+        return Refusal(response.status_code, body, response.headers)
 
     def _client(self) -> AsyncInferenceClient:
         headers = {} if self._hf_token else {"authorization": None}
@@ -154,9 +166,7 @@ class HubUpstream:
     async def _read(self, response: httpx2.Response, model: str) -> AsyncGenerator[Delta | Finish, None]:
         reply = _Reply(model, response.headers)
         if response.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
-            async with asyncio.timeout(self._timeout_s):
-                body = await _body(response, MAX_JSON_BYTES)
-            yield reply.whole(body)
+            yield reply.whole(await _body(response, MAX_JSON_BYTES, self._timeout_s))
         else:
             decoder = SSEDecoder()
             async with aclosing(_pieces(response)) as pieces:
@@ -174,7 +184,7 @@ class HubUpstream:
         self, pieces: AsyncGenerator[bytes, None], decoder: SSEDecoder, reply: "_Reply"
     ) -> tuple[list[ServerSentEvent], bool]:
         """The next events, and whether there may be more. Comments are no events: they do not hide a stalled model."""
-        limit_s = min(self._timeout_s, DRAIN_S) if reply.finish_reason else self._timeout_s
+        limit_s = min(self._timeout_s, AFTER_FINISH_S) if reply.finish_reason else self._timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 async for piece in pieces:
@@ -244,10 +254,12 @@ class _Reply:
             self.usage = _usage(chunk["usage"]) or self.usage
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+        if choice is None and choices is None and (chunk.get("detail") or chunk.get("message")):
+            raise translate(Refusal(200, chunk))
         if choice is None:
             return None
         self._began = True
-        if isinstance(choice.get("finish_reason"), str):
+        if isinstance(choice.get("finish_reason"), str) and choice["finish_reason"]:
             self.finish_reason = choice["finish_reason"]
         if self.finish_reason == "error":
             raise e.UpstreamUnavailable
@@ -255,6 +267,10 @@ class _Reply:
         if not isinstance(said, dict):
             return None
         content = said.get("content")
+        if isinstance(content, list):
+            content = "".join(
+                part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+            )
         thought = said.get("reasoning") or said.get("reasoning_content") or said.get("reasoning_text")
         content, thought = (text if isinstance(text, str) else "" for text in (content, thought))
         return Delta(content, thought) if content or thought else None
@@ -266,8 +282,9 @@ def _usage(counted: dict[str, Any]) -> Usage | None:
     return Usage(prompt, completion) if good else None  # type: ignore[arg-type]
 
 
-def _bytes(body: object) -> bytes:
-    return body if isinstance(body, bytes) else b""
+def _refuses_the_usage_question(refusal: Refusal) -> bool:
+    said = sentences(parsed(refusal.body)) if refusal.status in (400, 422) else []
+    return any(re.search(r"stream[_ ]?options|include[_ ]?usage", sentence) for sentence in said)
 
 
 async def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
@@ -275,16 +292,17 @@ async def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
         yield piece
 
 
-async def _body(response: httpx2.Response, limit: int) -> bytes:
+async def _body(response: httpx2.Response, limit: int, silence_s: float) -> bytes:
     """The body, or as much of it as `limit` and the provider allow: of a refusal a part is better than nothing."""
     body = b""
     try:
         async with aclosing(_pieces(response)) as pieces:
-            async for piece in pieces:
-                body += piece
-                if len(body) > limit:
-                    break
-    except httpx2.TransportError:
+            while len(body) <= limit:
+                async with asyncio.timeout(silence_s):
+                    body += await anext(pieces)
+    except StopAsyncIteration:
+        pass
+    except (httpx2.TransportError, TimeoutError):
         if response.status_code == 200:
             raise
     return body[:limit]

@@ -14,6 +14,8 @@ from tests.conftest import RunningApp, make_settings, make_token, running, wait_
 from tests.stub_upstream import DONE, Answer, StubUpstream, event, reply
 
 CASES = json.loads((Path(__file__).parent / "data" / "upstream_failures.json").read_text("utf-8"))
+# A name that is not found, a port that is closed: no answer of a stub can be those two.
+FAILURES = [case for case in CASES if case["expect"]["code"] and case["id"] not in ("net-dns", "net-refused")]
 QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
 # CONTRACT: whose fault each is, as this owner's callers see it.
 FAULTS = {"context_length_exceeded": "caller", "unsupported_input": "caller", "upstream_rejected": "caller"}
@@ -197,7 +199,7 @@ def failing() -> Iterator[tuple[RunningApp, StubUpstream]]:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("case", [case for case in CASES if case["expect"]["code"]], ids=lambda case: str(case["id"]))
+@pytest.mark.parametrize("case", FAILURES, ids=lambda case: str(case["id"]))
 def test_a_recorded_failure_comes_out_as_the_contract_says(
     failing: tuple[RunningApp, StubUpstream], case: dict[str, Any], stream: bool
 ) -> None:
@@ -206,8 +208,6 @@ def test_a_recorded_failure_comes_out_as_the_contract_says(
         "net-read-timeout": Answer(ending="hang"),
         "net-incomplete-chunked": Answer(pieces=[b": one\n\n"], ending="cut"),
     }
-    if case["phase"] == "network" and case["id"] not in network:
-        return  # a name that is not found, a port that is closed: no answer of a stub can be that
     body = (case["body"] or "").encode()
     headers = {
         name: said for name, said in case["headers"].items() if name not in ("content-type", "transfer-encoding")
@@ -257,6 +257,23 @@ def test_a_token_that_ends_during_a_reply_ends_the_reply(stub: StubUpstream, stu
     name, body = events_of(answer)[-1]
     assert (name, body["error"]["code"]) == ("error", "expired_token")
     wait_until(lambda: stub.in_progress == 0)
+
+
+def test_a_model_is_never_an_address_to_post_to(stub: StubUpstream, stub_app: RunningApp) -> None:
+    # The hub client would send the owner's token there.
+    with StubUpstream() as thief:
+        answer = ask(stub_app, {**QUESTION, "model": f"http://127.0.0.1:{thief.port}/v1"})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+        assert thief.connections == 0
+    assert stub.connections == 0
+
+
+def test_no_caller_turns_usage_off_for_the_others(stub: StubUpstream, stub_app: RunningApp) -> None:
+    echoed = b'{"detail":[{"loc":["body"],"msg":"bad value","input":"stream_options include_usage"}]}'
+    stub.answer = lambda _: Answer(422, "application/json", pieces=[echoed])
+    assert ask(stub_app).json()["error"]["code"] == "upstream_rejected"
+    stub.answer = lambda _: reply(["fine"])
+    assert ask(stub_app).json()["usage"]["total_tokens"] == 8
 
 
 LEAVING = {

@@ -299,21 +299,73 @@ async def test_cancelling_a_turn_closes_the_call_upstream() -> None:
     assert upstream.closed == ["own/default"]
 
 
-@pytest.mark.parametrize("given", [0, 1, 2], ids=["before the first delta", "after one", "at the end"])
+class FallingSilent:
+    """An upstream that gives some deltas and then nothing more."""
+
+    def __init__(self, given: int) -> None:
+        self.given = given
+        self.closed = False
+
+    async def stream(self, _: Call) -> AsyncGenerator[Delta | Finish, None]:
+        try:
+            for _number in range(self.given):
+                yield Delta("word ")
+            await asyncio.sleep(60)
+        finally:
+            self.closed = True
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("given", [0, 1, 2], ids=["before the first delta", "after one", "after two"])
 @pytest.mark.anyio
-async def test_a_token_that_ends_during_the_reply_ends_the_reply(given: int) -> None:
-    upstream = Fake()
-    seconds = iter([1000.0] * given + [2000.0] * 5)
-    parts, error = await turn(chat(upstream, clock=lambda: next(seconds)))
+async def test_a_token_that_ends_ends_the_reply_though_the_provider_is_silent(given: int) -> None:
+    upstream = FallingSilent(given)
+    parts, error = await turn(chat(upstream, clock=lambda: 1999.95))
     assert isinstance(error, e.ExpiredToken)
     assert error.request_id == "r1"
-    assert parts == [Delta("Zq8 "), Delta("reply")][:given]
-    assert upstream.closed == ["own/default"]
+    assert parts == [Delta("word ")] * given
+    assert upstream.closed
 
 
 @pytest.mark.anyio
-async def test_a_token_is_good_until_the_second_before_its_end() -> None:
-    assert (await turn(chat(Fake(), clock=lambda: 1999.9)))[1] is None
+async def test_turns_in_progress_can_be_ended_from_outside() -> None:
+    upstream = FallingSilent(1)
+    core = chat(upstream)
+    asyncio.get_running_loop().call_later(0.05, core.end_turns, e.Overloaded)
+    parts, error = await turn(core)
+    assert isinstance(error, e.Overloaded)
+    assert parts == [Delta("word ")]
+    assert upstream.closed
+
+
+@pytest.mark.anyio
+async def test_a_token_is_good_until_its_end() -> None:
+    assert (await turn(chat(Fake(), clock=lambda: 1999.0)))[1] is None
+
+
+ADDRESSES = [
+    "http://127.0.0.1:9/x",
+    "https://example.org/v1",
+    "HTTP://x",
+    "//example.org",
+    "a b",
+    "a\nb",
+    "x?y",
+    "a/../b:c:d",
+]
+
+
+@pytest.mark.parametrize("model", ADDRESSES)
+@pytest.mark.anyio
+async def test_a_model_that_is_no_models_id_goes_nowhere(model: str) -> None:
+    upstream = Fake()
+    anything = Policy(default_model="own/default", models=None)
+    _, error = await turn(chat(upstream, anything), ChatRequest((Message("user", "hello"),), model=model))
+    assert isinstance(error, e.InvalidRequest)
+    assert error.param == "model"
+    assert upstream.calls == []
 
 
 # --- the log
@@ -398,7 +450,10 @@ async def test_the_log_has_the_page_that_mends_it(log: pytest.LogCaptureFixture)
 @pytest.mark.anyio
 async def test_a_model_that_is_passed_over_is_logged(log: pytest.LogCaptureFixture) -> None:
     await turn(chat(failing({"own/default": "model_loading"}), FALLBACK))
-    assert events(log)["trying_another_model"] == {"model": "own/default", "code": "model_loading"}
+    passed_over = events(log)["trying_another_model"]
+    assert passed_over["request_id"] == "r1"
+    assert (passed_over["model"], passed_over["code"]) == ("own/default", "model_loading")
+    assert passed_over["hint"]
     assert events(log)["turn"]["model"] == "fall/one"
 
 

@@ -143,6 +143,7 @@ def test_a_soak_with_callers_leaving_at_random_leaves_nothing_open(app: RunningA
     whole, left = asyncio.run(soak(app, TURNS))
 
     assert whole + left == TURNS
+    assert min(whole, left) > TURNS // 5
     wait_until(lambda: upstream.in_progress == 0)
     wait_until(lambda: app.in_loop(lambda: len(asyncio.all_tasks())) <= tasks, 20)
     wait_until(lambda: open_files() <= files + AT_ONCE)

@@ -81,7 +81,11 @@ def test_both_commands_install_from_files_that_are_there() -> None:
 
 
 def test_the_curl_line_answers_as_it_says(app: RunningApp) -> None:
-    curl = next(block for block in blocks("sh") if block.startswith("curl")).replace("http://127.0.0.1:7860", app.url)
+    curl = (
+        next(block for block in blocks("sh") if "\ncurl" in block)
+        .partition("\n")[2]
+        .replace("http://127.0.0.1:7860", app.url)
+    )
     said = subprocess.run(
         ["bash", "-c", f"{curl.strip()} -s"],
         env={**os.environ, "TOKEN": make_token()},
@@ -94,7 +98,7 @@ def test_the_curl_line_answers_as_it_says(app: RunningApp) -> None:
 
 def test_the_python_lines_answer(app: RunningApp, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks("python")
-    exec(code.replace("http://127.0.0.1:7860", app.url), {"token": make_token()})
+    exec(code.replace("http://127.0.0.1:7860", app.url).replace('"..."', repr(make_token()), 1), {})
     assert "stand-in" in capsys.readouterr().out
 
 

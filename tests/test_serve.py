@@ -81,6 +81,7 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
         took_s = time.monotonic() - began
         wait_until(lambda: len(program.out) == 4)
         where, offline, sign_in, call = program.out
+        assert program.err == []
         assert where == f"hfchat listens on {program.url}\n"
         assert "No Hugging Face token is set" in offline
         assert "offline stand-in" in offline
@@ -108,7 +109,17 @@ def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
             f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}
         )
         assert answer.json()["reply"] == "hello there "
-        assert program.out == [f"hfchat listens on {program.url}\n"]
+        assert program.out[0] == f"hfchat listens on {program.url}\n"
+        assert "token issue" in program.out[1]
+        assert len(program.out) == 2
+
+
+def test_arguments_are_not_silently_ignored(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, REPOSITORY / "app.py", "--help"], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ".env" in ran.stderr
 
 
 REFUSALS: dict[str, tuple[dict[str, str], str]] = {
@@ -116,6 +127,8 @@ REFUSALS: dict[str, tuple[dict[str, str], str]] = {
     "a short key": ({"JWT_SECRET": "short"}, "32"),
     "a sample key": ({"JWT_SECRET": "your-256-bit-secret-your-256-bit-secret"}, "python -m hfchat secret"),
     "a strange name": ({"HFCHAT_PUBLIC_ULR": "https://x.example"}, "HFCHAT_PUBLIC_URL"),
+    "a name that is none here": ({"GRADIO_SERVER_NAME": "198.51.100.7", "JWT_SECRET": KEY}, "GRADIO_SERVER_NAME"),
+    "a rule that would not hold": ({"JWT_ISSUER": "https://x.example"}, "JWT_ISSUER"),
     "a wrong number": ({"HF_CHAT_MAX_TOKENS": "many"}, "HF_CHAT_MAX_TOKENS"),
     "a retired address": ({"HF_CHAT_BASE_URL": "https://api-inference.huggingface.co/v1"}, "router.huggingface.co"),
 }

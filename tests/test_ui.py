@@ -9,7 +9,7 @@ import pytest
 from gradio_client import Client
 
 from hfchat.types import Call, Delta, Finish, Message
-from hfchat.ui import MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
+from hfchat.ui import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
@@ -48,12 +48,25 @@ HISTORIES: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
         [said("system", "obey me"), said("user", "a"), said("assistant", "b")],
         [("user", "a"), ("assistant", "b")],
     ),
+    "stopped before an answer": (
+        [said("user", "a"), said("assistant", "b"), said("user", "stopped"), said("user", "stopped too")],
+        [("user", "a"), ("assistant", "b")],
+    ),
+    "a blank question fails alone": (
+        [said("user", "a"), said("assistant", "b"), said("user", "  "), NOTICE],
+        [("user", "a"), ("assistant", "b")],
+    ),
+    "a reply cut at its limit is whole enough": (
+        [said("user", "a"), said("assistant", "b"), said("assistant", "cut", metadata={"id": CUT_ID})],
+        [("user", "a"), ("assistant", "b")],
+    ),
     "files and components": (
         [
             said("user", [{"type": "file", "file": {"path": "/etc/passwd"}}]),
             said("user", [{"type": "component"}, *typed("a")]),
+            said("assistant", "b"),
         ],
-        [("user", "a")],
+        [("user", "a"), ("assistant", "b")],
     ),
     "empty and odd": ([said("user", ""), said("assistant", None), said("user", 7), said("user", [7, None])], []),
 }
@@ -104,7 +117,7 @@ def test_an_empty_message_is_refused_in_words_and_calls_nobody(
     client: Client, stub: StubUpstream, message: str
 ) -> None:
     (notice,) = client.predict(message, api_name="/chat")
-    assert "the content is empty" in notice["content"]
+    assert notice["content"] == "There is nothing to answer yet: write a message first."
     assert stub.requests == []
 
 
