@@ -125,8 +125,9 @@ def _sign_in_page(language: Language, reason: HfchatError | None = None) -> HTML
     texts = PAGE[language]
     bad = ""
     if reason is not None:
-        message, hint = say(reason, language)
-        bad = f'<p class="bad" role="alert">{escape(message)} {escape(hint)}</p>'
+        # Only a page that was signed in a moment ago sends people here for want of a token.
+        words = texts["session_over"] if reason.code == "missing_token" else " ".join(say(reason, language))
+        bad = f'<p class="bad" role="alert">{escape(words)}</p>'
     body = (
         f"<p>{texts['sign_in_lead']}</p>{bad}"
         f'<form method="post" action="/login"><label for="token">{texts["token"]}</label>'

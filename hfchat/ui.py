@@ -19,88 +19,27 @@ from gradio import queueing, route_utils, routes
 from starlette.requests import Request as StarletteRequest
 
 from hfchat.chat import Chat
-from hfchat.conversation import drop_oldest
 from hfchat.error_body import say
 from hfchat.error_texts import DETAILS
 from hfchat.errors import HfchatError
 from hfchat.logs import log_crash
+from hfchat.page_head import CSS, SCRIPT
+from hfchat.page_history import CUT_ID, NOTICE_ID, sendable
 from hfchat.texts import PAGE, Language, language_of
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
 
 logger = logging.getLogger(__name__)
 
-MAX_HISTORY_MESSAGES = 100
-MAX_HISTORY_CHARS = 200_000
 # A reader sees no more than this, and each yield makes Gradio work through the whole conversation.
 SHOW_EVERY_S = 0.06
 # Gradio notices a closed tab only when something is yielded.
 PULSE_S = 1.0
-# Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit.
-NOTICE_ID = "hfchat-notice"
-CUT_ID = "hfchat-cut"
-
 # What a provider says is shown as it is written.
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&:@])")
 _LATEX = [
     {"left": left, "right": right, "display": display}
     for left, right, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
 ]
-# Gradio's page leaves the way out to us where the session ended: what was typed last is kept for who signs in again, if
-# it is the same person. And it takes the focus away while an answer is on its way.
-# Where the browser denies a frame its storage, Gradio's page would stay at "Loading..." for ever: it gets a short-lived one.
-_SCRIPT = """<script>
-(() => {
-  for (const name of ["localStorage", "sessionStorage"]) {
-    try { window[name]; } catch {
-      const kept = new Map();
-      Object.defineProperty(window, name, { value: {
-        getItem: (key) => kept.get(String(key)) ?? null,
-        setItem: (key, value) => void kept.set(String(key), String(value)),
-        removeItem: (key) => void kept.delete(String(key)),
-        clear: () => kept.clear(),
-        key: (place) => [...kept.keys()][place] ?? null,
-        get length() { return kept.size; },
-      } });
-    }
-  }
-  const KEPT = "hfchat-unsent", fetched = window.fetch;
-  let typed = "", leaving = false;
-  const who = () => document.querySelector("#hfchat-who strong")?.textContent ?? "";
-  document.addEventListener("input", (event) => {
-    if (event.target.matches("textarea") && event.target.value.trim()) typed = event.target.value;
-  });
-  window.fetch = async (...request) => {
-    const answer = await fetched(...request);
-    if (answer.status === 401 && !leaving) {
-      leaving = true;
-      sessionStorage.setItem(KEPT, JSON.stringify({ who: who(), typed }));
-      const code = (await answer.clone().json().catch(() => null))?.error?.code;
-      location.assign(code === "missing_token" ? "/login" : `/login?why=${code ?? "expired_token"}`);
-    }
-    return answer;
-  };
-  let disabled = false;
-  const look = () => {
-    const box = document.querySelector("textarea");
-    if (!box) return;
-    if (disabled && !box.disabled && document.activeElement === document.body) box.focus();
-    disabled = box.disabled;
-    const kept = who() && JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-    if (!kept || leaving) return;
-    sessionStorage.removeItem(KEPT);
-    if (kept.who !== who() || !kept.typed) return;
-    box.value = kept.typed;
-    box.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  const watch = { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] };
-  new MutationObserver(look).observe(document, watch);
-})();
-</script>"""
-_CSS = """
-#hfchat-who { text-align: right; font-size: .85rem; min-height: 1.8rem }
-#hfchat-who form, #hfchat-who p { display: inline; margin: 0 }
-#hfchat-who button { text-decoration: underline; cursor: pointer; padding: .2rem .4rem }
-"""
 
 
 def mount_page(app: FastAPI, chat: Chat, *, public_url: str | None) -> None:
@@ -126,8 +65,8 @@ def mount_page(app: FastAPI, chat: Chat, *, public_url: str | None) -> None:
         run_history=False,
         pwa=False,
         i18n=_translations(),
-        head=_SCRIPT,
-        css=_CSS,
+        head=SCRIPT,
+        css=CSS,
         theme=gr.themes.Default(
             primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
         ),
@@ -233,38 +172,6 @@ def _responder(chat: Chat) -> Callable[..., AsyncGenerator[Any, None]]:
     return respond
 
 
-def sendable(history: list[Any]) -> list[Message]:
-    """The part of the page's history that a model is sent: text of whole turns.
-
-    A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
-    """
-    kept: list[Message] = []
-    turn_began = 0
-    for entry in history:
-        metadata = entry.get("metadata") or {}
-        role, text = entry.get("role"), _text(entry.get("content"))
-        if role == "user":
-            # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
-            kept = kept[:turn_began] if kept[turn_began:] and kept[-1].role == "user" else kept
-            turn_began = len(kept)
-        if metadata.get("id") == NOTICE_ID:
-            kept = kept[:turn_began]
-        elif metadata.get("id") == CUT_ID or metadata.get("title"):
-            continue
-        elif role in ("user", "assistant") and text.strip():
-            kept.append(Message(role, text))
-    if kept and kept[-1].role == "user":
-        kept = kept[:turn_began]
-    return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
-
-
 class _Shown:
     """The reply as far as it has come, as Gradio's messages."""
 
@@ -328,7 +235,11 @@ def _notice(error: HfchatError, language: Language, request_id: str, to_owner: b
     texts = PAGE[language]
     if error.detail == "empty_content":
         return _aside(texts["empty_message"], NOTICE_ID)
-    error.detail = error.detail if error.detail.partition("|")[0] in DETAILS else _MARKDOWN.sub(r"\\\1", error.detail)
+    error.detail = (
+        error.detail
+        if error.detail.partition("|")[0] in DETAILS
+        else _MARKDOWN.sub(lambda mark: f"&#{ord(mark[1])};", error.detail)
+    )
     message, hint = say(error, language, to_owner=to_owner)
     if error.status == 401:
         hint = f"[{texts['session_over']}](/login)"

@@ -729,3 +729,13 @@ def test_a_page_function_is_run_for_who_is_signed_in(offline_app: RunningApp) ->
     )
     assert said.status == 200
     assert b"bob" in said.body
+
+
+@pytest.mark.anyio
+async def test_replies_that_outlast_the_grace_are_ended_before_the_server_cuts_them() -> None:
+    called: list[str] = []
+    drain = gate.Drain(lambda: called.append("last call"), after_s=0.05)
+    drain.begin()
+    assert (drain.began, called) == (True, [])
+    await asyncio.sleep(0.1)
+    assert called == ["last call"]

@@ -8,9 +8,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
     0: ["__init__", "errors", "error_texts", "texts", "provider_words"],
-    1: ["types", "error_body", "logs", "pages", "sse", "failure_rules"],
+    1: ["types", "error_body", "logs", "pages", "page_head", "sse", "failure_rules"],
     2: ["settings", "passage", "conversation", "tokens", "translate", "offline", "page_sessions"],
-    3: ["upstream", "chat"],
+    3: ["upstream", "chat", "page_history"],
     4: ["gate", "signin", "api", "ui", "health", "docs"],
     5: ["app"],
     6: ["serve", "cli", "client"],

@@ -61,7 +61,7 @@ def test_a_question_streams_an_answer_and_the_history_is_sent_with_the_next(visi
     wait_until(lambda: len(stub.requests) == 2)
     assert contents(stub.requests[1]) == [
         ("user", "first question"),
-        ("assistant", "first question "),
+        ("assistant", "first question"),
         ("user", "second one"),
     ]
 
@@ -115,7 +115,7 @@ def test_a_failed_turn_is_no_part_of_what_is_sent_next(visit: Visit, stub: StubU
     stub.answer = echo
     visit.ask("next one")
     wait_until(lambda: len(stub.requests) == 3)
-    assert contents(stub.requests[2]) == [("user", "good one"), ("assistant", "good one "), ("user", "next one")]
+    assert contents(stub.requests[2]) == [("user", "good one"), ("assistant", "good one"), ("user", "next one")]
 
 
 def test_stop_ends_the_call_upstream_and_what_came_stays(visit: Visit, stub: StubUpstream) -> None:
@@ -193,13 +193,119 @@ def test_the_page_fits_a_phone(browser: Browser, app: RunningApp, stub: StubUpst
         expect(visit.page.locator("button.submit-button")).to_be_in_viewport()
 
 
-def test_a_session_that_ends_leads_back_to_the_sign_in_page(browser: Browser, app: RunningApp) -> None:
+def test_a_lost_connection_is_found_again(visit: Visit, stub: StubUpstream) -> None:
+    visit.ask("before")
+    expect(visit.page.locator(".message.bot")).to_contain_text("before")
+    expect(visit.page.locator("textarea")).to_be_editable()
+    visit.page.context.set_offline(True)
+    visit.ask("while away")
+    visit.page.wait_for_timeout(2500)
+    visit.page.context.set_offline(False)
+    expect(visit.page.locator(".message.bot").last).to_contain_text("while away", timeout=15_000)
+    assert "before" in visit.page.inner_text("body")
+    visit.ask("and again")
+    expect(visit.page.locator(".message.bot").last).to_contain_text("and again")
+
+
+def test_a_session_that_ends_during_a_reply_says_so_in_the_chat(
+    browser: Browser, app: RunningApp, stub: StubUpstream
+) -> None:
+    stub.answer = lambda _: reply(["word "] * 100, pause_s=0.1)
     with visiting(browser, app) as visit:
-        visit.sign_in(make_token(ttl_s=3))
-        visit.page.wait_for_timeout(3000)
-        visit.ask("too late")
-        visit.page.wait_for_url("**/login?why=expired_token")
+        visit.sign_in(make_token(ttl_s=4))
+        visit.ask("a long story")
         visit.wait_for("This token has expired.")
+        visit.wait_for("word word")
+        expect(visit.page.locator(ENDED)).to_have_count(1)
+    wait_until(lambda: stub.in_progress == 0)
+
+
+ENDED = "#hfchat-ended"
+
+
+def test_who_signs_in_again_in_another_tab_goes_on_where_they_were(
+    browser: Browser, app: RunningApp, stub: StubUpstream
+) -> None:
+    with visiting(browser, app) as visit:
+        visit.sign_in(make_token("ann", ttl_s=4)).ask("before")
+        expect(visit.page.locator(".message.bot")).to_contain_text("before")
+        visit.page.wait_for_timeout(4000)
+        visit.ask("my long thought")
+        expect(visit.page.locator(ENDED)).to_have_text("Your session has ended: sign in again.")
+        assert "before" in visit.page.inner_text("body")
+        with visit.page.context.expect_page() as opened:
+            visit.page.click(f"{ENDED} a")
+        opened.value.fill("input[name=token]", make_token("ann"))
+        opened.value.click("button")
+        opened.value.wait_for_selector("textarea")
+        expect(visit.page.locator("textarea")).to_have_value("my long thought")
+        visit.page.locator("textarea").press("Enter")
+        expect(visit.page.locator(".message.bot").last).to_contain_text("my long thought")
+        expect(visit.page.locator(ENDED)).to_have_count(0)
+
+
+@pytest.mark.parametrize(("name", "typed"), [("ann", "my long thought"), ("bob", "")], ids=["the same", "another"])
+def test_what_was_typed_is_there_again_for_the_same_person_only(
+    browser: Browser, app: RunningApp, name: str, typed: str
+) -> None:
+    with visiting(browser, app) as visit:
+        visit.sign_in(make_token("ann", ttl_s=3))
+        visit.page.wait_for_timeout(3000)
+        visit.ask("my long thought")
+        visit.page.wait_for_selector(ENDED)
+        visit.sign_in(make_token(name))
+        visit.wait_for(f"Signed in as {name}")
+        visit.page.wait_for_timeout(300)
+        expect(visit.page.locator("textarea")).to_have_value(typed)
+
+
+def test_code_in_angle_brackets_is_shown(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(["Use Vec<Option<String>> and ", "#include <vector> here."])
+    visit.ask("List<Integer> or Map<K, V>?")
+    visit.wait_for("List<Integer> or Map<K, V>?")
+    visit.wait_for("Use Vec<Option<String>> and #include <vector> here.")
+
+
+def test_thoughts_between_tags_are_folded_away(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(["<think>let me see</think>", "the answer"])
+    visit.ask("think")
+    visit.wait_for("the answer")
+    assert "<think>" not in visit.page.inner_text("body")
+    stub.answer = echo
+    visit.ask("more")
+    wait_until(lambda: len(stub.requests) == 2)
+    assert contents(stub.requests[1])[1] == ("assistant", "the answer")
+
+
+def test_a_reply_that_reached_its_limit_says_so(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("and then"), event(finish_reason="length")])
+    visit.ask("tell me everything")
+    visit.wait_for("The reply ends here because it reached its limit.")
+    stub.answer = echo
+    visit.ask("go on")
+    wait_until(lambda: len(stub.requests) == 2)
+    assert contents(stub.requests[1])[1] == ("assistant", "and then")
+
+
+def test_an_empty_message_is_met_with_words(visit: Visit, stub: StubUpstream) -> None:
+    visit.ask("   ")
+    visit.wait_for("There is nothing to answer yet")
+    assert stub.requests == []
+
+
+def test_the_focus_is_back_in_the_box_after_an_answer(visit: Visit, stub: StubUpstream) -> None:
+    visit.ask("first")
+    expect(visit.page.locator(".message.bot")).to_contain_text("first")
+    expect(visit.page.locator("textarea")).to_be_focused()
+    visit.page.keyboard.type("typed blindly")
+    expect(visit.page.locator("textarea")).to_have_value("typed blindly")
+
+
+def test_a_providers_words_are_not_read_as_markdown(visit: Visit, stub: StubUpstream) -> None:
+    said = b'{"error":{"message":"bad [link](https://x.example) **value** $x$"}}'
+    stub.answer = lambda _: Answer(400, "application/json", pieces=[said])
+    visit.ask("hello")
+    visit.wait_for("bad [link](https://x.example) **value** $x$")
 
 
 def test_signing_out_closes_the_page(visit: Visit) -> None:

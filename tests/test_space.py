@@ -100,6 +100,8 @@ def test_a_person_signs_in_and_chats_inside_the_frame(browser: Browser) -> None:
     page = context.new_page()
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(request.url.split("/")[2]))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"https://{HUB}/")
     frame = page.frame_locator("iframe")
     frame.locator("input[name=token]").fill(make_token("ana"))
@@ -110,6 +112,7 @@ def test_a_person_signs_in_and_chats_inside_the_frame(browser: Browser) -> None:
     frame.get_by_role("button", name="Sign out").click()
     expect(frame.locator("input[name=token]")).to_be_visible()
     assert asked == {HOST, HUB}
+    assert errors == []
     context.close()
 
 

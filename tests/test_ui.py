@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from gradio_client import Client
 
+from hfchat.page_history import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
 from hfchat.types import Call, Delta, Finish, Message
-from hfchat.ui import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 

@@ -1,0 +1,44 @@
+"""What of the page's conversation a model is sent: text of whole turns, and nothing that the page said itself."""
+
+from typing import Any
+
+from hfchat.conversation import drop_oldest
+from hfchat.types import Message
+
+MAX_HISTORY_MESSAGES = 100
+MAX_HISTORY_CHARS = 200_000
+# Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit.
+NOTICE_ID = "hfchat-notice"
+CUT_ID = "hfchat-cut"
+
+
+def sendable(history: list[Any]) -> list[Message]:
+    """The part of the page's history that a model is sent: text of whole turns.
+
+    A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
+    """
+    kept: list[Message] = []
+    turn_began = 0
+    for entry in history:
+        metadata = entry.get("metadata") or {}
+        role, text = entry.get("role"), _text(entry.get("content"))
+        if role == "user":
+            # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
+            kept = kept[:turn_began] if kept[turn_began:] and kept[-1].role == "user" else kept
+            turn_began = len(kept)
+        if metadata.get("id") == NOTICE_ID:
+            kept = kept[:turn_began]
+        elif metadata.get("id") == CUT_ID or metadata.get("title"):
+            continue
+        elif role in ("user", "assistant") and text.strip():
+            kept.append(Message(role, text))
+    if kept and kept[-1].role == "user":
+        kept = kept[:turn_began]
+    return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
