@@ -112,17 +112,18 @@ class HubUpstream:
     async def _send(self, call: Call) -> AsyncIterator[httpx2.Response]:
         client, loan = self._client(), _Loan(self._pool)
         async with client:
-            refusal = await self._post(client, loan, call)
-            if refusal is not None and self._usage_can_be_asked and _refuses_the_usage_question(refusal):
-                self._usage_can_be_asked = False
-                refusal = await self._post(client, loan, call)
+            ask_usage = self._usage_can_be_asked
+            refusal = await self._post(client, loan, call, ask_usage=ask_usage)
+            if refusal is not None and ask_usage and _refuses_the_usage_question(refusal):
+                refusal = await self._post(client, loan, call, ask_usage=False)
                 # Only a server that answers without the question is one that cannot take it.
-                self._usage_can_be_asked = refusal is not None
+                if refusal is None:
+                    self._usage_can_be_asked = False
             if refusal is not None or loan.response is None:
                 raise translate(refusal or Refusal(502))
             yield loan.response
 
-    async def _post(self, client: AsyncInferenceClient, loan: _Loan, call: Call) -> Refusal | None:
+    async def _post(self, client: AsyncInferenceClient, loan: _Loan, call: Call, *, ask_usage: bool) -> Refusal | None:
         if "://" in call.model:
             raise e.InvalidRequest("model_id", param="model")
         loan.forget()
@@ -135,7 +136,7 @@ class HubUpstream:
                 temperature=call.temperature,
                 top_p=call.top_p,
                 stream=True,
-                stream_options={"include_usage": True} if self._usage_can_be_asked else None,  # type: ignore[arg-type]
+                stream_options={"include_usage": True} if ask_usage else None,  # type: ignore[arg-type]
             )
         except Exception as failure:
             # How the hub client reads a refusal loses its status or its words, or raises something of its own.

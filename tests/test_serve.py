@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from hfchat.settings import Settings
 from tests.conftest import KEY, RunningApp, free_port, make_token, wait_until
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
@@ -28,10 +29,12 @@ QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
 class Process:
     """A running `python app.py` with what it has said so far."""
 
-    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+    def __init__(self, folder: Path, variables: dict[str, str], without: tuple[str, ...]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {name: said for name, said in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+        # Whoever works on hfchat may have a .env beside app.py: an empty variable hides what it says.
+        kept |= {name.upper(): "" for name in (*Settings.model_fields, "hf_token") if name.upper() not in without}
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error::ResourceWarning", REPOSITORY / "app.py"],
             cwd=folder,
@@ -64,8 +67,8 @@ class Process:
 
 
 @contextmanager
-def started(folder: Path, **variables: str) -> Iterator[Process]:
-    process = Process(folder, variables)
+def started(folder: Path, *, without: tuple[str, ...] = (), **variables: str) -> Iterator[Process]:
+    process = Process(folder, variables, without)
     try:
         yield process
     finally:
@@ -103,7 +106,7 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
 
 def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
     (tmp_path / ".env").write_text(f"JWT_SECRET={KEY}\nHF_CHAT_BASE_URL={stub.base_url}\n", "utf-8")
-    with started(tmp_path) as program:
+    with started(tmp_path, without=("JWT_SECRET", "HF_CHAT_BASE_URL")) as program:
         program.listening()
         answer = httpx2.post(
             f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}
