@@ -12,7 +12,7 @@ PICTURE = Path(__file__).parent.parent / ".github" / "page.png"
 
 def main() -> None:
     PICTURE.parent.mkdir(exist_ok=True)
-    size = {"width": 860, "height": 640}
+    size = {"width": 860, "height": 740}
     with running(make_settings()) as app, chromium() as browser, visiting(browser, app, viewport=size) as visit:
         visit.sign_in(make_token("alice"))
         visit.ask("Hello! What is this, and how do I get a real model?")
