@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -101,7 +102,7 @@ class Chat:
             call = authorize(caller, request, self._policy)
             call = replace(call, messages=build_messages(self._system_prompt, call.messages))
             async with aclosing(self._answer(call, request_id)) as parts:
-                while (part := await ending.unless_before(anext(parts, None))) is not None:
+                while (part := await ending.next_of(parts)) is not None:
                     if isinstance(part, Finish):
                         finish, outcome = part, "ok"
                     yield part
@@ -155,11 +156,13 @@ class _Ending:
         if self._wait is not None and not self._wait.expired():
             self._wait.reschedule(asyncio.get_running_loop().time())
 
-    async def unless_before(self, step: Awaitable[Part | None]) -> Part | None:
-        """What the step gives. Raises: the error, where the turn is ended first."""
+    async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
+        """The next part, or None after the last. Raises: the error, where the turn is ended first."""
+        if self._error is not None:
+            raise self._error
         try:
-            async with asyncio.timeout(0 if self._error else None) as self._wait:
-                return await step
+            async with asyncio.timeout(None) as self._wait:
+                return await anext(parts, None)
         except TimeoutError:
             if self._error is None:
                 raise
@@ -192,10 +195,21 @@ def _log_failure(error: HfchatError, messages: Sequence[Message], *, event: str 
 
 
 def _echoes(words: str, messages: Sequence[Message]) -> bool:
-    """Whether a provider's words quote the conversation, which no log may have."""
-    span = 12
-    parts = {words[start : start + span] for start in range(max(len(words) - span, 0) + 1)}
-    return any(part in message.content for message in messages for part in parts if part)
+    """Whether a provider's words quote the conversation, which no log may have.
+
+    A short message as a whole, or 11 letters in a row of a longer one.
+    """
+    span, step = 8, 4
+    parts = {words[start : start + span] for start in range(0, len(words) - span + 1, step)}
+    for message in messages:
+        said = message.content.strip()
+        if len(said) < span + step:
+            quoted = re.search(rf"(?<!\w){re.escape(said)}(?!\w)", words) is not None
+        else:
+            quoted = any(part in said for part in parts)
+        if quoted:
+            return True
+    return False
 
 
 def _log_turn(caller: Caller, request_id: str, outcome: str, finish: Finish | None, took_s: float) -> None:

@@ -470,3 +470,35 @@ async def test_nothing_that_was_written_is_logged(code: str, log: pytest.LogCapt
     assert log.records
     for record in log.records:
         assert "Zq8" not in repr(record.__dict__)
+
+
+QUOTES = {
+    "a word": ("invalid value: hunter2", "hunter2", False),
+    "a part of a long message": (
+        "cannot parse 'my dog is called Rex'",
+        "Well, my dog is called Rex and he barks.",
+        False,
+    ),
+    "nothing of it": ("CUDA out of memory", "tell me about the sea", True),
+    "a word inside another": ("this model is overheated", "hi", True),
+}
+
+
+@pytest.mark.parametrize(("words", "written", "logged"), QUOTES.values(), ids=QUOTES)
+@pytest.mark.anyio
+async def test_a_providers_words_are_logged_unless_they_quote_the_conversation(
+    words: str, written: str, logged: bool, log: pytest.LogCaptureFixture
+) -> None:
+    upstream = Fake(lambda _: [e.UpstreamUnavailable(words)])
+    await turn(chat(upstream), ChatRequest((Message("user", written),)))
+    assert (events(log)["turn_failed"].get("provider_says") == words) is logged
+
+
+@pytest.mark.anyio
+async def test_a_turn_that_was_ended_goes_on_no_further_though_more_is_there_at_once() -> None:
+    core = chat(Fake(lambda call: [Delta("one "), Delta("two "), Finish(call.model)]))
+    async with aclosing(core.stream(ALICE, ChatRequest(ASKED), request_id="r1")) as stream:
+        assert await anext(stream) == Delta("one ")
+        core.end_turns(e.Overloaded)
+        with pytest.raises(e.Overloaded):
+            await anext(stream)
