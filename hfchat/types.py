@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from hfchat.limits import Limit
+
 Role = Literal["system", "user", "assistant"]
 
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
@@ -12,6 +14,7 @@ MODEL_ID = re.compile(r"/?[\w.@+\-]{1,100}(/[\w.@+\-]{1,100}){0,5}(:[\w.\-]{1,10
 
 CHAT_SCOPE = "chat"
 ADMIN_SCOPE = "admin"
+OWN_ISSUER = "hfchat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,11 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them."""
+    """Tokens as the provider counted them, or, where it did not, `estimated` here."""
 
     prompt_tokens: int
     completion_tokens: int
+    estimated: bool = False
 
     @property
     def total_tokens(self) -> int:
@@ -79,27 +83,38 @@ Part = Delta | Finish
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling, as their verified token says. `expires_at` is in seconds since 1970."""
-
-    subject: str
-    token_id: str
-    expires_at: float
-    scopes: frozenset[str] = frozenset({CHAT_SCOPE})
-
-    def expired(self, now: float) -> bool:
-        """Whether the token has ended; RFC 7519 section 4.1.4: on `exp` itself it has."""
-        return now >= self.expires_at
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
-    """What the owner lets people do. `models` is None where any model may be named."""
+    """What somebody may use. `models` is None where any model may be named; every limit of `rate` and `budget` holds.
+
+    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once.
+    """
 
     default_model: str
     models: frozenset[str] | None
     fallback_models: tuple[str, ...] = ()
     max_tokens: int = 1024
+    rate: tuple[Limit, ...] = ()
+    budget: tuple[Limit, ...] = ()
+    streams: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling and what they may, as their verified token and the owner say. `expires_at` is in seconds since 1970.
+
+    `token_id` is what a token is revoked by. Two issuers' `subject`s of the same name are two people.
+    """
+
+    subject: str
+    token_id: str
+    expires_at: float
+    policy: Policy
+    scopes: frozenset[str] = frozenset({CHAT_SCOPE})
+    issuer: str = OWN_ISSUER
+
+    def expired(self, now: float) -> bool:
+        """Whether the token has ended; RFC 7519 section 4.1.4: on `exp` itself it has."""
+        return now >= self.expires_at
 
 
 class Upstream(Protocol):

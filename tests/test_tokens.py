@@ -1,8 +1,6 @@
 """Tokens: what is issued is taken, and whatever is not exactly right is refused, for the reason that is said."""
 
-import base64
 import hashlib
-import hmac
 import json
 import time
 import tracemalloc
@@ -17,9 +15,12 @@ from hypothesis import strategies as st
 
 from hfchat.error_body import say
 from hfchat.errors import ExpiredToken, HfchatError, InvalidToken
+from hfchat.limits import Limit
+from hfchat.policy import PolicyClaim
 from hfchat.tokens import MAX_TIME, MAX_TOKEN_BYTES, issue_token, verify_token
-from hfchat.types import Caller
+from hfchat.types import Caller, Policy
 from tests.conftest import KEY, make_token
+from tests.handmade_tokens import b64, segment, sign
 
 NOW = int(time.time())
 CLAIMS: dict[str, Any] = {
@@ -34,19 +35,18 @@ HEADER: dict[str, Any] = {"alg": "HS256", "typ": "JWT"}
 OTHER_KEY = KEY[::-1]
 
 
-def b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+POLICY = Policy(
+    default_model="a/b",
+    models=frozenset({"a/b", "c/d"}),
+    max_tokens=1024,
+    rate=(Limit(30, "minute"),),
+    budget=(Limit(200_000, "day"),),
+    streams=4,
+)
 
 
-def segment(value: object) -> str:
-    return b64(value if isinstance(value, bytes) else json.dumps(value).encode())
-
-
-def sign(header: object, claims: object, key: str | bytes = KEY, digest: str = "sha256") -> str:
-    """A token made by hand, as no library would make it."""
-    signed = f"{segment(header)}.{segment(claims)}"
-    secret = key.encode() if isinstance(key, str) else key
-    return f"{signed}.{b64(hmac.new(secret, signed.encode(), digest).digest())}"
+def verify(token: str, key: str = KEY) -> Caller:
+    return verify_token(key, token, POLICY)
 
 
 def claims_with(**changed: Any) -> str:
@@ -59,7 +59,7 @@ def header_with(**changed: Any) -> str:
 
 def refusal(token: str, kind: type[HfchatError] = InvalidToken, key: str = KEY) -> HfchatError:
     with pytest.raises(kind) as refused:
-        verify_token(key, token)
+        verify(token, key)
     return refused.value
 
 
@@ -73,14 +73,14 @@ HEAD, BODY, SIGNATURE = GOOD.split(".")
 
 
 def test_the_tokens_made_by_hand_here_are_otherwise_good() -> None:
-    caller = verify_token(KEY, GOOD)
-    assert caller == Caller("alice", "j1", NOW + 3600, frozenset({"chat"}))
+    caller = verify(GOOD)
+    assert caller == Caller("alice", "j1", NOW + 3600, POLICY, frozenset({"chat"}), "hfchat")
 
 
 @pytest.mark.parametrize("subject", ["alice", "a", "José Núñez", "日本", "a" * 255, "x@example.org", "🙂"])
 def test_what_is_issued_is_taken(subject: str) -> None:
-    caller = verify_token(KEY, issue_token(KEY, subject, ttl_s=3600, scopes=("chat", "admin"), now=NOW))
-    assert caller == Caller(subject, caller.token_id, NOW + 3600, frozenset({"chat", "admin"}))
+    caller = verify(issue_token(KEY, subject, ttl_s=3600, scopes=("chat", "admin"), now=NOW))
+    assert caller == Caller(subject, caller.token_id, NOW + 3600, POLICY, frozenset({"chat", "admin"}))
 
 
 def test_an_issued_token_carries_the_promised_claims() -> None:
@@ -92,7 +92,7 @@ def test_an_issued_token_carries_the_promised_claims() -> None:
 
 
 def test_each_token_has_an_id_of_its_own() -> None:
-    assert len({verify_token(KEY, make_token()).token_id for _ in range(50)}) == 50
+    assert len({verify(make_token()).token_id for _ in range(50)}) == 50
 
 
 NOT_ISSUED: dict[str, dict[str, Any]] = {
@@ -369,16 +369,68 @@ SCOPES = [
 
 @pytest.mark.parametrize(("scope", "scopes"), SCOPES, ids=[repr(scope) for scope, _ in SCOPES])
 def test_scopes_are_separated_by_spaces(scope: str, scopes: set[str]) -> None:
-    assert verify_token(KEY, claims_with(scope=scope)).scopes == scopes
+    assert verify(claims_with(scope=scope)).scopes == scopes
 
 
 def test_without_a_scope_one_may_chat() -> None:
-    assert verify_token(KEY, sign(HEADER, {k: v for k, v in CLAIMS.items() if k != "scope"})).scopes == {"chat"}
+    assert verify(sign(HEADER, {k: v for k, v in CLAIMS.items() if k != "scope"})).scopes == {"chat"}
 
 
-@pytest.mark.parametrize("claim", ["hfchat", "aud", "admin", "SUB", "", "exp "])
+@pytest.mark.parametrize("claim", ["HFCHAT", "rate", "aud", "admin", "SUB", "", "exp "])
 def test_a_claim_that_would_silently_not_hold_is_refused(claim: str) -> None:
     assert refusal(claims_with(**{claim: {"rate": "1/minute"}})).detail == f"token_claim_unknown|{claim}"
+
+
+def test_an_issued_token_carries_the_limits_it_was_given() -> None:
+    policy = PolicyClaim(models=("c/d",), rate=Limit(5, "hour"), budget=Limit(9, "week"), streams=1, max_tokens=10)
+    token = issue_token(KEY, "alice", ttl_s=60, policy=policy)
+    written = {"models": ["c/d"], "rate": "5/hour", "budget": "9/week", "streams": 1, "max_tokens": 10}
+    assert jwt.decode(token, KEY, algorithms=["HS256"])["hfchat"] == written
+    assert verify(token).policy == Policy(
+        default_model="c/d",
+        models=frozenset({"c/d"}),
+        max_tokens=10,
+        rate=(Limit(30, "minute"), Limit(5, "hour")),
+        budget=(Limit(200_000, "day"), Limit(9, "week")),
+        streams=1,
+    )
+
+
+@pytest.mark.parametrize("policy", [None, PolicyClaim()], ids=["none", "an empty one"])
+def test_a_token_without_limits_has_the_owners(policy: PolicyClaim | None) -> None:
+    token = issue_token(KEY, "alice", ttl_s=60, policy=policy)
+    assert "hfchat" not in jwt.decode(token, KEY, algorithms=["HS256"])
+    assert verify(token).policy == POLICY
+
+
+NO_POLICIES = {
+    "no models": PolicyClaim(models=()),
+    "an address for a model": PolicyClaim(models=("https://a/b",)),
+    "no rate": PolicyClaim(rate=Limit(0, "minute")),
+    "no window": PolicyClaim(budget=Limit(5, "fortnight")),
+    "no streams": PolicyClaim(streams=0),
+    "too many tokens": PolicyClaim(max_tokens=10**7),
+}
+
+
+@pytest.mark.parametrize("policy", NO_POLICIES.values(), ids=NO_POLICIES)
+def test_no_token_is_issued_whose_limits_would_not_be_taken(policy: PolicyClaim) -> None:
+    with pytest.raises(InvalidToken, match="token_claim_wrong"):
+        issue_token(KEY, "alice", ttl_s=60, policy=policy)
+
+
+WRONG_LIMITS: dict[str, tuple[object, str]] = {
+    "no object": ("30/minute", "token_claim_wrong|hfchat"),
+    "null": (None, "token_claim_wrong|hfchat"),
+    "unknown": ({"speed": 5}, "token_claim_unknown|hfchat.speed"),
+    "wrong": ({"rate": "fast"}, "token_claim_wrong|hfchat.rate"),
+    "one of several": ({"streams": 1, "budget": 5}, "token_claim_wrong|hfchat.budget"),
+}
+
+
+@pytest.mark.parametrize(("claim", "said"), WRONG_LIMITS.values(), ids=WRONG_LIMITS)
+def test_limits_that_cannot_be_read_are_refused(claim: object, said: str) -> None:
+    assert refusal(claims_with(hfchat=claim)).detail == said
 
 
 def test_many_unknown_claims_are_named_briefly() -> None:
@@ -388,13 +440,13 @@ def test_many_unknown_claims_are_named_briefly() -> None:
 def test_of_a_claim_written_twice_the_last_counts() -> None:
     # RFC 7519 section 4 lets a reader take the lexically last one; for the header and the claims it is one reader.
     twice = json.dumps(CLAIMS).replace('"sub": "alice"', '"sub": "alice", "sub": "bob"').encode()
-    assert verify_token(KEY, sign(HEADER, twice)).subject == "bob"
-    assert verify_token(KEY, sign(b'{"alg":"none","alg":"HS256"}', CLAIMS)).subject == "alice"
+    assert verify(sign(HEADER, twice)).subject == "bob"
+    assert verify(sign(b'{"alg":"none","alg":"HS256"}', CLAIMS)).subject == "alice"
 
 
 @pytest.mark.parametrize("header", [{"alg": "HS256"}, {"alg": "HS256", "typ": "jwt"}], ids=["no typ", "small typ"])
 def test_the_type_may_be_left_out_or_written_small(header: dict[str, str]) -> None:
-    assert verify_token(KEY, sign(header, CLAIMS)).subject == "alice"
+    assert verify(sign(header, CLAIMS)).subject == "alice"
 
 
 EXPIRED = {"by one second": -1, "in this very second": 0, "long ago": -(10**6), "in 1970": -NOW}
@@ -403,12 +455,14 @@ EXPIRED = {"by one second": -1, "in this very second": 0, "long ago": -(10**6), 
 @pytest.mark.parametrize("late_s", EXPIRED.values(), ids=EXPIRED)
 def test_a_token_past_its_end_has_expired(late_s: int) -> None:
     token = claims_with(iat=0, exp=int(time.time()) + late_s)
-    assert refusal(token, ExpiredToken).code == "expired_token"
+    refused = refusal(token, ExpiredToken)
+    assert refused.code == "expired_token"
+    assert (refused.subject, refused.token_id) == ("alice", "j1"), "the log may say whose it was"
 
 
 def test_a_token_is_good_until_the_last_moment() -> None:
-    assert verify_token(KEY, claims_with(exp=time.time() + 5.5)).expired(time.time() + 6)
-    assert verify_token(KEY, claims_with(exp=MAX_TIME)).expires_at == MAX_TIME
+    assert verify(claims_with(exp=time.time() + 5.5)).expired(time.time() + 6)
+    assert verify(claims_with(exp=MAX_TIME)).expires_at == MAX_TIME
 
 
 def test_only_a_good_token_is_said_to_have_expired() -> None:
@@ -416,11 +470,12 @@ def test_only_a_good_token_is_said_to_have_expired() -> None:
     assert refusal(sign(HEADER, {**CLAIMS, "exp": past}, OTHER_KEY)).detail == "token_signature"
     assert refusal(claims_with(exp=past, iss="other")).detail == "token_claim_wrong|iss"
     assert refusal(claims_with(exp=past, sub=5)).detail == "token_claim_wrong|sub"
-    assert refusal(claims_with(exp=past, hfchat={})).detail == "token_claim_unknown|hfchat"
+    assert refusal(claims_with(exp=past, aud="x")).detail == "token_claim_unknown|aud"
+    assert refusal(claims_with(exp=past, hfchat={"speed": 1})).detail == "token_claim_unknown|hfchat.speed"
 
 
 def test_a_clock_a_little_ahead_does_no_harm() -> None:
-    assert verify_token(KEY, claims_with(iat=int(time.time()) + 30)).subject == "alice"
+    assert verify(claims_with(iat=int(time.time()) + 30)).subject == "alice"
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
@@ -429,8 +484,8 @@ def test_a_token_of_the_future_is_not_yet_valid(claim: str) -> None:
 
 
 def test_a_past_nbf_is_no_hindrance() -> None:
-    assert verify_token(KEY, claims_with(nbf=NOW - 1)).subject == "alice"
-    assert verify_token(KEY, claims_with(nbf=0, iat=0.5)).subject == "alice"
+    assert verify(claims_with(nbf=NOW - 1)).subject == "alice"
+    assert verify(claims_with(nbf=0, iat=0.5)).subject == "alice"
 
 
 # --- whatever comes
@@ -447,7 +502,7 @@ FUZZ = settings(max_examples=150, deadline=None, database=None, derandomize=True
 
 def taken_or_refused(token: str) -> None:
     try:
-        caller = verify_token(KEY, token)
+        caller = verify(token)
     except (InvalidToken, ExpiredToken) as error:
         refused = error
     else:
@@ -498,6 +553,6 @@ def test_no_error_shows_the_token_or_the_key(token: str) -> None:
 
 
 def test_a_caller_does_not_show_their_token() -> None:
-    caller = verify_token(KEY, GOOD)
+    caller = verify(GOOD)
     assert SIGNATURE not in repr(caller)
     assert KEY not in repr(caller)
