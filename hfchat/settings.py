@@ -3,33 +3,25 @@
 Only `app`, `serve` and `cli` see it; everything else is handed plain values.
 """
 
-import difflib
 import io
-import ipaddress
-import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from hfchat.types import MODEL_ID
+from hfchat import setting_rules as rule
+from hfchat import setting_values as check
+from hfchat.limits import Limit, parse_limit
+from hfchat.policy import MAX_STREAMS, MAX_TOKENS
+from hfchat.setting_values import ROUTER_URL, SECRET_BYTES, is_loopback
+from hfchat.types import Policy
 
-ROUTER_URL = "https://router.huggingface.co/v1"
-SECRET_BYTES = 32
+__all__ = ["ROUTER_URL", "SECRET_BYTES", "Settings", "SettingsError", "find_dotenv", "is_loopback", "load_settings"]
 
-_PLACEHOLDER = re.compile(
-    r"secret|password|passphrase|change.?me|example|placeholder|sample|replace|insert|your[-_. ]|^<.*>$|\.\.\."
-    r"|x{6}|0123456789|abcdefgh",
-    re.IGNORECASE,
-)
-
-
-# Rules for the tokens of others: ignored, they would seem to hold.
-_NOT_YET = {"JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_ALGORITHMS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SUBJECT_CLAIM"}
+_SERVER_NAME = "127.0.0.1"
 # pydantic's words, where ours are plainer.
 _SAID = {
     "int_parsing": "it is not a whole number",
@@ -47,94 +39,16 @@ class SettingsError(Exception):
     """The program cannot start like this. Its text has a line for each variable: what is wrong, what to write instead."""
 
 
-def _not_a_placeholder(value: str, what_to_do: str) -> str:
-    # A long random value may well have a word in front of it: prod-jwt-secret-5f3c...
-    tail = re.search(r"([0-9a-f]{32,}|[\w+/]{40,}=*)$", value)
-    random = tail is not None and len(set(tail[0])) >= 12 and not _PLACEHOLDER.search(tail[0])
-    if len(set(value)) < 10 or (_PLACEHOLDER.search(value) and not random):
-        raise ValueError(f"it looks like a sample, not a real one; {what_to_do}")
-    return value
+def _checked(check: Callable[[str], object]) -> BeforeValidator:
+    return BeforeValidator(lambda value: check(value.strip()) if isinstance(value, str) else value)
 
 
-def _jwt_secret(value: str) -> str:
-    make = "make one with: python -m hfchat secret"
-    if len(value.encode()) < SECRET_BYTES:
-        raise ValueError(f"it has {len(value.encode())} bytes and needs {SECRET_BYTES} or more (RFC 7518 3.2); {make}")
-    return _not_a_placeholder(value, make)
-
-
-def _hf_token(value: str) -> str:
-    make = "copy the token again from https://huggingface.co/settings/tokens, or leave the variable out"
-    if re.search(r"\s", value) or not value.isascii() or not value.isprintable():
-        raise ValueError(f"it has a space, a line break or another stray character inside; {make}")
-    if value.startswith("hf_"):
-        _not_a_placeholder(value, make)
-    return value
-
-
-def _url(value: str, example: str = ROUTER_URL) -> str:
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or not value.isascii() or re.search(r"\s", value):
-        raise ValueError(f"it is not a whole address, from http:// or https:// on; write for example {example}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("an address with a user name, a `?` or a `#` is not taken; write it without")
-    return value.rstrip("/")
-
-
-def _base_url(value: str) -> str:
-    url = _url(value)
-    if urlsplit(url).hostname == "api-inference.huggingface.co":
-        raise ValueError(f"this address is retired (it answers 410); write {ROUTER_URL} or leave the variable out")
-    return url.removesuffix("/chat/completions")
-
-
-def _origin(value: str) -> str:
-    example = "https://app.example.org"
-    origin = _url(value, example)
-    if urlsplit(origin).path:
-        raise ValueError(f"{value!r} has a path; write only the beginning, for example {example}")
-    return origin.lower()  # as browsers send it
-
-
-def _server_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.:\-]{1,253}", value):
-        raise ValueError("it is not an address or a host's name; write 127.0.0.1, or 0.0.0.0 to let other machines in")
-    return value
-
-
-def _organisation(value: str) -> str:
-    if not re.fullmatch(r"[\w.\-]{1,100}", value):
-        raise ValueError("it is not an organisation's name on Hugging Face; write it as in huggingface.co/NAME")
-    return value
-
-
-def _lower(value: str) -> str:
-    return value.lower()
-
-
-def _model(value: str) -> str:
-    if not MODEL_ID.fullmatch(value):
-        raise ValueError(f"{value!r} is not a model's id; write for example meta-llama/Llama-3.2-3B-Instruct:fastest")
-    return value
-
-
-def _model_or_all(value: str) -> str:
-    return value if value == "*" else _model(value)
-
-
-def _comma_separated(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _checked(check: object) -> BeforeValidator:
-    return BeforeValidator(lambda value: check(value.strip()) if isinstance(value, str) else value)  # type: ignore[operator]
-
-
-Model = Annotated[str, _checked(_model)]
+_LIST = BeforeValidator(check.comma_separated)
+_Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
+_ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
+_Origins = Annotated[tuple[Annotated[str, _checked(check.origin)], ...], _LIST]
+_Algorithms = Annotated[tuple[Annotated[str, _checked(check.algorithm)], ...], _LIST]
+_Limit = Annotated[Limit, _checked(parse_limit)]
 
 
 class Settings(BaseModel):
@@ -142,43 +56,65 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    huggingface_api_token: Annotated[SecretStr, _checked(_hf_token)] | None = Field(
+    huggingface_api_token: Annotated[SecretStr, _checked(check.hf_token)] | None = Field(
         None, description="The owner's Hugging Face token, with “Make calls to Inference Providers”."
     )
-    hf_chat_model: Model = Field("meta-llama/Llama-3.2-3B-Instruct:fastest", description="The default model.")
-    hf_chat_models: Annotated[
-        tuple[Annotated[str, _checked(_model_or_all)], ...], BeforeValidator(_comma_separated)
-    ] = Field((), description="Models that people may choose from, comma-separated; `*` for all.")
-    hf_chat_fallback_models: Annotated[tuple[Model, ...], BeforeValidator(_comma_separated)] = Field(
+    hf_chat_model: Annotated[str, _checked(check.model)] = Field(
+        "meta-llama/Llama-3.2-3B-Instruct:fastest", description="The default model."
+    )
+    hf_chat_models: _ModelsOrAll = Field(
+        (), description="Models that people may choose from, comma-separated; `*` for all."
+    )
+    hf_chat_fallback_models: _Models = Field(
         (), description="Models tried in order when one cannot answer, comma-separated."
     )
-    hf_chat_base_url: Annotated[str, _checked(_base_url)] = Field(
+    hf_chat_base_url: Annotated[str, _checked(check.base_url)] = Field(
         ROUTER_URL, description="Any server that speaks chat completions; another than the default needs no token."
     )
-    hf_chat_bill_to: Annotated[str, _checked(_organisation)] | None = Field(
+    hf_chat_bill_to: Annotated[str, _checked(check.organisation)] | None = Field(
         None, description="The organisation to bill, by its name on Hugging Face."
     )
     hf_chat_system_prompt: str | None = Field(
         None, description="The owner's system prompt; no caller can remove it.", max_length=100_000, repr=False
     )
-    hf_chat_max_tokens: int = Field(1024, ge=1, le=1_000_000, description="What a reply may cost at most, in tokens.")
+    hf_chat_max_tokens: int = Field(1024, ge=1, le=MAX_TOKENS, description="What a reply may cost at most, in tokens.")
     hf_chat_timeout_s: float = Field(
         60, gt=0, le=3600, description="The longest silence in seconds, before the first token and between tokens."
     )
-    jwt_secret: Annotated[SecretStr, _checked(_jwt_secret)] | None = Field(
+    jwt_secret: Annotated[SecretStr, _checked(check.jwt_secret)] | None = Field(
         None, description="The key that signs tokens (HS256), 32 bytes or more."
     )
-    hfchat_cors_origins: Annotated[tuple[Annotated[str, _checked(_origin)], ...], BeforeValidator(_comma_separated)] = (
-        Field((), description="Browser origins that may call the API, comma-separated.")
+    jwt_public_key: Annotated[str, _checked(check.public_key)] | None = Field(
+        None, description="The public key of a backend or provider, as PEM text or a file's name.", repr=False
     )
-    hfchat_public_url: Annotated[str, _checked(_origin)] | None = Field(
+    jwt_jwks_url: Annotated[str, _checked(check.jwks_url)] | None = Field(
+        None, description="The address where a provider publishes its public keys.", repr=False
+    )
+    jwt_algorithms: _Algorithms = Field((), description="The only algorithms that are taken, comma-separated.")
+    jwt_issuer: Annotated[str, _checked(check.issuer)] | None = Field(
+        None, description="What `iss` of others' tokens must be."
+    )
+    jwt_audience: Annotated[str, _checked(check.claim_value)] | None = Field(
+        None, description="What `aud` of others' tokens must contain."
+    )
+    jwt_subject_claim: Annotated[str, _checked(check.claim_name)] = Field(
+        check.SUBJECT_CLAIM, description="The claim that names the person in others' tokens."
+    )
+    hfchat_store: Annotated[str, _checked(check.store)] = Field(
+        check.STORE, description="Where it is kept who has used how much.", repr=False
+    )
+    hfchat_rate: _Limit = Field(Limit(30, "minute"), description="Requests per person.")
+    hfchat_budget: _Limit = Field(Limit(200_000, "day"), description="Tokens of prompts and replies per person.")
+    hfchat_streams: int = Field(4, ge=1, le=MAX_STREAMS, description="Replies in progress at once per person.")
+    hfchat_cors_origins: _Origins = Field((), description="Browser origins that may call the API, comma-separated.")
+    hfchat_public_url: Annotated[str, _checked(check.origin)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )
-    hfchat_log_format: Annotated[Literal["text", "json"], _checked(_lower)] = Field(
+    hfchat_log_format: Annotated[Literal["text", "json"], _checked(str.lower)] = Field(
         "text", description="`json` for machines."
     )
-    gradio_server_name: Annotated[str, _checked(_server_name)] = Field(
-        "127.0.0.1", description="The address to listen on: 127.0.0.1, 0.0.0.0 or a host's name."
+    gradio_server_name: Annotated[str, _checked(check.server_name)] = Field(
+        _SERVER_NAME, description="The address to listen on: 127.0.0.1, 0.0.0.0 or a host's name."
     )
     gradio_server_port: int = Field(7860, ge=1, le=65535, description="The port to listen on.")
     space_id: str | None = Field(None, description="Set by Hugging Face on a Space.")
@@ -191,6 +127,24 @@ class Settings(BaseModel):
         if "*" in self.hf_chat_models:
             return None
         return frozenset((self.hf_chat_model, *self.hf_chat_models))
+
+    @property
+    def policy(self) -> Policy:
+        """What everybody may use whose token says nothing narrower."""
+        return Policy(
+            default_model=self.hf_chat_model,
+            models=self.allowed_models,
+            fallback_models=self.hf_chat_fallback_models,
+            max_tokens=self.hf_chat_max_tokens,
+            rate=(self.hfchat_rate,),
+            budget=(self.hfchat_budget,),
+            streams=self.hfchat_streams,
+        )
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key to check tokens with; without one, nobody is let in."""
+        return any(key is not None for key in (self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
 
     @property
     def offline(self) -> bool:
@@ -214,37 +168,28 @@ class Settings(BaseModel):
         return f"http://{f'[{name}]' if ':' in name else name}:{self.gradio_server_port}"
 
 
-def is_loopback(name: str) -> bool:
-    """Whether a server that listens on this name or address is reached from its own machine only."""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def load_settings(environ: Mapping[str, str], dotenv: Path | None = None) -> Settings:
     """The settings from the environment, and from the file `dotenv` for what the environment leaves out.
 
-    An empty value counts as absent, and in the environment makes the file's absent too. Raises: `SettingsError`, with
-    every fault in one text, where a value is wrong, a variable's name is not ours, or strangers could come in.
+    An empty value counts as absent, and in the environment makes the file's absent too. Relative paths begin at the folder
+    of `dotenv`, whether or not it exists, so that all who find the same file find the same ledger. Raises: `SettingsError`,
+    with every fault in one text, where a value is wrong, a variable's name is not ours, or strangers could come in.
     """
     values = {name: value.strip() for name, value in {**_read(dotenv), **environ}.items() if value.strip()}
-    ours = {name.lower(): value for name, value in values.items() if name in _variables()}
+    folder = (Path() if dotenv is None else dotenv.parent).resolve()
     token_name = "HUGGINGFACE_API_TOKEN" if "HUGGINGFACE_API_TOKEN" in values else "HF_TOKEN"
-    ours["huggingface_api_token"] = values.get(token_name, "")
-    if values.get("SPACE_ID"):
-        ours.setdefault("gradio_server_name", "0.0.0.0")  # noqa: S104  a Space forwards to it from outside
-    problems = _strange_names(values) + _open_to_strangers(ours)
+    ours = _ours(values, token_name, folder)
+    problems = rule.names(values, _variables())
+    problems += rule.keys(values, ours.get("gradio_server_name", _SERVER_NAME), on_space="SPACE_ID" in values)
     try:
-        settings = Settings.model_validate({name: value for name, value in ours.items() if value})
+        settings = Settings.model_validate(ours)
     except ValidationError as invalid:
         raise SettingsError("\n".join(problems + _explain(invalid, token_name))) from None
-    problems += _token_for_another_server(settings, token_name)
+    problems += _problems_between(settings, token_name)
     if problems:
         raise SettingsError("\n".join(problems))
-    if settings.jwt_secret is not None or settings.space_id is not None:
+    settings = settings.model_copy(update={"hfchat_store": check.store_from(folder, settings.hfchat_store)})
+    if settings.has_key or settings.space_id is not None:
         return settings
     made = {"jwt_secret": SecretStr(secrets.token_urlsafe(SECRET_BYTES)), "key_made_for_this_run": True}
     return settings.model_copy(update=made)
@@ -260,14 +205,28 @@ def _variables() -> list[str]:
     return [name.upper() for name in Settings.model_fields if name != "key_made_for_this_run"]
 
 
-def _open_to_strangers(ours: Mapping[str, str]) -> list[str]:
-    name = ours.get("gradio_server_name", "127.0.0.1")
-    if "jwt_secret" in ours or "space_id" in ours or is_loopback(name):
-        return []
+def _ours(values: Mapping[str, str], token_name: str, folder: Path) -> dict[str, str]:
+    ours = {name.lower(): value for name, value in values.items() if name in _variables()}
+    if token_name in values:
+        ours["huggingface_api_token"] = values[token_name]
+    if "JWT_PUBLIC_KEY" in values and "-----BEGIN" not in values["JWT_PUBLIC_KEY"]:
+        ours["jwt_public_key"] = str(folder / values["JWT_PUBLIC_KEY"])
+    if "SPACE_ID" in values:
+        ours.setdefault("gradio_server_name", "0.0.0.0")  # noqa: S104  a Space forwards to it from outside
+    return ours
+
+
+def _problems_between(settings: Settings, token_name: str) -> list[str]:
+    token = settings.huggingface_api_token
     return [
-        f"JWT_SECRET: it is not set, and GRADIO_SERVER_NAME={name} can be reached by others. "
-        "Make a key with: python -m hfchat secret — and write it into .env as JWT_SECRET=..., "
-        "or leave GRADIO_SERVER_NAME out to listen on this machine only."
+        *rule.hf_token(token.get_secret_value() if token else None, settings.hf_chat_base_url, token_name),
+        *rule.budget(settings.hfchat_budget, settings.hf_chat_max_tokens),
+        *rule.algorithms(
+            settings.jwt_algorithms,
+            secret=settings.jwt_secret is not None,
+            public_key=settings.jwt_public_key,
+            jwks=settings.jwt_jwks_url is not None,
+        ),
     ]
 
 
@@ -285,28 +244,6 @@ def _read(dotenv: Path | None) -> dict[str, str]:
     if bad:
         raise SettingsError(f"{dotenv.name}: line {', '.join(bad)} is not NAME=value; look for a quote left open")
     return {line.key: line.value for line in lines if line.key and line.value is not None}
-
-
-def _strange_names(values: Mapping[str, str]) -> list[str]:
-    problems = []
-    for name in values:
-        if name.upper().startswith(("HFCHAT_", "HF_CHAT_")) and name not in _variables():
-            near = difflib.get_close_matches(name.upper(), _variables(), n=1, cutoff=0.75)
-            advice = f"did you mean {near[0]}?" if near else "remove it."
-            problems.append(f"{name}: this version has no such setting; {advice}")
-        elif name in _NOT_YET:
-            problems.append(f"{name}: this version takes its own tokens only, so this rule would not hold; remove it.")
-    return problems
-
-
-def _token_for_another_server(settings: Settings, token_name: str) -> list[str]:
-    token = settings.huggingface_api_token
-    if token is None or settings.hf_chat_base_url != ROUTER_URL or token.get_secret_value().startswith("hf_"):
-        return []
-    return [
-        f"{token_name}: it does not begin with hf_, as Hugging Face's do; copy the token again from "
-        "https://huggingface.co/settings/tokens, or set HF_CHAT_BASE_URL to the server that it is for"
-    ]
 
 
 def _explain(invalid: ValidationError, token_name: str) -> list[str]:

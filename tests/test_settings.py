@@ -2,16 +2,34 @@
 
 import base64
 import secrets
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from pydantic import ValidationError
 
+from hfchat.limits import Limit
 from hfchat.settings import ROUTER_URL, Settings, SettingsError, is_loopback, load_settings
-from tests.conftest import KEY, make_settings
+from hfchat.types import Policy
+from hfchat.verifier import Verifier
+from tests.conftest import KEY
+from tests.identity_provider import private_key, public_pem
 
 HF_TOKEN = "hf_" + "QzWxEcRvTbYnUmIkOlPq" + "2345"
+
+
+def make_settings(**variables: str) -> Settings:
+    return load_settings({"JWT_SECRET": KEY, **variables})
 
 
 def load(**variables: str) -> Settings:
@@ -22,6 +40,11 @@ def refusal(environ: dict[str, str], dotenv: Path | None = None) -> str:
     with pytest.raises(SettingsError) as refused:
         load_settings(environ, dotenv)
     return str(refused.value)
+
+
+def without_store(settings: Settings) -> dict[str, Any]:
+    """The settings but for the place of the ledger, which is the folder's."""
+    return settings.model_dump(exclude={"hfchat_store"})
 
 
 def dotenv(folder: Path, content: str | bytes) -> Path:
@@ -41,6 +64,16 @@ DEFAULTS: dict[str, Any] = {
     "hf_chat_max_tokens": 1024,
     "hf_chat_timeout_s": 60,
     "jwt_secret": KEY,
+    "jwt_public_key": None,
+    "jwt_jwks_url": None,
+    "jwt_algorithms": (),
+    "jwt_issuer": None,
+    "jwt_audience": None,
+    "jwt_subject_claim": "sub",
+    "hfchat_store": f"sqlite:///{Path.cwd().resolve()}/.hfchat/ledger.db",
+    "hfchat_rate": Limit(30, "minute"),
+    "hfchat_budget": Limit(200_000, "day"),
+    "hfchat_streams": 4,
     "hfchat_cors_origins": (),
     "hfchat_public_url": None,
     "hfchat_log_format": "text",
@@ -77,9 +110,31 @@ GOOD: list[tuple[str, str, Any]] = [
     ("HF_CHAT_BILL_TO", "my-org", "my-org"),
     ("HF_CHAT_SYSTEM_PROMPT", "Answer in verse.\nAlways.", "Answer in verse.\nAlways."),
     ("HF_CHAT_MAX_TOKENS", "1", 1),
-    ("HF_CHAT_MAX_TOKENS", "1000000", 1_000_000),
+    ("HF_CHAT_MAX_TOKENS", "199900", 199_900),
     ("HF_CHAT_TIMEOUT_S", "0.5", 0.5),
     ("HF_CHAT_TIMEOUT_S", "3600", 3600),
+    ("JWT_JWKS_URL", "https://login.example.org/keys/?tenant=5", "https://login.example.org/keys/?tenant=5"),
+    ("JWT_JWKS_URL", "http://localhost:8080/jwks.json", "http://localhost:8080/jwks.json"),
+    ("JWT_JWKS_URL", "http://[::1]/jwks.json", "http://[::1]/jwks.json"),
+    ("JWT_ALGORITHMS", "HS256", ("HS256",)),
+    ("JWT_ISSUER", "https://login.example.org/", "https://login.example.org/"),
+    ("JWT_ISSUER", "HFCHAT", "HFCHAT"),
+    ("JWT_AUDIENCE", "my chat", "my chat"),
+    ("JWT_SUBJECT_CLAIM", "id", "id"),
+    ("JWT_SUBJECT_CLAIM", "https://app.example.org/user-id", "https://app.example.org/user-id"),
+    ("HFCHAT_STORE", "memory://", "memory://"),
+    ("HFCHAT_STORE", "MEMORY://", "memory://"),
+    ("HFCHAT_STORE", "sqlite:////var/lib/hfchat.db", "sqlite:////var/lib/hfchat.db"),
+    ("HFCHAT_STORE", "redis://localhost", "redis://localhost"),
+    ("HFCHAT_STORE", "rediss://me:p%40w@redis.example.org:6380/2?ssl_cert_reqs=none", "rediss://me:p%40w@redis.example.org:6380/2?ssl_cert_reqs=none"),
+    ("HFCHAT_STORE", "redis://:pw@[::1]:6379/0", "redis://:pw@[::1]:6379/0"),
+    ("HFCHAT_STORE", "valkey://host/0", "valkey://host/0"),
+    ("HFCHAT_STORE", "valkeys://host", "valkeys://host"),
+    ("HFCHAT_STORE", "unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
+    ("HFCHAT_RATE", "5 / Hour", Limit(5, "hour")),
+    ("HFCHAT_BUDGET", "1124/month", Limit(1124, "month")),
+    ("HFCHAT_STREAMS", "1", 1),
+    ("HFCHAT_STREAMS", "10000", 10_000),
     ("HFCHAT_CORS_ORIGINS", "https://App.Example.org/, http://localhost:5173", ("https://app.example.org", "http://localhost:5173")),
     ("HFCHAT_PUBLIC_URL", "https://chat.example.org/", "https://chat.example.org"),
     ("HFCHAT_LOG_FORMAT", "json", "json"),
@@ -139,6 +194,51 @@ WRONG = [
     ("HF_CHAT_TIMEOUT_S", "nan", "must be 3600.0 or less", "in seconds"),
     ("HF_CHAT_TIMEOUT_S", "inf", "must be 3600.0 or less", "in seconds"),
     ("HF_CHAT_TIMEOUT_S", "60s", "not a number", "in seconds"),
+    ("JWT_SECRET", "-----BEGIN PUBLIC KEY-----", "no key for HS256", "JWT_PUBLIC_KEY"),
+    ("JWT_SECRET", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC7", "no key for HS256", "JWT_PUBLIC_KEY"),
+    ("JWT_JWKS_URL", "login.example.org/jwks.json", "is not a whole address", "https://login.example.org/"),
+    ("JWT_JWKS_URL", "file:///etc/jwks.json", "is not a whole address", "https://login.example.org/"),
+    ("JWT_JWKS_URL", "https://", "is not a whole address", "https://login.example.org/"),
+    ("JWT_JWKS_URL", "http://login.example.org/jwks.json", "keys of their own", "write https://"),
+    ("JWT_JWKS_URL", "http://127.0.0.1.nip.io/jwks.json", "keys of their own", "write https://"),
+    ("JWT_JWKS_URL", "https://me:pw@login.example.org/jwks", "a user name", "write it without"),
+    ("JWT_JWKS_URL", "https://@login.example.org/jwks", "a user name", "write it without"),
+    ("JWT_JWKS_URL", "https://login.example.org/jwks#a", "a `#`", "write it without"),
+    ("JWT_ALGORITHMS", "HS256,none", "'none' is not taken", "write some of HS256, ES256"),
+    ("JWT_ALGORITHMS", "HS256,HS512", "'HS512' is not taken", "write some of"),
+    ("JWT_ALGORITHMS", "hs256", "'hs256' is not taken", "write some of"),
+    ("JWT_ALGORITHMS", "HS256 RS256", "'HS256 RS256' is not taken", "comma-separated"),
+    ("JWT_ALGORITHMS", "HS256,RS256", "no key that is set can check RS256", "set a key for it"),
+    ("JWT_ISSUER", "hfchat", "own tokens", "write the `iss` of the others"),
+    ("JWT_ISSUER", "a" * 256, "no claim's value", "copy it anew"),
+    ("JWT_AUDIENCE", "a\nb", "no claim's value", "copy it anew"),
+    ("JWT_SUBJECT_CLAIM", "user id", "not a claim's name", "for example sub, id or email"),
+    ("JWT_SUBJECT_CLAIM", "a" * 101, "not a claim's name", "for example sub, id or email"),
+    ("HFCHAT_STORE", "ledger.db", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
+    ("HFCHAT_STORE", "sqlite://ledger.db", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
+    ("HFCHAT_STORE", "sqlite:///a.db?mode=ro", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
+    ("HFCHAT_STORE", "postgres://host/db", "not the address of a store", "memory://"),
+    ("HFCHAT_STORE", "memory", "not the address of a store", "memory://"),
+    ("HFCHAT_STORE", "memory://x", "not the address of a store", "memory://"),
+    ("HFCHAT_STORE", "redis:host", "not the address of a store", "redis://host:6379/0"),
+    ("HFCHAT_STORE", "://", "not the address of a store", "redis://host:6379/0"),
+    ("HFCHAT_STORE", "sqlite:///", "its path is a folder's", "sqlite:///.hfchat/ledger.db"),
+    ("HFCHAT_STORE", "sqlite:////var/lib/", "its path is a folder's", "sqlite:///.hfchat/ledger.db"),
+    ("HFCHAT_STORE", "sqlite:///..", "its path is a folder's", "sqlite:///.hfchat/ledger.db"),
+    ("HFCHAT_STORE", "redis://", "not a whole address", "redis://host:6379/0"),
+    ("HFCHAT_STORE", "redis:///0", "not a whole address", "redis://host:6379/0"),
+    ("HFCHAT_STORE", "redis://host:port/0", "not a whole address", "redis://host:6379/0"),
+    ("HFCHAT_STORE", "redis://ho st/0", "not a whole address", "redis://host:6379/0"),
+    ("HFCHAT_STORE", "redis://host/ledger", "not a database's number", "redis://host:6379/0"),
+    ("HFCHAT_STORE", "unix://", "not a whole address", "unix:///run/redis.sock"),
+    ("HFCHAT_RATE", "30", "not a limit", "30/minute"),
+    ("HFCHAT_RATE", "0/minute", "not a limit", "a number above 0"),
+    ("HFCHAT_RATE", "30/fortnight", "not a limit", "minute, hour, day, week, month"),
+    ("HFCHAT_BUDGET", "unlimited", "not a limit", "30/minute"),
+    ("HFCHAT_BUDGET", "1123/day", "a reply of HF_CHAT_MAX_TOKENS=1024", "write 1124/day or more"),
+    ("HFCHAT_STREAMS", "0", "must be 1 or more", "at once"),
+    ("HFCHAT_STREAMS", "10001", "must be 10000 or less", "at once"),
+    ("HFCHAT_STREAMS", "all", "not a whole number", "at once"),
     ("HFCHAT_CORS_ORIGINS", "*", "is not a whole address", "http://"),
     ("HFCHAT_CORS_ORIGINS", "https://a.example,null", "is not a whole address", "http://"),
     ("HFCHAT_CORS_ORIGINS", "https://a.example/app", "has a path", "https://app.example.org"),
@@ -164,7 +264,7 @@ def test_a_wrong_value_is_refused_by_name(name: str, written: str, wrong: str, i
     assert instead in said
 
 
-@pytest.mark.parametrize("name", [row[0] for row in GOOD if row[0] != "SPACE_ID"])
+@pytest.mark.parametrize("name", sorted({row[0] for row in GOOD} - {"SPACE_ID"}))
 @pytest.mark.parametrize("empty", ["", "  ", "\t"], ids=repr)
 def test_an_empty_value_is_an_absent_one(name: str, empty: str) -> None:
     assert make_settings(**{name: empty}) == make_settings()
@@ -204,6 +304,14 @@ def test_an_unknown_name_and_an_open_address_are_both_named() -> None:
         ("HF_TOKEN", "hf_Zq8..."),
         ("HF_CHAT_BASE_URL", "https://me:Zq8@host/v1"),
         ("HFCHAT_CORS_ORIGINS", "https://me:Zq8@host"),
+        ("HFCHAT_STORE", "postgres://me:Zq8@host/0"),
+        ("HFCHAT_STORE", "redis://me:Zq8@host/ledger"),
+        ("HFCHAT_STORE", "redis://me:Zq8@/0"),
+        ("JWT_JWKS_URL", "https://me:Zq8@host/jwks"),
+        ("JWT_JWKS_URL", "http://host/jwks?key=Zq8"),
+        ("JWT_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----\\nZq8\\n-----END PRIVATE KEY-----"),
+        ("JWT_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----\\nZq8\\n-----END PUBLIC KEY-----"),
+        ("JWT_PUBLIC_KEY", "Zq8Zq8Zq8"),
     ],
 )
 def test_a_refusal_does_not_show_the_secret(name: str, value: str) -> None:
@@ -220,7 +328,8 @@ UNKNOWN = [
     ("HFCHAT_LOGFORMAT", "did you mean HFCHAT_LOG_FORMAT?"),
     ("HFCHAT_MODEL", "did you mean HF_CHAT_MODEL?"),
     ("hf_chat_model", "did you mean HF_CHAT_MODEL?"),
-    ("HFCHAT_RATE", "remove it"),
+    ("HFCHAT_STOR", "did you mean HFCHAT_STORE?"),
+    ("HFCHAT_MEMBERS", "remove it"),
     ("HFCHAT_ZZZZZZZZZZZ", "remove it"),
 ]
 
@@ -268,7 +377,7 @@ def test_a_dollar_in_the_file_is_a_dollar(tmp_path: Path) -> None:
 
 def test_empty_and_bare_names_in_the_file_are_absent(tmp_path: Path) -> None:
     path = dotenv(tmp_path, f"JWT_SECRET={KEY}\nHF_CHAT_MODEL=\nHF_CHAT_BILL_TO\n")
-    assert load_settings({}, path) == make_settings()
+    assert without_store(load_settings({}, path)) == without_store(make_settings())
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["LF", "CRLF"])
@@ -290,7 +399,7 @@ def test_no_file_is_no_fault(tmp_path: Path, what: str) -> None:
     path = tmp_path / ".env"
     if what == "folder":
         path.mkdir()
-    assert load_settings({"JWT_SECRET": KEY}, path) == make_settings()
+    assert without_store(load_settings({"JWT_SECRET": KEY}, path)) == without_store(make_settings())
 
 
 OTHER = HF_TOKEN.replace("2345", "6789")
@@ -358,6 +467,159 @@ def test_a_space_keeps_the_name_that_it_is_given() -> None:
     assert load(SPACE_ID="someone/chat", GRADIO_SERVER_NAME="127.0.0.1").gradio_server_name == "127.0.0.1"
 
 
+PUBLIC_KEYS = ("rsa", "p256", "p384", "ed25519", "ed448")
+
+
+@pytest.mark.parametrize("kind", PUBLIC_KEYS)
+def test_a_public_key_is_taken_as_text_in_one_line_or_from_a_file(tmp_path: Path, kind: str) -> None:
+    pem = public_pem(kind)
+    one_line, windows = pem.replace("\n", "\\n"), pem.replace("\n", "\\r\\n")
+    (tmp_path / "key.pem").write_text(pem)
+    for written in (pem, one_line, windows, str(tmp_path / "key.pem")):
+        assert load(JWT_PUBLIC_KEY=written).jwt_public_key is not None
+        assert Verifier(policy=load().policy, public_key=load(JWT_PUBLIC_KEY=written).jwt_public_key)
+    file = dotenv(tmp_path, f'JWT_PUBLIC_KEY="{one_line}"\nHF_CHAT_MODEL=a/b\n')
+    assert load_settings({}, file).jwt_public_key == pem.strip()
+    file = dotenv(tmp_path, "JWT_PUBLIC_KEY=key.pem\n")
+    assert load_settings({}, file).jwt_public_key == pem, "a relative path begins at the file's folder"
+
+
+def pem_of(key: Any) -> str:
+    return str(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+def private_pem(kind: str, form: PrivateFormat = PrivateFormat.PKCS8, password: bytes = b"") -> str:
+    locked = BestAvailableEncryption(password) if password else NoEncryption()
+    return str(private_key(kind).private_bytes(Encoding.PEM, form, locked).decode())
+
+
+SOME_PEM = public_pem("p256")
+BAD_PUBLIC_KEYS: dict[str, tuple[Callable[[], str], str, str]] = {
+    "private": (lambda: private_pem("p256"), "private half", "openssl pkey -in private.pem -pubout"),
+    "private, older": (lambda: private_pem("rsa", PrivateFormat.TraditionalOpenSSL), "private half", "-pubout"),
+    "private, with a password": (lambda: private_pem("p256", password=b"pw"), "private half", "-pubout"),
+    "private, OpenSSH": (lambda: private_pem("ed25519", PrivateFormat.OpenSSH), "private half", "-pubout"),
+    "both halves": (lambda: SOME_PEM + private_pem("p256"), "private half", "-pubout"),
+    "a certificate": (
+        lambda: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+        "a certificate",
+        "openssl x509 -in certificate.pem -pubkey -noout",
+    ),
+    "two keys": (lambda: SOME_PEM * 2, "more than one key", "JWT_JWKS_URL"),
+    "cut": (lambda: SOME_PEM[:60], "not a whole public key", "-----END PUBLIC KEY-----"),
+    "no base64": (lambda: SOME_PEM.replace("M", "!"), "not a whole public key", "-----END PUBLIC KEY-----"),
+    "RSA of 1024 bits": (lambda: public_pem("rsa1024"), "1024 bits", "2048"),
+    "P-521": (lambda: public_pem("p521"), "another kind of key", "P-256"),
+    "secp256k1": (lambda: public_pem("secp256k1"), "another kind of key", "P-256"),
+    "X25519": (lambda: pem_of(X25519PrivateKey.generate()), "another kind of key", "Ed25519"),
+    "OpenSSH's form": (lambda: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "neither the text", "a file"),
+    "a JSON Web Key": (lambda: '{"kty":"RSA"}', "neither the text", "a file"),
+    "no such file": (lambda: "/no/such/key.pem", "FileNotFoundError", "a file"),
+    "a folder": (lambda: "/", "IsADirectoryError", "a file"),
+    "a long name": (lambda: "k" * 5000, "OSError", "a file"),
+    "a name with NUL": (lambda: "k\0", "ValueError", "a file"),
+    "no text in the file": (lambda: sys.executable, "UnicodeDecodeError", "a file"),
+    "something else in the file": (lambda: base64.__file__, "not a whole public key", "PEM"),
+    "an endless file": (lambda: "/dev/zero", "not a whole public key", "PEM"),
+}
+
+
+@pytest.mark.parametrize(("written", "wrong", "instead"), BAD_PUBLIC_KEYS.values(), ids=BAD_PUBLIC_KEYS)
+def test_what_is_no_public_key_is_refused_with_what_to_write(
+    written: Callable[[], str], wrong: str, instead: str
+) -> None:
+    said = refusal({"JWT_PUBLIC_KEY": written()})
+    assert said.startswith("JWT_PUBLIC_KEY: ")
+    assert "\n" not in said
+    assert wrong in said
+    assert instead in said
+
+
+JWKS = "https://login.example.org/jwks.json"
+EC_KEY = {"JWT_PUBLIC_KEY": SOME_PEM}
+# what is set, and what begins each line of the refusal
+BETWEEN: dict[str, tuple[dict[str, str], list[str]]] = {
+    "two sets of keys": ({**EC_KEY, "JWT_JWKS_URL": JWKS}, ["JWT_PUBLIC_KEY: JWT_JWKS_URL is set too"]),
+    "a list without HS256": (
+        {"JWT_SECRET": KEY, **EC_KEY, "JWT_ALGORITHMS": "ES256"},
+        ["JWT_ALGORITHMS: own tokens are HS256"],
+    ),
+    "a list without the public key's": (
+        {"JWT_SECRET": KEY, **EC_KEY, "JWT_ALGORITHMS": "HS256"},
+        ["JWT_ALGORITHMS: with none of them JWT_PUBLIC_KEY would be of use; add one of ES256"],
+    ),
+    "a list without the provider's": (
+        {"JWT_SECRET": KEY, "JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "HS256"},
+        ["JWT_ALGORITHMS: with none of them JWT_JWKS_URL would be of use"],
+    ),
+    "another kind's algorithm": (
+        {**EC_KEY, "JWT_ALGORITHMS": "ES256,RS256,ES384"},
+        ["JWT_ALGORITHMS: no key that is set can check RS256, ES384; write only some of ES256"],
+    ),
+    "HS256 without a secret": (
+        {"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "RS256,HS256"},
+        ["JWT_ALGORITHMS: no key that is set can check HS256"],
+    ),
+    "another's algorithms alone": (
+        {"JWT_SECRET": KEY, "JWT_ALGORITHMS": "RS256"},
+        ["JWT_ALGORITHMS: no key that is set can check RS256", "JWT_ALGORITHMS: own tokens are HS256"],
+    ),
+    **{
+        f"{name} without a key": ({name: value}, [f"{name}: there is no key to check others' tokens with"])
+        for name, value in {
+            "JWT_ALGORITHMS": "HS256",
+            "JWT_ISSUER": "https://login.example.org",
+            "JWT_AUDIENCE": "chat",
+            "JWT_SUBJECT_CLAIM": "id",
+        }.items()
+    },
+    "rules on a closed Space": (
+        {"SPACE_ID": "a/b", "JWT_ISSUER": "x", "JWT_AUDIENCE": "y"},
+        ["JWT_ISSUER: there is no key", "JWT_AUDIENCE: there is no key"],
+    ),
+    "a long reply": (
+        {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "1000000"},
+        ["HFCHAT_BUDGET: 200000/day is less than a question and a reply of HF_CHAT_MAX_TOKENS=1000000"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "said"), BETWEEN.values(), ids=BETWEEN)
+def test_settings_that_cannot_hold_together_are_refused(variables: dict[str, str], said: list[str]) -> None:
+    lines = refusal(variables).splitlines()
+    assert len(lines) == len(said)
+    assert all(line.startswith(beginning) for line, beginning in zip(lines, said, strict=True))
+
+
+TOGETHER: dict[str, dict[str, str]] = {
+    "all of the secret's": {"JWT_SECRET": KEY, "JWT_ALGORITHMS": "HS256", "JWT_ISSUER": "x", "JWT_SUBJECT_CLAIM": "id"},
+    "a secret and a public key": {"JWT_SECRET": KEY, **EC_KEY, "JWT_ALGORITHMS": "HS256,ES256"},
+    "a provider": {"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "RS256, PS512, EdDSA", "JWT_AUDIENCE": "chat"},
+    "a secret and a provider": {"JWT_SECRET": KEY, "JWT_JWKS_URL": JWKS},
+    "as large a reply as the budget": {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "10", "HFCHAT_BUDGET": "110/week"},
+    "the usual subject, without a key": {"JWT_SUBJECT_CLAIM": "sub"},
+}
+
+
+@pytest.mark.parametrize("variables", TOGETHER.values(), ids=TOGETHER)
+def test_settings_that_hold_together_are_taken(variables: dict[str, str]) -> None:
+    assert load_settings(variables).has_key
+
+
+@pytest.mark.parametrize("variables", [EC_KEY, {"JWT_JWKS_URL": JWKS}], ids=["public key", "provider"])
+def test_with_a_key_of_others_none_is_made_and_others_may_come_in(variables: dict[str, str]) -> None:
+    for more in ({}, {"GRADIO_SERVER_NAME": "0.0.0.0"}, {"SPACE_ID": "a/b"}):
+        settings = load_settings({**variables, **more})
+        assert settings.has_key
+        assert settings.jwt_secret is None
+        assert not settings.key_made_for_this_run
+
+
+def test_without_a_key_there_is_none() -> None:
+    assert not load(SPACE_ID="a/b").has_key
+    assert load().has_key, "one is made for this run"
+
+
 BAD_SECRETS = {
     "empty quotes": ('""', "needs 32"),
     "one byte short": (KEY[:31], "31 bytes"),
@@ -411,7 +673,9 @@ def test_settings_are_frozen() -> None:
 
 
 def test_no_repr_shows_a_secret_or_the_owners_words() -> None:
-    settings = make_settings(HUGGINGFACE_API_TOKEN=HF_TOKEN, HF_CHAT_SYSTEM_PROMPT="Zq8 words")
+    settings = make_settings(
+        HUGGINGFACE_API_TOKEN=HF_TOKEN, HF_CHAT_SYSTEM_PROMPT="Zq8 words", HFCHAT_STORE="redis://me:Zq8@host/0"
+    )
     for shown in (repr(settings), str(settings), repr(settings.jwt_secret), settings.model_dump_json()):
         assert KEY not in shown
         assert HF_TOKEN not in shown
@@ -424,6 +688,73 @@ def test_the_default_model_is_always_allowed() -> None:
         {"a/b", "c/d", "e/f"}
     )
     assert make_settings(HF_CHAT_MODELS="a/b,*").allowed_models is None
+
+
+def test_the_policy_is_the_owners_settings() -> None:
+    settings = make_settings(
+        HF_CHAT_MODEL="a/b",
+        HF_CHAT_MODELS="c/d",
+        HF_CHAT_FALLBACK_MODELS="e/f",
+        HF_CHAT_MAX_TOKENS="9",
+        HFCHAT_RATE="1/hour",
+        HFCHAT_BUDGET="110/week",
+        HFCHAT_STREAMS="2",
+    )
+    assert settings.policy == Policy(
+        default_model="a/b",
+        models=frozenset({"a/b", "c/d"}),
+        fallback_models=("e/f",),
+        max_tokens=9,
+        rate=(Limit(1, "hour"),),
+        budget=(Limit(110, "week"),),
+        streams=2,
+    )
+    assert make_settings(HF_CHAT_MODELS="*").policy.models is None
+
+
+STORES = [
+    ("sqlite:///ledger.db", "sqlite:///{folder}/ledger.db"),
+    ("sqlite:///data/ledger.db", "sqlite:///{folder}/data/ledger.db"),
+    ("sqlite:///./ledger.db", "sqlite:///{folder}/ledger.db"),
+    ("", "sqlite:///{folder}/.hfchat/ledger.db"),
+    ("sqlite:////var/lib/ledger.db", "sqlite:////var/lib/ledger.db"),
+    ("redis://host/0", "redis://host/0"),
+    ("memory://", "memory://"),
+]
+
+
+@pytest.mark.parametrize(("written", "address"), STORES, ids=[written or "default" for written, _ in STORES])
+@pytest.mark.parametrize("there", [True, False], ids=["with a file", "without"])
+def test_a_ledger_lies_where_the_env_file_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, address: str, there: bool
+) -> None:
+    path = dotenv(tmp_path, "HF_CHAT_MODEL=a/b\n") if there else tmp_path / ".env"
+    expected = address.format(folder=tmp_path.resolve())
+    environ = {"JWT_SECRET": KEY, "HFCHAT_STORE": written}
+    assert load_settings(environ, path).hfchat_store == expected
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(environ, Path(".env")).hfchat_store == expected
+    assert load_settings(environ).hfchat_store == expected
+
+
+def test_without_its_package_redis_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    for scheme in ("redis", "rediss", "valkey", "valkeys"):
+        said = refusal({"JWT_SECRET": KEY, "HFCHAT_STORE": f"{scheme}://host"})
+        assert "it needs the package redis: pip install 'redis>=8,<9'" in said
+    assert make_settings(HFCHAT_STORE="memory://")
+
+
+def test_the_example_file_starts_without_a_key_too() -> None:
+    settings = load_settings({}, Path(__file__).parent.parent / ".env.example")
+    assert settings.key_made_for_this_run
+    assert settings.jwt_subject_claim == "sub"
+
+
+def test_the_readmes_lines_for_a_provider_are_taken(tmp_path: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    settings = load_settings({}, dotenv(tmp_path, readme.partition("```ini\n")[2].partition("```")[0]))
+    assert (settings.jwt_issuer, settings.jwt_audience) == ("https://login.example.org/", "my-chat")
 
 
 OFFLINE: dict[str, tuple[dict[str, str], bool]] = {
