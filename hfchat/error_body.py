@@ -4,7 +4,7 @@ from typing import Any
 
 from hfchat.error_texts import DETAILS, ENGLISH, SPANISH
 from hfchat.errors import HfchatError
-from hfchat.texts import Language
+from hfchat.texts import Language, spoken
 
 _THE_MODEL = {"en": "the model", "es": "el modelo"}
 
@@ -15,7 +15,7 @@ def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tu
     model = f"`{error.model}`" if error.model else _THE_MODEL[language]
     facts = {
         "model": model,
-        "detail": _detail(error.detail, language),
+        "detail": _detail(error, language),
         "wait": error.retry_after_s or 0,
         "page": (error.model or "").partition(":")[0],
     }
@@ -26,9 +26,11 @@ def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tu
     return message[:1].upper() + message[1:], hint.format(**facts)
 
 
-def _detail(detail: str, language: Language) -> str:
-    key, _, value = detail.partition("|")
-    return DETAILS[key][language == "es"].format(value=value) if key in DETAILS else detail
+def _detail(error: HfchatError, language: Language) -> str:
+    key, _, value = error.detail.partition("|")
+    if key not in DETAILS:
+        return error.detail
+    return DETAILS[key][language == "es"].format(value=value, **spoken(error.facts, language))
 
 
 def error_body(

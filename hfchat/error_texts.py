@@ -37,6 +37,7 @@ ENGLISH: dict[str, ErrorText] = {
     ),
     "invalid_token": ErrorText("This token is not valid here. {detail}", _NEW_LINK),
     "expired_token": ErrorText("This token has expired.", _NEW_LINK),
+    "revoked_token": ErrorText("This token has been taken back.", _NEW_LINK),
     "insufficient_scope": ErrorText("This token does not allow that. {detail}", _NEW_LINK),
     "model_not_allowed": ErrorText(
         "The model {model} is not offered here.",
@@ -50,6 +51,16 @@ ENGLISH: dict[str, ErrorText] = {
     "method_not_allowed": ErrorText("This address does not take that method.", "It takes {detail}."),
     "payload_too_large": ErrorText(
         "The request is too large: {detail}", "Send a shorter conversation, or leave its oldest messages out."
+    ),
+    "rate_limit_exceeded": ErrorText(
+        "Too many requests: {detail}", "Wait until then. Whoever runs this chat can give you a higher limit."
+    ),
+    "budget_exceeded": ErrorText(
+        "Too few tokens are left: {detail}",
+        "Ask for a shorter reply, or start a new chat: a conversation is counted anew with each message.",
+    ),
+    "too_many_streams": ErrorText(
+        "Too many replies at once: {detail}", "Wait until one of them has ended, or stop it."
     ),
     "context_length_exceeded": ErrorText(
         "The conversation is too long for {model}.",
@@ -93,6 +104,11 @@ ENGLISH: dict[str, ErrorText] = {
         f"Set HF_CHAT_BASE_URL to {ROUTER} or leave it out; another server's address usually ends in /v1.",
     ),
     "overloaded": ErrorText("This chat is busy or about to restart.", _AGAIN, "Nothing to do if it was just stopped."),
+    "store_unavailable": ErrorText(
+        "This chat cannot look up what you may use, so it answers nobody for the moment.",
+        _AGAIN,
+        "The ledger at HFCHAT_STORE does not answer: the log says why. It goes on by itself once the store is back.",
+    ),
     "internal_error": ErrorText(
         "Something went wrong in hfchat itself.",
         _TELL,
@@ -128,6 +144,7 @@ SPANISH: dict[str, ErrorText] = {
     ),
     "invalid_token": ErrorText("Este token no es válido aquí. {detail}", _OTRO_ENLACE),
     "expired_token": ErrorText("Este token ha caducado.", _OTRO_ENLACE),
+    "revoked_token": ErrorText("Este token ha sido retirado.", _OTRO_ENLACE),
     "insufficient_scope": ErrorText("Este token no permite eso. {detail}", _OTRO_ENLACE),
     "model_not_allowed": ErrorText(
         "El modelo {model} no se ofrece aquí.",
@@ -142,6 +159,17 @@ SPANISH: dict[str, ErrorText] = {
     "payload_too_large": ErrorText(
         "La petición es demasiado grande: {detail}",
         "Envía una conversación más corta o quita los mensajes más antiguos.",
+    ),
+    "rate_limit_exceeded": ErrorText(
+        "Demasiadas peticiones: {detail}",
+        "Espera hasta entonces. Quien administra este chat puede darte un límite mayor.",
+    ),
+    "budget_exceeded": ErrorText(
+        "Quedan muy pocos tokens: {detail}",
+        "Pide una respuesta más corta o empieza un chat nuevo: la conversación se cuenta otra vez con cada mensaje.",
+    ),
+    "too_many_streams": ErrorText(
+        "Demasiadas respuestas a la vez: {detail}", "Espera a que termine una de ellas, o detenla."
     ),
     "context_length_exceeded": ErrorText(
         "La conversación es demasiado larga para {model}.",
@@ -186,6 +214,11 @@ SPANISH: dict[str, ErrorText] = {
     ),
     "overloaded": ErrorText(
         "Este chat está ocupado o a punto de reiniciarse.", _OTRA, "Nada que hacer si se acaba de detener."
+    ),
+    "store_unavailable": ErrorText(
+        "Este chat no puede consultar lo que te queda, así que por ahora no responde a nadie.",
+        _OTRA,
+        "El registro de uso de HFCHAT_STORE no responde: el log dice por qué. Sigue solo en cuanto vuelva.",
     ),
     "internal_error": ErrorText(
         "Algo ha fallado en el propio hfchat.",
@@ -235,18 +268,61 @@ DETAILS: dict[str, tuple[str, str]] = {
         "Escríbelo como `Authorization: Bearer <token>`.",
     ),
     "token_too_long": ("It is longer than any token of ours.", "Es más largo que cualquier token nuestro."),
-    "token_algorithm": ("Its header asks for something other than HS256.", "Su cabecera pide algo distinto de HS256."),
+    "token_algorithm": (
+        "Its header asks for a signature that is not taken here.",
+        "Su cabecera pide una firma que aquí no se admite.",
+    ),
     "token_signature": (
         "Its signature was not made with the key of this server.",
         "Su firma no se hizo con la clave de este servidor.",
     ),
     "token_early": ("It is not valid yet.", "Todavía no es válido."),
     "token_claim_missing": ("The claim `{value}` is missing.", "Falta el dato `{value}`."),
-    "token_claim_wrong": ("The claim `{value}` has the wrong form.", "El dato `{value}` no tiene la forma correcta."),
+    "token_claim_wrong": (
+        "The claim `{value}` has a value that is not taken here.",
+        "El dato `{value}` tiene un valor que aquí no se admite.",
+    ),
     "token_claim_unknown": (
         "It has claims that this server does not know: {value}.",
         "Tiene datos que este servidor no conoce: {value}.",
     ),
+    "token_key_unknown": (
+        "It is signed with a key that its issuer does not publish.",
+        "Está firmado con una clave que su emisor no publica.",
+    ),
+    "token_key_unreachable": (
+        "Its issuer's keys cannot be fetched at the moment: try again soon.",
+        "Ahora no se pueden obtener las claves de su emisor: inténtalo dentro de poco.",
+    ),
+    "no_models": (
+        "none, because the models that this token names are not offered here",
+        "ninguno, porque los modelos que nombra este token no se ofrecen aquí",
+    ),
+    "token_or_id": (
+        "it is neither a whole token nor a token's id.",
+        "no es un token completo ni el identificador de uno.",
+    ),
+    "rate_used": (
+        "{requests} a {unit}; try again in {time}.",
+        "{requests} por {unit}; inténtalo de nuevo en {time}.",
+    ),
+    "budget_used": (
+        "your {limit} tokens for {period} are used; they return {return}.",
+        "tus {limit} tokens de {period} ya están usados; vuelven {return}.",
+    ),
+    "budget_short": (
+        "this could take {needed}, and {left} of your {limit} for {period} are left; the rest returns {return}.",
+        "esto podría usar {needed}, y quedan {left} de tus {limit} de {period}; el resto vuelve {return}.",
+    ),
+    "budget_held": (
+        "this could take {needed}, and {left} of your {limit} for {period} are free while your other replies go on.",
+        "esto podría usar {needed}, y hay {left} libres de tus {limit} de {period} mientras siguen tus otras respuestas.",
+    ),
+    "budget_never": (
+        "this could take {needed}, more than all your {limit} for {period}.",
+        "esto podría usar {needed}, más que todos tus {limit} de {period}.",
+    ),
+    "streams_used": ("you may have {replies} in progress.", "puedes tener {replies} en curso."),
     "scope_missing": ("It needs the scope `{value}`.", "Necesita el permiso `{value}`."),
     "cross_site": (
         "it came from another site's page.",

@@ -5,12 +5,17 @@
     │   ├── MissingToken            401
     │   ├── InvalidToken            401
     │   ├── ExpiredToken            401
+    │   ├── RevokedToken            401
     │   ├── InsufficientScope       403
     │   ├── ModelNotAllowed         403
     │   ├── InvalidRequest          400
     │   ├── NotFound                404
     │   ├── MethodNotAllowed        405
     │   ├── PayloadTooLarge         413
+    │   ├── LimitReached            time will help
+    │   │   ├── RateLimitExceeded   429
+    │   │   ├── BudgetExceeded      429
+    │   │   └── TooManyStreams      429
     │   ├── ContextLengthExceeded   400
     │   ├── UnsupportedInput        400
     │   └── UpstreamRejected        400
@@ -22,6 +27,7 @@
     │   ├── HfTokenForbidden        502
     │   ├── EndpointRetired         502
     │   ├── Overloaded              503
+    │   ├── StoreUnavailable        503
     │   └── InternalError           500
     └── UpstreamError               the provider's, and it passes
         ├── UpstreamRateLimited     429
@@ -35,6 +41,7 @@
 What an error says to a person is in `error_texts`; how it is written into an answer is in `error_body`.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 Fault = Literal["caller", "owner", "upstream"]
@@ -43,7 +50,9 @@ Fault = Literal["caller", "owner", "upstream"]
 class HfchatError(Exception):
     """The root. `detail` is a key of `error_texts.DETAILS`, or a provider's own words, cleaned, fit for the caller's eyes.
 
-    `param` names the place in the request (`messages[0].content`). `retry_after_s` is in whole seconds.
+    `param` names the place in the request (`messages[0].content`). `retry_after_s` is in whole seconds. `facts` are the
+    numbers and the window that a detail names, by `texts.spoken`'s names. `subject` and `token_id` are set where a
+    verified token said whose it is, for the log.
     `message` and `hint` are filled in where the error came over HTTP, by `hfchat.client`; `provider_status` and
     `provider_request_id`, for the owner's log, where a provider refused.
     """
@@ -58,6 +67,7 @@ class HfchatError(Exception):
         self,
         detail: str = "",
         *,
+        facts: Mapping[str, int | str] | None = None,
         param: str | None = None,
         retry_after_s: int | None = None,
         model: str | None = None,
@@ -67,12 +77,15 @@ class HfchatError(Exception):
     ) -> None:
         super().__init__(message or detail or self.code)
         self.detail = detail
+        self.facts = dict(facts or {})
         self.param = param
         self.retry_after_s = retry_after_s if retry_after_s is not None else self.wait_s
         self.model = model
         self.request_id = request_id
         self.message = message
         self.hint = hint
+        self.subject: str | None = None
+        self.token_id: str | None = None
         self.provider_status: int | None = None
         self.provider_request_id: str | None = None
 
@@ -110,6 +123,12 @@ class ExpiredToken(CallerError):
     code, status = "expired_token", 401
 
 
+class RevokedToken(CallerError):
+    """The token was good and has been taken back."""
+
+    code, status = "revoked_token", 401
+
+
 class InsufficientScope(CallerError):
     """The token is good, but not for this (RFC 6750 section 3.1)."""
 
@@ -144,6 +163,30 @@ class PayloadTooLarge(CallerError):
     """The body is larger than is read."""
 
     code, status = "payload_too_large", 413
+
+
+class LimitReached(CallerError):
+    """A limit of the caller's says no, and time will help."""
+
+    status, retryable = 429, True
+
+
+class RateLimitExceeded(LimitReached):
+    """As many requests as the caller may send in this window were sent."""
+
+    code = "rate_limit_exceeded"
+
+
+class BudgetExceeded(LimitReached):
+    """What the reply might cost does not fit into what is left of the caller's tokens."""
+
+    code = "budget_exceeded"
+
+
+class TooManyStreams(LimitReached):
+    """As many replies as the caller may have at once are in progress."""
+
+    code, wait_s = "too_many_streams", 5
 
 
 class ContextLengthExceeded(CallerError):
@@ -210,6 +253,12 @@ class Overloaded(OwnerError):
     """This server is full, or about to stop."""
 
     code, status, retryable, wait_s = "overloaded", 503, True, 5
+
+
+class StoreUnavailable(OwnerError):
+    """The ledger cannot be asked, so nobody is let in."""
+
+    code, status, retryable, wait_s = "store_unavailable", 503, True, 5
 
 
 class InternalError(OwnerError):

@@ -1,5 +1,6 @@
 """Every sentence of the pages, in English and Spanish, and the choice between the two. What errors say is in `error_texts`."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 Language = Literal["en", "es"]
@@ -13,6 +14,8 @@ PAGE: dict[Language, dict[str, str]] = {
         "sign_in_help": "No token? Ask whoever runs this chat for one.",
         "sign_out": "Sign out",
         "signed_in_as": "Signed in as {subject}",
+        "left_of_rate": "{left} of {limit} requests left {period}",
+        "left_of_budget": "{left} of {limit} tokens left {period}",
         "set_up": "Almost there: set up this Space",
         "set_up_lead": "This Space is closed until its owner has set the key that signs people's tokens.",
         "set_up_1": "Make a key. In any terminal with Python:",
@@ -31,6 +34,7 @@ PAGE: dict[Language, dict[str, str]] = {
         "try_again": "Press Retry, the two arrows below, to try again.",
         "empty_message": "There is nothing to answer yet: write a message first.",
         "cut_at_limit": "✂️ The reply ends here because it reached its limit. Ask to continue.",
+        "not_now": "This chat does not answer at the moment. What you sent waits until it does.",
         "session_over": "Your session has ended: sign in again.",
         "request_id": "Request id",
     },
@@ -42,6 +46,8 @@ PAGE: dict[Language, dict[str, str]] = {
         "sign_in_help": "¿No tienes token? Pídelo a quien administra este chat.",
         "sign_out": "Cerrar sesión",
         "signed_in_as": "Sesión de {subject}",
+        "left_of_rate": "quedan {left} de {limit} peticiones {period}",
+        "left_of_budget": "quedan {left} de {limit} tokens {period}",
         "set_up": "Ya casi está: configura este Space",
         "set_up_lead": "Este Space está cerrado hasta que su dueño ponga la clave que firma los tokens de las personas.",
         "set_up_1": "Crea una clave. En cualquier terminal con Python:",
@@ -60,10 +66,64 @@ PAGE: dict[Language, dict[str, str]] = {
         "try_again": "Pulsa las dos flechas de abajo para intentarlo de nuevo.",
         "empty_message": "Todavía no hay nada que responder: escribe antes un mensaje.",
         "cut_at_limit": "✂️ La respuesta termina aquí porque llegó a su límite. Pide que continúe.",
+        "not_now": "Este chat no responde en este momento. Lo que has enviado espera hasta que lo haga.",
         "session_over": "Tu sesión ha terminado: vuelve a entrar.",
         "request_id": "Identificador de la petición",
     },
 }
+
+# What a window of a limit is called: after "requests a", after "tokens for", and when what is used in it returns.
+_WINDOWS: dict[Language, dict[str, tuple[str, str, str]]] = {
+    "en": {
+        "second": ("second", "this second", "in {time}"),
+        "minute": ("minute", "this minute", "in {time}"),
+        "hour": ("hour", "this hour", "in {time}"),
+        "day": ("day", "today", "at midnight UTC"),
+        "week": ("week", "this week", "on Monday at midnight UTC"),
+        "month": ("month", "this month", "on the first of next month at midnight UTC"),
+    },
+    "es": {
+        "second": ("segundo", "este segundo", "en {time}"),
+        "minute": ("minuto", "este minuto", "en {time}"),
+        "hour": ("hora", "esta hora", "en {time}"),
+        "day": ("día", "hoy", "a medianoche UTC"),
+        "week": ("semana", "esta semana", "el lunes a medianoche UTC"),
+        "month": ("mes", "este mes", "el primero del próximo mes a medianoche UTC"),
+    },
+}
+# One, and several.
+_COUNTED: dict[Language, tuple[dict[str, str], dict[str, str]]] = {
+    "en": ({"requests": "request", "replies": "reply"}, {"requests": "requests", "replies": "replies"}),
+    "es": ({"requests": "petición", "replies": "respuesta"}, {"requests": "peticiones", "replies": "respuestas"}),
+}
+
+
+def spoken(facts: Mapping[str, int | str], language: Language) -> dict[str, str]:
+    """What a sentence on a limit names: each number as it is written, `window` as {unit}, {period} and {return}.
+
+    `reset_s`, the seconds until the window ends, is {time}; {requests} and {replies} are `limit` with its word.
+    """
+    said = {name: _number(value, language) for name, value in facts.items() if isinstance(value, int)}
+    one, many = _COUNTED[language]
+    limit = facts.get("limit", 0)
+    for name, words in (one if limit == 1 else many).items():
+        said[name] = f"{said.get('limit', '')} {words}"
+    said["time"] = _duration(int(facts.get("reset_s", 0)))
+    if "window" in facts:
+        said["unit"], said["period"], back = _WINDOWS[language][str(facts["window"])]
+        said["return"] = back.format(**said)
+    return said
+
+
+def _number(value: int, language: Language) -> str:
+    return f"{value:,}" if language == "en" else f"{value:,}".replace(",", "\u00a0")
+
+
+def _duration(seconds: int) -> str:
+    for length_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length_s:
+            return f"{-(-seconds // length_s)} {unit}"
+    return f"{max(seconds, 1)} s"
 
 
 def language_of(accept_language: str) -> Language:

@@ -11,7 +11,7 @@ from hfchat import errors
 from hfchat.error_body import error_body, error_headers, say
 from hfchat.error_texts import DETAILS, ENGLISH, SPANISH, TOKEN_PAGE
 from hfchat.errors import HfchatError, catalogue
-from hfchat.texts import Language
+from hfchat.texts import Language, spoken
 
 SOURCES = "\n".join(path.read_text("utf-8") for path in (Path(__file__).parent.parent / "hfchat").glob("*.py"))
 KEYS = ["code", "message", "hint", "fault", "retryable", "retry_after_s", "param", "type", "request_id"]
@@ -22,12 +22,16 @@ TABLE = [
     ("missing_token", 401, "caller", False),
     ("invalid_token", 401, "caller", False),
     ("expired_token", 401, "caller", False),
+    ("revoked_token", 401, "caller", False),
     ("insufficient_scope", 403, "caller", False),
     ("model_not_allowed", 403, "caller", False),
     ("invalid_request", 400, "caller", False),
     ("not_found", 404, "caller", False),
     ("method_not_allowed", 405, "caller", False),
     ("payload_too_large", 413, "caller", False),
+    ("rate_limit_exceeded", 429, "caller", True),
+    ("budget_exceeded", 429, "caller", True),
+    ("too_many_streams", 429, "caller", True),
     ("context_length_exceeded", 400, "caller", False),
     ("unsupported_input", 400, "caller", False),
     ("upstream_rejected", 400, "caller", False),
@@ -45,6 +49,7 @@ TABLE = [
     ("upstream_interrupted", 502, "upstream", True),
     ("upstream_invalid_response", 502, "upstream", True),
     ("overloaded", 503, "owner", True),
+    ("store_unavailable", 503, "owner", True),
     ("internal_error", 500, "owner", False),
 ]
 CODES = [row[0] for row in TABLE]
@@ -168,20 +173,80 @@ def test_a_waiting_time_is_said_in_seconds() -> None:
     assert "unos 20 segundos" in say(errors.ModelLoading(), "es")[1]
 
 
+FACTS: dict[str, int | str] = {"limit": 50_000, "window": "day", "reset_s": 12, "needed": 1_064, "left": 7}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("key", DETAILS)
 def test_a_detail_is_said_in_both_languages_with_its_value(key: str, language: Language) -> None:
     text = DETAILS[key][language == "es"]
-    said = say(errors.InvalidRequest(f"{key}|417", param="top_p"), language)[0]
-    assert said.endswith(text.format(value="417"))
+    said = say(errors.InvalidRequest(f"{key}|417", param="top_p", facts=FACTS), language)[0]
+    assert said.endswith(text.format(value="417", **spoken(FACTS, language)))
     assert ("417" in said) == ("{value}" in text)
     assert "`top_p`: " in said
-    assert text.endswith(".")
+    assert text.endswith(".") == (key != "no_models")  # which stands inside a sentence
     assert DETAILS[key][0] != DETAILS[key][1]
+
+
+MINUTE: dict[str, int | str] = {"limit": 30, "window": "minute", "reset_s": 12}
+# what says no, in English, in Spanish
+REFUSALS: dict[str, tuple[HfchatError, str, str]] = {
+    "rate": (
+        errors.RateLimitExceeded("rate_used", facts=MINUTE),
+        "Too many requests: 30 requests a minute; try again in 12 s.",
+        "Demasiadas peticiones: 30 peticiones por minuto; inténtalo de nuevo en 12 s.",
+    ),
+    "budget": (
+        errors.BudgetExceeded("budget_used", facts=FACTS),
+        "Too few tokens are left: your 50,000 tokens for today are used; they return at midnight UTC.",
+        "Quedan muy pocos tokens: tus 50\u00a0000 tokens de hoy ya están usados; vuelven a medianoche UTC.",
+    ),
+    "what is left of the budget": (
+        errors.BudgetExceeded("budget_short", facts=FACTS),
+        "Too few tokens are left: this could take 1,064, and 7 of your 50,000 for today are left; "
+        "the rest returns at midnight UTC.",
+        "Quedan muy pocos tokens: esto podría usar 1\u00a0064, y quedan 7 de tus 50\u00a0000 de hoy; "
+        "el resto vuelve a medianoche UTC.",
+    ),
+    "replies that hold the budget": (
+        errors.BudgetExceeded("budget_held", facts=FACTS),
+        "Too few tokens are left: this could take 1,064, and 7 of your 50,000 for today are free while your other "
+        "replies go on.",
+        "Quedan muy pocos tokens: esto podría usar 1\u00a0064, y hay 7 libres de tus 50\u00a0000 de hoy mientras siguen "
+        "tus otras respuestas.",
+    ),
+    "the whole budget": (
+        errors.BudgetExceeded("budget_never", facts={**FACTS, "window": "hour", "limit": 1_000}),
+        "Too few tokens are left: this could take 1,064, more than all your 1,000 for this hour.",
+        "Quedan muy pocos tokens: esto podría usar 1\u00a0064, más que todos tus 1\u00a0000 de esta hora.",
+    ),
+    "streams": (
+        errors.TooManyStreams("streams_used", facts={"limit": 4}),
+        "Too many replies at once: you may have 4 replies in progress.",
+        "Demasiadas respuestas a la vez: puedes tener 4 respuestas en curso.",
+    ),
+    "no model": (
+        errors.ModelNotAllowed("no_models", model="a/b"),
+        "The model `a/b` is not offered here.",
+        "El modelo `a/b` no se ofrece aquí.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("error", "english", "spanish"), REFUSALS.values(), ids=REFUSALS)
+def test_a_limit_is_said_with_its_numbers(error: HfchatError, english: str, spanish: str) -> None:
+    assert (say(error, "en")[0], say(error, "es")[0]) == (english, spanish)
+
+
+def test_who_may_use_no_model_is_told_why() -> None:
+    error = errors.ModelNotAllowed("no_models", model="a/b")
+    assert "none, because the models that this token names are not offered here." in say(error, "en")[1]
+    assert "ninguno, porque los modelos que nombra este token no se ofrecen aquí." in say(error, "es")[1]
 
 
 def test_every_detail_that_the_program_names_has_a_text_and_every_text_is_named() -> None:
     kinds = "InvalidToken|InvalidRequest|InsufficientScope|MissingToken|PayloadTooLarge"
+    kinds += "|RateLimitExceeded|BudgetExceeded|TooManyStreams"
     named = set(re.findall(rf'(?:{kinds})\(\s*f?"([a-z_]+)[|"]', SOURCES))
     assert len(named) > 10
     assert named <= set(DETAILS)
@@ -223,14 +288,19 @@ HEADERS = [
     (errors.MissingToken(), {"WWW-Authenticate": 'Bearer realm="hfchat"'}),
     (errors.InvalidToken(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="invalid_token"'}),
     (errors.ExpiredToken(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="invalid_token"'}),
+    (errors.RevokedToken(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="invalid_token"'}),
     (errors.InsufficientScope(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="insufficient_scope"'}),
     (errors.ModelNotAllowed(), {}),
     (errors.MethodNotAllowed("GET, HEAD"), {"Allow": "GET, HEAD"}),
+    (errors.RateLimitExceeded(retry_after_s=12), {"Retry-After": "12"}),
+    (errors.BudgetExceeded(retry_after_s=3600), {"Retry-After": "3600"}),
+    (errors.TooManyStreams(), {"Retry-After": "5"}),
     (errors.UpstreamRateLimited(), {"Retry-After": "10"}),
     (errors.UpstreamRateLimited(retry_after_s=33), {"Retry-After": "33"}),
     (errors.ModelLoading(), {"Retry-After": "20"}),
     (errors.UpstreamOverloaded(), {"Retry-After": "5"}),
     (errors.Overloaded(), {"Retry-After": "5"}),
+    (errors.StoreUnavailable(), {"Retry-After": "5"}),
     (errors.CreditsExhausted(), {}),
     (errors.UpstreamTimeout(retry_after_s=3), {}),
     (errors.InternalError(), {}),
@@ -242,9 +312,16 @@ def test_an_error_brings_its_headers(error: HfchatError, headers: dict[str, str]
     assert error_headers(error) == headers
 
 
+# The ledger knows when their windows end.
+WINDOWED: dict[str, dict[str, int]] = {
+    "rate_limit_exceeded": {"retry_after_s": 12},
+    "budget_exceeded": {"retry_after_s": 3600},
+}
+
+
 @pytest.mark.parametrize("code", [code for code, status, _, again in TABLE if again and status in (429, 503)])
 def test_what_can_be_tried_again_says_when(code: str) -> None:
-    assert int(error_headers(catalogue()[code]())["Retry-After"]) > 0
+    assert int(error_headers(catalogue()[code](**WINDOWED.get(code, {})))["Retry-After"]) > 0
 
 
 def test_an_exception_reads_as_its_message_its_detail_or_its_code() -> None:
