@@ -1,0 +1,211 @@
+"""The ledger's protocol, which SQLite and Redis both keep: meters, reservations, revocations, and what each person used.
+
+A meter counts in fixed windows; of two windows of one meter the later one stays, so a clock that jumps back gives nobody
+anything. What a reservation takes is counted in full at once; settling gives back what was not used. One that is never
+settled holds its place among the replies in progress until its lease ends, and its tokens stay counted.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
+from hfchat.limits import window_end, window_start
+from hfchat.types import Caller, Policy, Usage
+
+REQUESTS, TOKENS = "requests", "tokens"
+# What has ended, a lease or a revocation, is kept for this long: a store that was away makes settling late, and a clock
+# that ran ahead is set right.
+KEPT_AFTER_LEASE_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """So much of `name` may be used in each `window`; `amount` is what one turn takes."""
+
+    name: str
+    window: str
+    limit: int
+    amount: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells it from a person's other meters."""
+        return f"{self.name}/{self.window}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose account it is. Two issuers' subjects of the same name are two people."""
+
+    issuer: str
+    subject: str
+
+    @staticmethod
+    def of(caller: Caller) -> "Person":
+        """Whose account this caller's is."""
+        return Person(caller.issuer, caller.subject)
+
+    @property
+    def key(self) -> str:
+        """Both in one text: neither can have a control character."""
+        return f"{self.issuer}\x1f{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a turn may take at most. `streams` is how many of the person's replies may be in progress, this one too."""
+
+    id: str
+    person: Person
+    token_id: str
+    meters: tuple[Meter, ...]
+    streams: int | None
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the books say: for each meter asked about, when its window began and what is used in it.
+
+    `refused` is the place of the first meter that said no, `len(used)` for the replies in progress. `held` are tokens of
+    replies in progress, counted in full; it is known where a meter said no.
+    """
+
+    used: tuple[tuple[int, int], ...]
+    streams: int
+    revoked: bool = False
+    refused: int | None = None
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that a person ever used. `held_tokens` are those of replies in progress, in full; they are not in the others."""
+
+    issuer: str
+    subject: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    estimated_tokens: int
+    held_tokens: int
+    last_seen: float
+
+
+class Ledger(Protocol):
+    """One store. `now` and `until` are in seconds since 1970. Raises: StoreUnavailable, everywhere, and nothing else."""
+
+    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
+        """Take all that is asked for, or nothing; nothing where the token is revoked, too."""
+        ...
+
+    async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
+        """Write what was really used and give back the rest, once: what is not reserved any more stays as it is."""
+        ...
+
+    async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
+        """Keep these reservations; and tidy up what lapsed long ago."""
+        ...
+
+    async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
+        """What is used, and whether the token is revoked."""
+        ...
+
+    async def revoke(self, token_id: str, *, now: float, until: float) -> None:
+        """Refuse this token from now on, until it would have expired."""
+        ...
+
+    async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
+        """Those of the tokens that are revoked."""
+        ...
+
+    async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
+        """Everybody's account, or those of one subject, by name."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what is held open."""
+        ...
+
+
+def meters_of(policy: Policy, tokens: int = 0, *, requests: int = 1) -> tuple[Meter, ...]:
+    """The meters of whoever has this policy, for a turn that may take so many tokens."""
+    return (
+        *(Meter(REQUESTS, limit.window, limit.amount, requests) for limit in policy.rate),
+        *(Meter(TOKENS, limit.window, limit.amount, tokens) for limit in policy.budget),
+    )
+
+
+def counted(meter: Meter, start: int | None, used: int, now: float) -> tuple[int, int]:
+    """What counts of a stored count: its window's start and use, or a fresh window where time has passed it."""
+    current = window_start(meter.window, now)
+    return (start, used) if start is not None and start >= current else (current, 0)
+
+
+def first_refusal(asked: Reservation, used: Sequence[tuple[int, int]], streams: int) -> int | None:
+    """The place of the first meter that the reservation does not fit into; None where it fits."""
+    for place, (meter, (_, so_far)) in enumerate(zip(asked.meters, used, strict=True)):
+        if so_far + meter.amount > meter.limit:
+            return place
+    return len(used) if asked.streams is not None and streams >= asked.streams else None
+
+
+def refusal(asked: Reservation, reading: Reading, refused: int, now: float) -> LimitReached:
+    """The error for a reservation that the meter at `refused` said no to: which it is, and when it may say yes."""
+    if refused == len(asked.meters):
+        return TooManyStreams("streams_used", facts={"limit": asked.streams or 0})
+    meter, (start, used) = asked.meters[refused], reading.used[refused]
+    reset_s = seconds_left(meter, start, now)
+    left = max(meter.limit - used, 0)
+    facts: dict[str, int | str] = {"limit": meter.limit, "window": meter.window, "reset_s": reset_s}
+    facts |= {"needed": meter.amount, "left": left}
+    if meter.name == REQUESTS:
+        return RateLimitExceeded("rate_used", facts=facts, retry_after_s=reset_s)
+    if meter.amount > meter.limit:
+        return BudgetExceeded("budget_never", facts=facts, retry_after_s=reset_s)
+    if meter.amount <= left + reading.held:
+        return BudgetExceeded("budget_held", facts=facts, retry_after_s=TooManyStreams.wait_s)
+    return BudgetExceeded("budget_short" if left else "budget_used", facts=facts, retry_after_s=reset_s)
+
+
+def seconds_left(meter: Meter, start: int, now: float) -> int:
+    """Whole seconds, 1 or more, until the window that began at `start` ends."""
+    return max(math.ceil(window_end(meter.window, start) - now), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of a limit. `window` and `reset_s` are None for replies at once, which no time gives back."""
+
+    limit: int
+    remaining: int
+    reset_s: int | None = None
+    window: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody may still use. Where several limits hold, the one that says no first; None where none does."""
+
+    rate: Allowance | None
+    budget: Allowance | None
+    streams: Allowance | None
+
+
+def standing(policy: Policy, reading: Reading, now: float) -> Standing:
+    """The standing that a reading of `meters_of(policy)` shows."""
+    meters = meters_of(policy)
+    left = [
+        Allowance(meter.limit, max(meter.limit - used, 0), seconds_left(meter, start, now), meter.window)
+        for meter, (start, used) in zip(meters, reading.used, strict=True)
+    ]
+    rate, budget = left[: len(policy.rate)], left[len(policy.rate) :]
+    streams = policy.streams
+    return Standing(
+        min(rate, key=lambda allowance: allowance.remaining, default=None),
+        min(budget, key=lambda allowance: allowance.remaining, default=None),
+        None if streams is None else Allowance(streams, max(streams - reading.streams, 0)),
+    )

@@ -1,0 +1,201 @@
+"""One SQLite file, one connection, one thread: what waits is done in one transaction, and the event loop never waits for a disk.
+
+What fails is answered with StoreUnavailable and the file is opened anew for the next: a store that comes back heals.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from hfchat.errors import StoreUnavailable
+
+T = TypeVar("T")
+# How long another process's transaction is waited for.
+BUSY_S = 0.4
+MAX_BATCH = 256
+MAX_WAITING = 20_000
+
+
+@dataclass(slots=True)
+class _Job:
+    """`durable`: it is on the disk, not only handed to the operating system, before it is answered."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    writes: bool
+    durable: bool
+
+
+class SqliteThread:
+    """Does pieces of work on the database at `path`, in the order they come; None is a database in memory.
+
+    `versions` are the scripts that make the database's form, one for each version. The file and its folder are made on
+    first use; a file that is gone afterwards is not made again, since an empty one would grant everything anew.
+    """
+
+    def __init__(self, path: Path | None, versions: tuple[str, ...]) -> None:
+        self._path = path
+        self._versions = versions
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._was_made = False
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = True, durable: bool = False) -> T:
+        """What `work` gives, once its transaction is committed. Cancelled before it began, it is not done.
+
+        Raises: StoreUnavailable, and nothing of it was written. Whoever does not wait for it cannot know.
+        """
+        if self._closed or self._jobs.qsize() > MAX_WAITING:
+            raise StoreUnavailable
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="hfchat-ledger", daemon=True)
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(work, future, loop, writes, durable))
+        return await future
+
+    def close(self) -> None:
+        """Let what waits be done, and close the file. Blocks for a moment."""
+        self._closed = True
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join(2 * BUSY_S)
+
+    def _work(self) -> None:
+        more = True
+        while more:
+            taken = [self._jobs.get()]
+            with suppress(queue.Empty):
+                while len(taken) < MAX_BATCH:
+                    taken.append(self._jobs.get_nowait())
+            more = None not in taken
+            jobs = [job for job in taken if job is not None and not job.future.cancelled()]
+            # Reading waits for nobody's lock, so it goes first.
+            for batch in ([job for job in jobs if not job.writes], [job for job in jobs if job.writes]):
+                if batch:
+                    done, failure = self._do(batch)
+                    _answer(batch, done, failure)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _do(self, jobs: list[_Job]) -> tuple[list[Any], Exception | None]:
+        """The results, or why there is none: the jobs stand or fall together."""
+        try:
+            connection = self._connected()
+            if jobs[0].writes:
+                # The write-ahead log is synced with the transactions that must outlive a power cut.
+                connection.execute(f"PRAGMA synchronous = {'FULL' if any(job.durable for job in jobs) else 'NORMAL'}")
+                connection.execute("BEGIN IMMEDIATE")
+            else:
+                connection.execute("BEGIN")
+            done = [job.work(connection) for job in jobs]
+            connection.execute("COMMIT")
+        except Exception as failure:
+            self._disconnect()
+            return [], failure
+        return done, None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and self._path is not None and _identity(self._path) != self._file:
+            self._disconnect()
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        if self._path is None:
+            address = ":memory:"
+        else:
+            if not self._was_made:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._path.touch(mode=0o600, exist_ok=True)
+            address = f"file:{quote(str(self._path))}?mode=rw"
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_S)
+        try:
+            self._use_a_write_ahead_log(connection)
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._was_made = self._path is not None
+        self._file = _identity(self._path) if self._path is not None else None
+        return connection
+
+    def _use_a_write_ahead_log(self, connection: sqlite3.Connection) -> None:
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:  # SQLite does not wait here where another process does the same
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == len(self._versions):
+            return
+        if self._was_made and version == 0:
+            raise sqlite3.DatabaseError("another file is in the ledger's place, and it is empty")
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been first
+        if version > len(self._versions):
+            raise sqlite3.DatabaseError(f"the ledger is of version {version}: a newer hfchat made it")
+        for script in self._versions[version:]:
+            for statement in script.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(self._versions)}")
+        connection.execute("COMMIT")
+
+    def _disconnect(self) -> None:
+        if self._connection is None:
+            return
+        with suppress(sqlite3.Error):
+            if self._path is None:
+                # Closed, a database in memory would begin anew, as if nobody had used anything.
+                self._connection.rollback()
+                return
+            self._connection.close()
+        self._connection = None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _answer(jobs: list[_Job], done: list[Any], failure: Exception | None) -> None:
+    def tell(loop: asyncio.AbstractEventLoop) -> None:
+        for place, job in enumerate(jobs):
+            if job.loop is not loop or job.future.done():
+                continue
+            if failure is None:
+                job.future.set_result(done[place])
+            else:
+                job.future.set_exception(_translated(failure))
+
+    for loop in {job.loop for job in jobs}:
+        with suppress(RuntimeError):  # it was closed meanwhile
+            loop.call_soon_threadsafe(tell, loop)
+
+
+def _translated(failure: Exception) -> Exception:
+    if not isinstance(failure, sqlite3.Error | OSError):
+        return failure
+    unavailable = StoreUnavailable()
+    unavailable.__cause__ = failure
+    return unavailable
