@@ -1,6 +1,5 @@
-"""One turn of a chat, whichever door it came by, in order: authorize, stream, and account for it. Knows no web framework."""
+"""One turn of a chat, whichever door it came by, in order: authorize, reserve, stream, settle. Knows no web framework."""
 
-import asyncio
 import logging
 import re
 import time
@@ -8,10 +7,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from hfchat.accounts import Accounts, Told
 from hfchat.conversation import build_messages, check_messages
 from hfchat.error_body import say
 from hfchat.errors import (
-    ExpiredToken,
     HfchatError,
     InsufficientScope,
     InternalError,
@@ -20,11 +19,11 @@ from hfchat.errors import (
     ModelNotSupported,
 )
 from hfchat.logs import log_crash, log_event
-from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Message, Part, Policy, Upstream
+from hfchat.turns import Turns
+from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Message, Upstream
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_TURN_S = 86_400.0
 # With these another model may well answer; a refused token or an empty account refuses every model.
 _ANOTHER_MODEL_MAY_HELP = frozenset(
     {
@@ -41,8 +40,9 @@ _ANOTHER_MODEL_MAY_HELP = frozenset(
 )
 
 
-def authorize(caller: Caller, request: ChatRequest, policy: Policy) -> Call:
+def authorize(caller: Caller, request: ChatRequest) -> Call:
     """The call that this caller may make. Raises: InsufficientScope, InvalidRequest, ModelNotAllowed."""
+    policy = caller.policy
     if CHAT_SCOPE not in caller.scopes:
         raise InsufficientScope(f"scope_missing|{CHAT_SCOPE}")
     check_messages(request.messages)
@@ -51,7 +51,8 @@ def authorize(caller: Caller, request: ChatRequest, policy: Policy) -> Call:
         # The hub client posts to a model that is an address, with the owner's token.
         raise InvalidRequest("model_id", param="model")
     if policy.models is not None and model not in policy.models:
-        raise ModelNotAllowed(", ".join(sorted(policy.models)[:20]), param="model", model=model)
+        offered = ", ".join(sorted(policy.models)[:20])
+        raise ModelNotAllowed(offered or "no_models", param="model", model=model)
     return Call(
         model=model,
         messages=request.messages,
@@ -67,67 +68,65 @@ class Chat:
     def __init__(
         self,
         upstream: Upstream,
-        policy: Policy,
+        accounts: Accounts,
         *,
         system_prompt: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._upstream = upstream
-        self._policy = policy
         self._system_prompt = system_prompt
-        self._clock = clock
-        self._endings: set[_Ending] = set()
+        self._turns = Turns(accounts, clock)
 
     def end_turns(self, error: type[HfchatError]) -> None:
         """End every turn in progress with this error, at once. Called in the event loop."""
-        for ending in self._endings:
-            ending.end(error)
+        self._turns.end_all(error)
 
     async def stream(
-        self, caller: Caller, request: ChatRequest, *, request_id: str
+        self, caller: Caller, request: ChatRequest, *, request_id: str, told: Told = lambda _: None
     ) -> AsyncGenerator[Delta | Finish, None]:
-        """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream.
+        """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream; all of it is charged
+        once, however it ends. `told` hears what the caller has left.
 
-        Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken as soon as the token ends,
-        also while the provider is silent.
+        Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken or RevokedToken as soon as the
+        token ends or is taken back, also while the provider is silent.
         """
         began = time.monotonic()
         outcome = "abandoned"
         finish: Finish | None = None
-        ending = _Ending()
-        left_s = min(max(caller.expires_at - self._clock(), 0), _LONGEST_TURN_S)
-        expiry = asyncio.get_running_loop().call_later(left_s, ending.end, ExpiredToken)
-        self._endings.add(ending)
-        try:
-            call = authorize(caller, request, self._policy)
-            call = replace(call, messages=build_messages(self._system_prompt, call.messages))
-            async with aclosing(self._answer(call, request_id)) as parts:
-                while (part := await ending.next_of(parts)) is not None:
-                    if isinstance(part, Finish):
-                        finish, outcome = part, "ok"
-                    yield part
-        except HfchatError as error:
-            outcome = error.code
-            error.request_id = request_id
-            if isinstance(error, ModelNotSupported):
-                named = request.model is not None and error.model in (None, request.model)
-                error.fault = "caller" if named else "owner"
-            _log_failure(error, request.messages)
-            raise
-        except Exception as crash:
-            outcome = InternalError.code
-            unforeseen = InternalError(request_id=request_id)
-            unforeseen.__cause__ = crash
-            _log_failure(unforeseen, request.messages)
-            raise unforeseen from crash
-        finally:
-            expiry.cancel()
-            self._endings.discard(ending)
-            _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
+        failure: BaseException | None = None
+        with self._turns.begin(caller, told) as turn:
+            try:
+                call = authorize(caller, request)
+                call = replace(call, messages=build_messages(self._system_prompt, call.messages))
+                await turn.reserve(call)
+                async with aclosing(self._answer(caller, call, request_id)) as parts:
+                    while (part := await turn.next_of(parts)) is not None:
+                        if isinstance(part, Finish):
+                            finish, outcome = part, "ok"
+                        yield part
+                        if finish is not None:
+                            break
+            except HfchatError as error:
+                failure, outcome = error, error.code
+                _note_failure(error, request, request_id)
+                raise
+            except Exception as crash:
+                failure, outcome = crash, InternalError.code
+                unforeseen = InternalError(request_id=request_id)
+                unforeseen.__cause__ = crash
+                _log_failure(unforeseen, request.messages)
+                raise unforeseen from crash
+            finally:
+                try:
+                    await turn.settle(failure)
+                finally:
+                    ended = turn.ended()
+                    outcome = ended.code if ended and outcome == "abandoned" else outcome
+                    _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
 
-    async def _answer(self, call: Call, request_id: str) -> AsyncGenerator[Delta | Finish, None]:
+    async def _answer(self, caller: Caller, call: Call, request_id: str) -> AsyncGenerator[Delta | Finish, None]:
         """The first of the call's model and the fallback models that answers. Once a delta was given there is no other."""
-        models = list(dict.fromkeys((call.model, *self._policy.fallback_models)))
+        models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
         for model in models:
             began = False
             try:
@@ -143,32 +142,13 @@ class Chat:
                 _log_failure(error, call.messages, event="trying_another_model")
 
 
-class _Ending:
-    """Ends a turn from outside, whether its provider speaks or is silent."""
-
-    def __init__(self) -> None:
-        self._error: type[HfchatError] | None = None
-        self._wait: asyncio.Timeout | None = None
-
-    def end(self, error: type[HfchatError]) -> None:
-        """Raise this error where the turn waits, or where it next would."""
-        self._error = error
-        if self._wait is not None and not self._wait.expired():
-            self._wait.reschedule(asyncio.get_running_loop().time())
-
-    async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
-        """The next part, or None after the last. Raises: the error, where the turn is ended first."""
-        if self._error is not None:
-            raise self._error
-        try:
-            async with asyncio.timeout(None) as self._wait:
-                return await anext(parts, None)
-        except TimeoutError:
-            if self._error is None:
-                raise
-            raise self._error from None
-        finally:
-            self._wait = None
+def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> None:
+    """Say whose fault it is, and write it into the log."""
+    error.request_id = request_id
+    if isinstance(error, ModelNotSupported):
+        named = request.model is not None and error.model in (None, request.model)
+        error.fault = "caller" if named else "owner"
+    _log_failure(error, request.messages)
 
 
 def _log_failure(error: HfchatError, messages: Sequence[Message], *, event: str = "turn_failed") -> None:
@@ -226,5 +206,6 @@ def _log_turn(caller: Caller, request_id: str, outcome: str, finish: Finish | No
         provider=finish.provider if finish else None,
         prompt_tokens=usage.prompt_tokens if usage else None,
         completion_tokens=usage.completion_tokens if usage else None,
+        estimated=usage.estimated or None if usage else None,
         took_ms=round(took_s * 1000),
     )

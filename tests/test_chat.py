@@ -3,18 +3,24 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from hfchat import errors as e
+from hfchat.accounts import Accounts
 from hfchat.chat import Chat, authorize
+from hfchat.counting import Tally
 from hfchat.errors import HfchatError, catalogue
+from hfchat.limits import Limit
+from hfchat.sqlite_ledger import SqliteLedger
 from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Policy, Upstream, Usage
 
-ALICE = Caller("alice", "jti-1", expires_at=2000.0)
 POLICY = Policy("own/default", frozenset({"own/default", "own/other"}), max_tokens=100)
+ALICE = Caller("alice", "jti-1", 2000.0, POLICY)
+LEDGER = SqliteLedger(None)
 ASKED = (Message("user", "Zq8 question"),)
 Part = Delta | Finish
 Says = Callable[[Call], list[Part | BaseException]]
@@ -47,8 +53,18 @@ class Fake:
         return [call.model for call in self.calls]
 
 
-def chat(upstream: Upstream, policy: Policy = POLICY, **more: object) -> Chat:
-    return Chat(upstream, policy, **{"clock": lambda: 1000.0, **more})  # type: ignore[arg-type]
+@pytest.fixture(scope="module", autouse=True)
+def ledger_is_closed() -> Iterator[None]:
+    yield
+    asyncio.run(LEDGER.close())
+
+
+def chat(upstream: Upstream, **more: object) -> Chat:
+    return Chat(upstream, Accounts(LEDGER), **{"clock": lambda: 1000.0, **more})  # type: ignore[arg-type]
+
+
+def who_has(policy: Policy) -> Caller:
+    return replace(ALICE, policy=policy)
 
 
 async def turn(
@@ -91,15 +107,16 @@ ALLOWED: dict[str, tuple[ChatRequest, Call]] = {
 
 @pytest.mark.parametrize(("request_", "call"), ALLOWED.values(), ids=ALLOWED)
 def test_a_request_becomes_the_call_that_the_caller_may_make(request_: ChatRequest, call: Call) -> None:
-    assert authorize(ALICE, request_, POLICY) == call
+    assert authorize(ALICE, request_) == call
 
 
 def test_any_model_may_be_named_where_the_owner_offers_all() -> None:
-    assert authorize(ALICE, ChatRequest(ASKED, "any/model"), Policy("own/default", None)).model == "any/model"
+    anybody = who_has(Policy("own/default", None))
+    assert authorize(anybody, ChatRequest(ASKED, "any/model")).model == "any/model"
 
 
 def caller(*scopes: str) -> Caller:
-    return Caller("bob", "jti-2", 2000.0, frozenset(scopes))
+    return replace(ALICE, scopes=frozenset(scopes))
 
 
 REFUSED: dict[str, tuple[Caller, ChatRequest, type[HfchatError], str | None]] = {
@@ -114,6 +131,13 @@ REFUSED: dict[str, tuple[Caller, ChatRequest, type[HfchatError], str | None]] = 
     "another provider": (ALICE, ChatRequest(ASKED, "own/default:dear"), e.ModelNotAllowed, "model"),
     "another case": (ALICE, ChatRequest(ASKED, "Own/Default"), e.ModelNotAllowed, "model"),
     "a fallback": (ALICE, ChatRequest(ASKED, "fall/back"), e.ModelNotAllowed, "model"),
+    "no model left": (who_has(replace(POLICY, models=frozenset())), ChatRequest(ASKED), e.ModelNotAllowed, "model"),
+    "over the budget": (
+        who_has(replace(POLICY, budget=(Limit(99, "day"),))),
+        ChatRequest(ASKED),
+        e.BudgetExceeded,
+        None,
+    ),
 }
 
 
@@ -123,8 +147,8 @@ async def test_what_a_caller_may_not_is_refused_before_anything_is_sent(
     who: Caller, request_: ChatRequest, kind: type[HfchatError], param: str | None
 ) -> None:
     upstream = Fake()
-    policy = Policy("own/default", POLICY.models, ("fall/back",), 100)
-    parts, error = await turn(chat(upstream, policy), request_, caller=who)
+    falls_back = replace(who, policy=replace(who.policy, fallback_models=("fall/back",)))
+    parts, error = await turn(chat(upstream), request_, caller=falls_back)
     assert type(error) is kind
     assert (error.param, error.request_id) == (param, "r1")
     assert (parts, upstream.calls) == ([], [])
@@ -151,8 +175,8 @@ CONVERSATIONS = {
 @pytest.mark.anyio
 async def test_the_owners_system_prompt_is_always_first(messages: tuple[Message, ...]) -> None:
     upstream = failing({"own/default": "model_loading"})
-    policy = Policy("own/default", None, ("fall/back",))
-    await turn(chat(upstream, policy, system_prompt="Be kind."), ChatRequest(messages))
+    falls_back = who_has(Policy("own/default", None, ("fall/back",)))
+    await turn(chat(upstream, system_prompt="Be kind."), ChatRequest(messages), caller=falls_back)
     assert [call.messages for call in upstream.calls] == [(Message("system", "Be kind."), *messages)] * 2
 
 
@@ -165,7 +189,18 @@ async def test_without_a_system_prompt_the_conversation_goes_as_it_is() -> None:
 
 # --- fallback models
 
-FALLBACK = Policy("own/default", None, ("fall/one", "own/default", "fall/two", "fall/one"))
+FALLBACK = who_has(Policy("own/default", None, ("fall/one", "own/default", "fall/two", "fall/one")))
+
+
+def estimated(*contents: str) -> Usage:
+    """What a reply to ASKED took that nobody counted."""
+    tally = Tally(Call("own/default", ASKED, 100))
+    for content in contents:
+        tally.add(Delta(content))
+    assert tally.usage().estimated
+    return tally.usage()
+
+
 PASSES_ON = {
     "model_not_supported",
     "model_gated",
@@ -183,10 +218,10 @@ PASSES_ON = {
 @pytest.mark.anyio
 async def test_another_model_is_tried_only_where_it_may_help(code: str) -> None:
     upstream = failing({"own/default": code})
-    parts, error = await turn(chat(upstream, FALLBACK))
+    parts, error = await turn(chat(upstream), caller=FALLBACK)
     if code in PASSES_ON:
         assert upstream.models == ["own/default", "fall/one"]
-        assert parts == [Delta("fall/one 0"), Finish("fall/one")]
+        assert parts == [Delta("fall/one 0"), Finish("fall/one", usage=estimated("fall/one 0"))]
         assert error is None
     else:
         assert upstream.models == ["own/default"]
@@ -197,7 +232,7 @@ async def test_another_model_is_tried_only_where_it_may_help(code: str) -> None:
 @pytest.mark.anyio
 async def test_the_fallback_models_are_tried_in_order_each_once_and_the_last_error_is_told() -> None:
     upstream = failing({"own/default": "model_gated", "fall/one": "model_loading", "fall/two": "upstream_overloaded"})
-    parts, error = await turn(chat(upstream, FALLBACK))
+    parts, error = await turn(chat(upstream), caller=FALLBACK)
     assert upstream.models == upstream.closed == ["own/default", "fall/one", "fall/two"]
     assert parts == []
     assert isinstance(error, e.UpstreamOverloaded)
@@ -206,17 +241,17 @@ async def test_the_fallback_models_are_tried_in_order_each_once_and_the_last_err
 @pytest.mark.anyio
 async def test_the_model_that_was_named_is_tried_first_and_the_default_is_no_fallback() -> None:
     upstream = failing({"own/other": "model_loading", "fall/one": "model_loading"})
-    policy = Policy("own/default", None, ("fall/one", "fall/two"))
-    parts, _ = await turn(chat(upstream, policy), ChatRequest(ASKED, "own/other", 5, 0.1, 0.2))
+    falls_back = who_has(Policy("own/default", None, ("fall/one", "fall/two")))
+    parts, _ = await turn(chat(upstream), ChatRequest(ASKED, "own/other", 5, 0.1, 0.2), caller=falls_back)
     assert upstream.calls == [Call(model, ASKED, 5, 0.1, 0.2) for model in ("own/other", "fall/one", "fall/two")]
-    assert parts[-1] == Finish("fall/two")
+    assert parts[-1] == Finish("fall/two", usage=estimated("fall/two 0"))
 
 
 @pytest.mark.parametrize("code", sorted(PASSES_ON))
 @pytest.mark.anyio
 async def test_once_a_delta_was_given_there_is_no_other_model(code: str) -> None:
     upstream = failing({"own/default": code}, after=2)
-    parts, error = await turn(chat(upstream, FALLBACK))
+    parts, error = await turn(chat(upstream), caller=FALLBACK)
     assert parts == [Delta("own/default 0"), Delta("own/default 1")]
     assert error is not None
     assert error.code == code
@@ -241,8 +276,8 @@ async def test_an_unsupported_model_is_the_fault_of_who_named_it(
     named: str | None, fails: list[str], fault: str
 ) -> None:
     upstream = failing(dict.fromkeys(fails, "model_not_supported"))
-    policy = Policy("own/default", None, tuple(fails[1:]))
-    _, error = await turn(chat(upstream, policy), ChatRequest(ASKED, named))
+    falls_back = who_has(Policy("own/default", None, tuple(fails[1:])))
+    _, error = await turn(chat(upstream), ChatRequest(ASKED, named), caller=falls_back)
     assert isinstance(error, e.ModelNotSupported)
     assert (error.fault, error.model) == (fault, fails[-1])
 
@@ -361,8 +396,8 @@ ADDRESSES = [
 @pytest.mark.anyio
 async def test_a_model_that_is_no_models_id_goes_nowhere(model: str) -> None:
     upstream = Fake()
-    anything = Policy(default_model="own/default", models=None)
-    _, error = await turn(chat(upstream, anything), ChatRequest((Message("user", "hello"),), model=model))
+    anything = who_has(Policy(default_model="own/default", models=None))
+    _, error = await turn(chat(upstream), ChatRequest((Message("user", "hello"),), model=model), caller=anything)
     assert isinstance(error, e.InvalidRequest)
     assert error.param == "model"
     assert upstream.calls == []
@@ -397,6 +432,16 @@ async def test_a_turn_is_logged_with_what_it_took(log: pytest.LogCaptureFixture)
         "prompt_tokens": 3,
         "completion_tokens": 2,
     }
+
+
+@pytest.mark.anyio
+async def test_a_turn_that_nobody_counted_is_logged_as_an_estimate(log: pytest.LogCaptureFixture) -> None:
+    parts, _ = await turn(chat(Fake(lambda _: [Delta("a "), Delta("reply"), Finish("own/default")])))
+    usage = estimated("a ", "reply")
+    assert parts[-1] == Finish("own/default", usage=usage)
+    logged = events(log)["turn"]
+    assert (logged["prompt_tokens"], logged["completion_tokens"]) == (usage.prompt_tokens, usage.completion_tokens)
+    assert logged["estimated"] is True
 
 
 @pytest.mark.anyio
@@ -449,7 +494,7 @@ async def test_the_log_has_the_page_that_mends_it(log: pytest.LogCaptureFixture)
 
 @pytest.mark.anyio
 async def test_a_model_that_is_passed_over_is_logged(log: pytest.LogCaptureFixture) -> None:
-    await turn(chat(failing({"own/default": "model_loading"}), FALLBACK))
+    await turn(chat(failing({"own/default": "model_loading"})), caller=FALLBACK)
     passed_over = events(log)["trying_another_model"]
     assert passed_over["request_id"] == "r1"
     assert (passed_over["model"], passed_over["code"]) == ("own/default", "model_loading")
@@ -465,7 +510,8 @@ async def test_nothing_that_was_written_is_logged(code: str, log: pytest.LogCapt
         return [Delta("Zq8 reply", "Zq8 thought"), end]
 
     messages = (Message("user", "Zq8 a"), Message("assistant", "Zq8 b"), Message("user", "Zq8 c"))
-    parts, _ = await turn(chat(Fake(says), FALLBACK, system_prompt="Zq8 system"), ChatRequest(messages))
+    core = chat(Fake(says), system_prompt="Zq8 system")
+    parts, _ = await turn(core, ChatRequest(messages), caller=FALLBACK)
     assert parts[0] == Delta("Zq8 reply", "Zq8 thought")
     assert log.records
     for record in log.records:

@@ -1,0 +1,228 @@
+"""The ledger as the rest of the program uses it: limits become refusals, every answer comes in time, nothing is lost.
+
+Where the store does not answer, the answer is no. What cannot be settled at once is settled when the store is back.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from hfchat.counting import prompt_at_most
+from hfchat.errors import RevokedToken, StoreUnavailable
+from hfchat.ledger import Account, Ledger, Person, Reservation, Standing, meters_of, refusal, standing
+from hfchat.logs import log_crash, log_event
+from hfchat.types import Call, Caller, Usage
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Told = Callable[[Standing], None]
+# A request is answered within two seconds; a store that is locked or gone says so itself, and sooner.
+STORE_TIMEOUT_S = 1.5
+MAX_BUSY_S = 10.0
+# Everybody's account is not asked for in a request.
+REPORT_TIMEOUT_S = 60.0
+LEASE_S = 60.0
+RETRY_S = 1.0
+MAX_UNSETTLED = 10_000
+LAST_SETTLING_S = 3.0
+NOTHING = Usage(0, 0)
+
+
+class Accounts:
+    """Everybody's account in one ledger. Used in one event loop; `close` it."""
+
+    def __init__(
+        self, ledger: Ledger, *, clock: Callable[[], float] = time.time, timeout_s: float = STORE_TIMEOUT_S
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._unsettled: dict[str, tuple[Reservation, Usage]] = {}
+        self._settling: set[asyncio.Task[Any]] = set()
+        self._retrying: asyncio.Task[None] | None = None
+        # When it last answered, and whether it last failed: to be read, and to be written.
+        self._answered = {True: 0.0, False: 0.0}
+        self._down: set[bool] = set()
+
+    async def look(self, caller: Caller) -> Standing:
+        """What the caller may still use. Raises: RevokedToken, StoreUnavailable."""
+        now = self._clock()
+        meters = meters_of(caller.policy)
+        reading = await self._in_time(
+            self._ledger.look(Person.of(caller), caller.token_id, meters, now=now), reads=True
+        )
+        if reading.revoked:
+            raise _revoked(caller)
+        return standing(caller.policy, reading, now)
+
+    async def reserve(self, caller: Caller, call: Call, told: Told) -> Reservation:
+        """Take what the call may cost at most; `told` hears what is left then, also where it is refused.
+
+        Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; nothing is taken then.
+        """
+        now = self._clock()
+        prompt_tokens = prompt_at_most(call.messages)
+        asked = Reservation(
+            id=secrets.token_hex(12),
+            person=Person.of(caller),
+            token_id=caller.token_id,
+            meters=meters_of(caller.policy, prompt_tokens + call.max_tokens),
+            streams=caller.policy.streams,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=call.max_tokens,
+        )
+        try:
+            reading = await self._in_time(self._ledger.reserve(asked, now=now, lease_ends=now + LEASE_S))
+        except (StoreUnavailable, asyncio.CancelledError):
+            # It may have been taken all the same, and nobody will use it.
+            self._settle_later(asked, NOTHING)
+            raise
+        if reading.revoked:
+            raise _revoked(caller)
+        told(standing(caller.policy, reading, now))
+        if reading.refused is not None:
+            raise refusal(asked, reading, reading.refused, now)
+        return asked
+
+    async def settle(self, caller: Caller, reserved: Reservation, usage: Usage, told: Told) -> None:
+        """Charge what was used and give back the rest; `told` hears what is left then, where the store says it.
+
+        Never raises, and goes on where whoever waits for it is cancelled.
+        """
+        now = self._clock()
+        settling = asyncio.create_task(self._settle(reserved, usage, now))
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        reading = await asyncio.shield(settling)
+        if reading is not None:
+            told(standing(caller.policy, reading, now))
+
+    async def renew(self, reserved: Sequence[Reservation]) -> None:
+        """Keep these reservations for another lease. Raises: StoreUnavailable."""
+        now = self._clock()
+        ids = [reservation.id for reservation in reserved]
+        await self._in_time(self._ledger.renew(ids, now=now, lease_ends=now + LEASE_S))
+
+    async def revoke(self, token_id: str, until: float, *, subject: str | None = None) -> None:
+        """Refuse this token from now on, at every door. Raises: StoreUnavailable."""
+        await self._in_time(self._ledger.revoke(token_id, now=self._clock(), until=until))
+        log_event(logger, logging.INFO, "token_revoked", subject=subject, jti=token_id)
+
+    async def revoked(self, token_ids: Collection[str]) -> set[str]:
+        """Those of the tokens that are revoked. Raises: StoreUnavailable."""
+        return await self._in_time(self._ledger.revoked(token_ids, now=self._clock()), reads=True)
+
+    async def everybody(self, subject: str | None = None) -> list[Account]:
+        """All accounts, or those of one subject. Raises: StoreUnavailable."""
+        everybody = self._ledger.accounts(subject, now=self._clock())
+        return await self._in_time(everybody, reads=True, timeout_s=REPORT_TIMEOUT_S)
+
+    async def answers(self) -> bool:
+        """Whether the store does."""
+        try:
+            await self.revoked(["-"])
+        except StoreUnavailable:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Settle what can be, for a moment, and close the ledger."""
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=LAST_SETTLING_S)
+        if self._retrying is not None:
+            await asyncio.wait({self._retrying}, timeout=self._timeout_s)
+            self._retrying.cancel()
+        try:
+            await self._ledger.close()
+        except StoreUnavailable:
+            log_event(logger, logging.WARNING, "store_unavailable", cause="while closing")
+
+    async def _settle(self, reserved: Reservation, usage: Usage, now: float) -> Any:
+        try:
+            return await self._in_time(self._ledger.settle(reserved, usage, now=now))
+        except StoreUnavailable:
+            self._settle_later(reserved, usage)
+            return None
+
+    def _settle_later(self, reserved: Reservation, usage: Usage) -> None:
+        waiting = self._unsettled
+        if len(waiting) >= MAX_UNSETTLED:
+            # What was used goes before what may never have been taken.
+            given_up = next((id_ for id_, (_, used) in waiting.items() if used is NOTHING), next(iter(waiting)))
+            if usage is NOTHING or waiting[given_up][1] is not NOTHING:
+                log_event(logger, logging.ERROR, "not_settled", subject=reserved.person.subject)
+                return
+            del waiting[given_up]
+        waiting[reserved.id] = (reserved, usage)
+        if self._retrying is None or self._retrying.done():
+            self._retrying = asyncio.create_task(self._retry())
+
+    async def _retry(self) -> None:
+        while self._unsettled:
+            reservation_id, (reserved, usage) = next(iter(self._unsettled.items()))
+            try:
+                await self._in_time(self._ledger.settle(reserved, usage, now=self._clock()))
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_S)
+                continue
+            except Exception as crash:
+                log_crash(logger, crash)
+            self._unsettled.pop(reservation_id, None)
+
+    async def _in_time(self, answer: Coroutine[Any, Any, T], *, reads: bool = False, timeout_s: float = 0) -> T:
+        """The answer, or StoreUnavailable where it does not come in time.
+
+        It is a task of its own: a client underneath that swallows a cancellation, as `asyncio.wait_for` of Python 3.11 may,
+        then delays nobody, and an answer that came at the last moment counts.
+        """
+        asking = asyncio.create_task(answer)
+        patience_s = timeout_s or self._timeout_s
+        began = now = asyncio.get_running_loop().time()
+        try:
+            # While it answers others, it is only busy.
+            while not asking.done() and now - max(began, min(self._answered[reads], began + MAX_BUSY_S)) < patience_s:
+                await asyncio.wait({asking}, timeout=patience_s)
+                now = asyncio.get_running_loop().time()
+        finally:
+            if not asking.done():
+                asking.cancel()
+                asking.add_done_callback(_heard)
+        if not asking.done():
+            self._note_down(reads, TimeoutError())
+            raise StoreUnavailable from TimeoutError()
+        try:
+            found = asking.result()
+        except StoreUnavailable as failure:
+            self._note_down(reads, failure.__cause__)
+            raise
+        self._answered[reads] = asyncio.get_running_loop().time()
+        if self._down:
+            self._note_up(reads)
+        return found
+
+    def _note_down(self, reads: bool, cause: BaseException | None) -> None:
+        if not self._down:
+            kind = type(cause).__name__ if cause else None
+            log_event(logger, logging.ERROR, "store_unavailable", cause=kind, says=str(cause or ""))
+        self._down.add(reads)
+
+    def _note_up(self, reads: bool) -> None:
+        self._down.discard(reads)
+        if not self._down:
+            log_event(logger, logging.WARNING, "store_is_back")
+
+
+def _heard(asking: "asyncio.Task[Any]") -> None:
+    # What nobody waits for any more may fail without a word: it was said to be unavailable.
+    if not asking.cancelled():
+        asking.exception()
+
+
+def _revoked(caller: Caller) -> RevokedToken:
+    error = RevokedToken()
+    error.subject, error.token_id = caller.subject, caller.token_id
+    return error

@@ -1,0 +1,94 @@
+"""Tokens without a tokenizer, which differs from model to model: the most that a text can be, and about what it is. Pure.
+
+The most: no tokenizer in use makes more tokens than bytes of the text, as it is or composed (NFC, which some do first), so
+a budget that is reserved by it cannot be overshot. About: letters of prose have 4 to 5 bytes a token, other signs fewer;
+what is written in letters only to have many tokens costs up to three times what this says.
+"""
+
+import math
+import string
+import unicodedata
+from collections.abc import Sequence
+
+from hfchat.types import Call, Finish, Message, Part, Usage
+
+# Bytes a token: in words, in digits and punctuation, in other scripts.
+LETTERS_A_TOKEN = 3.5
+SIGNS_A_TOKEN = 1.5
+OTHERS_A_TOKEN = 3.0
+_LETTERS = (string.ascii_letters + " ").encode()
+_ASCII = bytes(range(128))
+# What a model's template puts around a message, and around the whole of a conversation.
+TOKENS_A_MESSAGE = 4
+MOST_TOKENS_A_MESSAGE = 8
+MOST_TOKENS_A_PROMPT = 64
+# A budget has to hold a short question beside a reply.
+SHORT_PROMPT = MOST_TOKENS_A_PROMPT + MOST_TOKENS_A_MESSAGE + 28
+
+
+def prompt_at_most(messages: Sequence[Message]) -> int:
+    """No prompt of these messages has more tokens."""
+    return MOST_TOKENS_A_PROMPT + sum(_most(message.content) + MOST_TOKENS_A_MESSAGE for message in messages)
+
+
+def prompt_about(messages: Sequence[Message]) -> int:
+    """About how many tokens the prompt has, rather more than fewer."""
+    return math.ceil(sum(_about(message.content) for message in messages)) + TOKENS_A_MESSAGE * len(messages)
+
+
+class Tally:
+    """What has come of a reply so far, so that it can be charged however it ends."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._deltas = 0
+        self._about = 0.0
+        self._counted: Usage | None = None
+
+    @property
+    def began(self) -> bool:
+        """Whether anything came."""
+        return self._deltas > 0
+
+    @property
+    def over(self) -> bool:
+        """Whether more came than was asked for: a delta is a token or more."""
+        return self._deltas > self._call.max_tokens
+
+    def add(self, part: Part) -> None:
+        """Count a part of the reply."""
+        if isinstance(part, Finish):
+            self._counted = part.usage
+        elif part.content or part.reasoning:
+            self._deltas += 1
+            self._about += _about(part.content) + _about(part.reasoning)
+
+    def usage(self) -> Usage:
+        """The provider's count; where it gave none, or none of what it sent, an estimate.
+
+        A delta is a token or more, and some providers send many tokens in one.
+        """
+        counted = self._counted
+        if counted is not None and (counted.completion_tokens or not self.began):
+            return counted
+        completion = max(self._deltas, math.ceil(self._about))
+        return Usage(prompt_about(self._call.messages), min(completion, self._call.max_tokens), estimated=True)
+
+
+def _most(text: str) -> int:
+    composed = text if text.isascii() or unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+    return max(len(_utf8(text)), len(_utf8(composed)))
+
+
+def _about(text: str) -> float:
+    if not text:
+        return 0
+    written = _utf8(text)
+    signs = written.translate(None, _LETTERS)
+    others = len(signs.translate(None, _ASCII)) if not text.isascii() else 0
+    letters = len(written) - len(signs)
+    return letters / LETTERS_A_TOKEN + (len(signs) - others) / SIGNS_A_TOKEN + others / OTHERS_A_TOKEN
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="replace")

@@ -1,0 +1,179 @@
+"""The turns in progress: what each has taken of its person's account, and how each is ended from outside.
+
+While there are any, their leases are renewed, and a token that is taken back, by whichever worker, ends its turns.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import anyio
+
+from hfchat.accounts import LEASE_S, NOTHING, Accounts, Told
+from hfchat.counting import Tally
+from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
+from hfchat.ledger import Reservation
+from hfchat.logs import log_crash
+from hfchat.types import Call, Caller, Finish, Part
+
+logger = logging.getLogger(__name__)
+
+# How often revocations are looked up. A reply whose token is taken back stops within two seconds, with a busy store too.
+WATCH_S = 0.5
+# How long a turn that was ended may take to say so.
+CUT_S = 1.0
+LONGEST_TURN_S = 86_400.0
+
+
+class Turn:
+    """One turn: reserve before it, settle after it. `told` hears what is left whenever that changes."""
+
+    def __init__(self, accounts: Accounts, caller: Caller, told: Told, renewed: Callable[[], Awaitable[None]]) -> None:
+        self.caller = caller
+        self._renewed = renewed
+        self.reserved: Reservation | None = None
+        self._accounts = accounts
+        self._told = told
+        self._tally: Tally | None = None
+        self._model = ""
+        self._consumer = asyncio.current_task()
+        self._over = False
+        self._error: type[HfchatError] | None = None
+        self._wait: asyncio.Timeout | None = None
+
+    async def reserve(self, call: Call) -> None:
+        """Take what the call may cost. Raises: what `Accounts.reserve` does."""
+        await self._renewed()
+        self.reserved = await self._accounts.reserve(self.caller, call, self._told)
+        self._tally, self._model = Tally(call), call.model
+
+    async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
+        """The next part, counted, or None after the last; at the end of the reply it is settled, and has its usage.
+
+        Raises: the error that ends the turn from outside, as soon as it does, also while the provider is silent.
+        """
+        part = await self._wait_for(parts)
+        if part is None or self._tally is None:
+            return part
+        self._tally.add(part)
+        if self._tally.over:
+            # A provider that does not hold to `max_tokens` would go beyond what is reserved.
+            part = Finish(self._model, "length")
+        if isinstance(part, Finish):
+            part = replace(part, usage=self._tally.usage())
+            # Before the caller hears of the end: what they ask next finds it counted.
+            await self.settle()
+        return part
+
+    async def settle(self, failure: BaseException | None = None) -> None:
+        """Charge what came, once, and give back the rest.
+
+        Free is what failed before anything came. Whoever leaves before, or whose token ends, pays for the prompt: the
+        provider had it.
+        """
+        reserved, self.reserved = self.reserved, None
+        if reserved is None or self._tally is None:
+            return
+        left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
+        usage = self._tally.usage() if self._tally.began or left_by_themself else NOTHING
+        with anyio.CancelScope(shield=True):
+            await self._accounts.settle(self.caller, reserved, usage, self._told)
+
+    def end(self, error: type[HfchatError]) -> None:
+        """Raise this error where the turn waits, or where it next would. Called in the event loop.
+
+        Where it waits for a reader who does not read, it is cut off.
+        """
+        self._error = error
+        asyncio.get_running_loop().call_later(CUT_S, self._cut)
+        if self._wait is not None and not self._wait.expired():
+            self._wait.reschedule(asyncio.get_running_loop().time())
+
+    def ended(self) -> type[HfchatError] | None:
+        """The error that ended it from outside."""
+        return self._error
+
+    def over(self) -> None:
+        """It is no turn any more."""
+        self._over = True
+
+    def _cut(self) -> None:
+        if not self._over and self._wait is None and self._consumer is not None:
+            self._consumer.cancel()
+
+    async def _wait_for(self, parts: AsyncGenerator[Part, None]) -> Part | None:
+        if self._error is not None:
+            raise self._error
+        try:
+            async with asyncio.timeout(None) as self._wait:
+                return await anext(parts, None)
+        except TimeoutError:
+            if self._error is None:
+                raise
+            raise self._error from None
+        finally:
+            self._wait = None
+
+
+class Turns:
+    """All turns in progress in this process."""
+
+    def __init__(self, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._turns: set[Turn] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._renewed = 0.0
+
+    @contextmanager
+    def begin(self, caller: Caller, told: Told) -> Iterator[Turn]:
+        """A turn, in progress until the block ends. It ends with its caller's token, at the latest."""
+        turn = Turn(self._accounts, caller, told, self.renewed)
+        left_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
+        expiry = asyncio.get_running_loop().call_later(left_s, turn.end, ExpiredToken)
+        self._turns.add(turn)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
+        try:
+            yield turn
+        finally:
+            expiry.cancel()
+            turn.over()
+            self._turns.discard(turn)
+
+    def end_all(self, error: type[HfchatError]) -> None:
+        """End every turn with this error, at once. Called in the event loop."""
+        for turn in self._turns:
+            turn.end(error)
+
+    async def renewed(self) -> None:
+        """After an outage of the store, the turns in progress have their places again before any is given away.
+
+        Raises: StoreUnavailable.
+        """
+        if asyncio.get_running_loop().time() - self._renewed > LEASE_S * 2 / 3:
+            await self._renew()
+
+    async def _renew(self) -> None:
+        now = asyncio.get_running_loop().time()
+        reserved = [turn.reserved for turn in self._turns if turn.reserved]
+        if reserved:
+            await self._accounts.renew(reserved)
+        self._renewed = now
+
+    async def _watch(self) -> None:
+        while self._turns:
+            await asyncio.sleep(WATCH_S)
+            try:
+                revoked = await self._accounts.revoked({turn.caller.token_id for turn in self._turns})
+                for turn in self._turns:
+                    if turn.caller.token_id in revoked:
+                        turn.end(RevokedToken)
+                if asyncio.get_running_loop().time() - self._renewed > LEASE_S / 3:
+                    await self._renew()
+            except StoreUnavailable:
+                pass  # what is in progress goes on, and nothing new begins
+            except Exception as crash:
+                log_crash(logger, crash)

@@ -1,0 +1,323 @@
+"""Accounts over a ledger that is slow, fails or loses its voice: in time, nothing lost, nothing taken for nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from hfchat.accounts import NOTHING, Accounts
+from hfchat.errors import BudgetExceeded, RateLimitExceeded, RevokedToken, StoreUnavailable, TooManyStreams
+from hfchat.ledger import Account, Ledger, Meter, Person, Reading, Reservation, Standing
+from hfchat.limits import Limit
+from hfchat.sqlite_ledger import SqliteLedger
+from hfchat.types import Call, Caller, Message, Policy, Usage
+from tests.conftest import wait_until
+from tests.raw_client import logged
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_780_315_200.0
+POLICY = Policy("m", None, (), 100, (Limit(3, "minute"),), (Limit(1000, "day"),), 2)
+ALICE = Caller("alice", "j1", NOW + 3600, POLICY)
+CALL = Call("m", (Message("user", "hello"),), 100)
+BOB = Caller("bob", "j2", NOW + 3600, Policy("m", None, (), 100))
+HELD = 64 + 5 + 8 + 100
+
+
+class Faulty:
+    """A ledger that does what it is told before or after the real one does its work."""
+
+    def __init__(self) -> None:
+        self.real = SqliteLedger(None)
+        self.before: Callable[[str], Awaitable[None]] = _pass
+        self.after: Callable[[str], Awaitable[None]] = _pass
+        self.asked: list[str] = []
+
+    async def _do(self, what: str, work: Awaitable[Any]) -> Any:
+        self.asked.append(what)
+        try:
+            await self.before(what)
+        except BaseException:
+            work.close()  # type: ignore[attr-defined]
+            raise
+        done = await work
+        await self.after(what)
+        return done
+
+    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
+        return await self._do("reserve", self.real.reserve(asked, now=now, lease_ends=lease_ends))
+
+    async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
+        return await self._do("settle", self.real.settle(reserved, usage, now=now))
+
+    async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
+        await self._do("renew", self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))
+
+    async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
+        return await self._do("look", self.real.look(person, token_id, meters, now=now))
+
+    async def revoke(self, token_id: str, *, now: float, until: float) -> None:
+        await self._do("revoke", self.real.revoke(token_id, now=now, until=until))
+
+    async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
+        return await self._do("revoked", self.real.revoked(token_ids, now=now))
+
+    async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
+        return await self._do("accounts", self.real.accounts(subject, now=now))
+
+    async def close(self) -> None:
+        await self.real.close()
+
+
+async def _pass(_: str) -> None:
+    pass
+
+
+def ignore(_: Standing) -> None:
+    pass
+
+
+async def fails(_: str) -> None:
+    raise StoreUnavailable
+
+
+async def hangs(_: str) -> None:
+    await asyncio.sleep(3600)
+
+
+@pytest.fixture
+async def ledger() -> Faulty:
+    return Faulty()
+
+
+@pytest.fixture
+async def accounts(ledger: Faulty) -> AsyncIterator[Accounts]:
+    made = Accounts(ledger, clock=lambda: NOW, timeout_s=0.1)
+    yield made
+    ledger.before = ledger.after = _pass
+    await made.close()
+
+
+async def held(ledger: Ledger) -> int:
+    return sum(account.held_tokens for account in await ledger.accounts(None, now=NOW))
+
+
+async def settled(ledger: Faulty) -> None:
+    """Wait until nothing is held; asked of the real ledger."""
+    for _ in range(400):
+        if await held(ledger.real) == 0:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("something is still held")
+
+
+async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(accounts: Accounts, ledger: Faulty) -> None:
+    told: list[Standing] = []
+    reserved = await accounts.reserve(ALICE, CALL, told.append)
+    (left,) = told
+    assert (left.rate.remaining, left.budget.remaining, left.streams.remaining) == (2, 1000 - HELD, 1)  # type: ignore[union-attr]
+    await accounts.settle(ALICE, reserved, Usage(7, 5), told.append)
+    after = told[-1]
+    assert (after.rate.remaining, after.budget.remaining, after.streams.remaining) == (2, 988, 2)  # type: ignore[union-attr]
+    assert await accounts.look(ALICE) == after
+    (books,) = await accounts.everybody("alice")
+    assert (books.requests, books.prompt_tokens, books.completion_tokens) == (1, 7, 5)
+
+
+async def test_each_limit_says_no_by_its_own_name(accounts: Accounts) -> None:
+    first = await accounts.reserve(ALICE, CALL, ignore)
+    await accounts.reserve(ALICE, CALL, ignore)
+    with pytest.raises(TooManyStreams):
+        await accounts.reserve(ALICE, CALL, ignore)
+    await accounts.settle(ALICE, first, Usage(900, 0), ignore)
+    with pytest.raises(BudgetExceeded):
+        await accounts.reserve(ALICE, CALL, ignore)
+    bob = Caller("bob", "j2", NOW + 60, Policy("m", None, (), 100, (Limit(1, "hour"),)))
+    await accounts.reserve(bob, CALL, ignore)
+    with pytest.raises(RateLimitExceeded) as refused:
+        await accounts.reserve(bob, CALL, ignore)
+    assert refused.value.retry_after_s == 3600
+
+
+async def test_a_revoked_token_looks_at_nothing_and_takes_nothing(accounts: Accounts) -> None:
+    await accounts.revoke("j1", NOW + 3600, subject="alice")
+    for refused in (accounts.look(ALICE), accounts.reserve(ALICE, CALL, ignore)):
+        with pytest.raises(RevokedToken) as revoked:
+            await refused
+        assert (revoked.value.subject, revoked.value.token_id) == ("alice", "j1")
+    assert await accounts.revoked({"j1", "j2"}) == {"j1"}
+
+
+@pytest.mark.parametrize("fault", [fails, hangs])
+async def test_a_store_that_does_not_answer_is_a_no_everywhere(
+    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfchat.accounts.REPORT_TIMEOUT_S", 0.1)
+    ledger.before = fault
+    for asked in (
+        accounts.look(ALICE),
+        accounts.reserve(ALICE, CALL, ignore),
+        accounts.renew([]),
+        accounts.revoke("x", NOW),
+        accounts.revoked({"x"}),
+        accounts.everybody(),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await asked
+    assert not await accounts.answers()
+    ledger.before = _pass
+    assert await accounts.answers()
+
+
+async def test_that_the_store_is_away_is_logged_once_and_that_it_is_back(accounts: Accounts, ledger: Faulty) -> None:
+    with logged() as lines:
+        ledger.before = fails
+        for _ in range(5):
+            assert not await accounts.answers()
+        ledger.before = _pass
+        assert await accounts.answers()
+        assert await accounts.answers()
+    assert [line.split()[1] for line in lines] == ["store_unavailable", "store_is_back"]
+
+
+async def test_where_only_writing_fails_that_is_logged_once_too(accounts: Accounts, ledger: Faulty) -> None:
+    async def fails_to_write(what: str) -> None:
+        if what in ("reserve", "settle"):
+            raise StoreUnavailable
+
+    with logged() as lines:
+        ledger.before = fails_to_write
+        for _ in range(3):
+            await accounts.look(ALICE)
+            with pytest.raises(StoreUnavailable):
+                await accounts.reserve(ALICE, CALL, ignore)
+        ledger.before = _pass
+        await accounts.reserve(ALICE, CALL, ignore)
+    assert [line.split()[1] for line in lines] == ["store_unavailable", "store_is_back"]
+
+
+async def test_a_store_that_is_only_busy_is_waited_for(accounts: Accounts, ledger: Faulty) -> None:
+    turn = asyncio.Lock()
+
+    async def one_by_one(_: str) -> None:
+        async with turn:
+            await asyncio.sleep(0.03)
+
+    ledger.before = one_by_one
+    standings = await asyncio.gather(*(accounts.look(ALICE) for _ in range(20)))
+    assert len(standings) == 20
+
+
+async def test_a_client_that_swallows_a_cancellation_delays_nobody(accounts: Accounts, ledger: Faulty) -> None:
+    async def deaf(_: str) -> None:
+        until = asyncio.get_running_loop().time() + 0.5
+        while (left := until - asyncio.get_running_loop().time()) > 0:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(left)
+
+    ledger.before = deaf
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(StoreUnavailable):
+        await accounts.look(ALICE)
+    assert asyncio.get_running_loop().time() - began < 0.4
+    asking = asyncio.create_task(accounts.look(ALICE))
+    await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_a_reservation_that_was_taken_too_late_is_given_back(accounts: Accounts, ledger: Faulty) -> None:
+    ledger.after = hangs  # it is written, and nobody hears of it
+    with pytest.raises(StoreUnavailable):
+        await accounts.reserve(ALICE, CALL, ignore)
+    ledger.after = _pass
+    await settled(ledger)
+    (books,) = await ledger.real.accounts(None, now=NOW)
+    assert (books.requests, books.prompt_tokens, books.completion_tokens) == (1, 0, 0)
+
+
+async def test_whoever_leaves_while_it_is_reserved_holds_nothing(accounts: Accounts, ledger: Faulty) -> None:
+    ledger.after = hangs
+    reserving = asyncio.create_task(accounts.reserve(ALICE, CALL, ignore))
+    while await held(ledger.real) == 0:
+        await asyncio.sleep(0)
+    reserving.cancel()
+    with suppress(asyncio.CancelledError):
+        await reserving
+    ledger.after = _pass
+    await settled(ledger)
+
+
+@pytest.mark.parametrize("fault", [fails, hangs])
+async def test_what_cannot_be_settled_at_once_is_settled_when_the_store_is_back(
+    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]]
+) -> None:
+    reserved = [await accounts.reserve(ALICE, CALL, ignore) for _ in range(2)]
+    ledger.before = fault
+    told: list[Standing] = []
+    for one in reserved:
+        await accounts.settle(ALICE, one, Usage(7, 5), told.append)
+    assert told == []
+    assert await held(ledger.real) == 2 * HELD
+    ledger.before = _pass
+    await settled(ledger)
+    (books,) = await accounts.everybody()
+    assert (books.prompt_tokens, books.completion_tokens) == (14, 10)
+
+
+async def test_settling_goes_on_where_whoever_waits_for_it_is_cancelled_twice(
+    accounts: Accounts, ledger: Faulty
+) -> None:
+    reserved = await accounts.reserve(ALICE, CALL, ignore)
+    ledger.before = lambda _: asyncio.sleep(0.05)
+    settling = asyncio.create_task(accounts.settle(ALICE, reserved, Usage(7, 5), ignore))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        settling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await settling
+    await settled(ledger)
+
+
+async def test_closing_waits_for_what_is_being_settled(ledger: Faulty) -> None:
+    accounts = Accounts(ledger, clock=lambda: NOW)
+    reserved = await accounts.reserve(ALICE, CALL, ignore)
+    seen: list[int] = []
+    real_close = ledger.real.close
+
+    async def note_and_close() -> None:
+        seen.append(await held(ledger.real))
+        await real_close()
+
+    ledger.real.close = note_and_close  # type: ignore[method-assign]
+    ledger.before = lambda _: asyncio.sleep(0.05)
+    settling = asyncio.create_task(accounts.settle(ALICE, reserved, NOTHING, ignore))
+    await asyncio.sleep(0)
+    await accounts.close()
+    await settling
+    assert seen == [0]
+
+
+async def test_what_fails_for_good_is_kept_within_bounds(
+    accounts: Accounts, ledger: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfchat.accounts.MAX_UNSETTLED", 3)
+    ledger.before = fails
+    for _ in range(10):
+        with pytest.raises(StoreUnavailable):
+            await accounts.reserve(ALICE, CALL, ignore)
+    assert len(accounts._unsettled) == 3
+    ledger.before = _pass
+    kept = [await accounts.reserve(BOB, CALL, ignore) for _ in range(3)]
+    ledger.before = fails
+    for reserved in kept:
+        await accounts.settle(BOB, reserved, Usage(1, 1), ignore)
+    with pytest.raises(StoreUnavailable):
+        await accounts.reserve(ALICE, CALL, ignore)
+    # What was really used goes before what may never have been taken.
+    assert [used for _, used in accounts._unsettled.values()] == [Usage(1, 1)] * 3
+    ledger.before = _pass
+    await asyncio.to_thread(wait_until, lambda: not accounts._unsettled)
