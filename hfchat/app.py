@@ -9,36 +9,45 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from hfchat import __version__
-from hfchat.api import api_router
+from hfchat.account_api import account_router
+from hfchat.accounts import Accounts
+from hfchat.api import chat_router
+from hfchat.assembly import make_accounts, make_verifier
+from hfchat.authentication import authentication
 from hfchat.chat import Chat
 from hfchat.docs import docs_route
-from hfchat.errors import InvalidToken, Overloaded
+from hfchat.errors import Overloaded
 from hfchat.gate import Drain, Gate
 from hfchat.health import health_routes
+from hfchat.ledger import Ledger
 from hfchat.offline import OfflineUpstream
+from hfchat.passage import EXPOSED
+from hfchat.revocation import revocation
 from hfchat.settings import ROUTER_URL, Settings
 from hfchat.signin import SignIn
-from hfchat.tokens import verify_token
-from hfchat.types import Caller, Policy, Upstream
+from hfchat.types import Upstream
 from hfchat.ui import mount_page
 from hfchat.upstream import HubUpstream
+from hfchat.verifier import Verifier
 
 
-def create_app(settings: Settings, upstream: Upstream | None = None) -> FastAPI:
-    """The whole program as an ASGI app. `upstream` takes the place of the one that the settings name.
+def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Ledger | None = None) -> FastAPI:
+    """The whole program as an ASGI app. `upstream` and `ledger` take the place of those that the settings name.
 
     `app.state.drain` (a `gate.Drain`) makes it finish what is in progress and begin nothing new.
     """
-    authenticate = _authenticator(settings)
+    verifier = make_verifier(settings)
+    accounts = make_accounts(settings, ledger)
+    authenticate = authentication(verifier, accounts)
     upstream = upstream or _upstream(settings)
-    chat = Chat(upstream, _policy(settings), system_prompt=settings.hf_chat_system_prompt)
+    chat = Chat(upstream, accounts, system_prompt=settings.hf_chat_system_prompt)
     drain = Drain(lambda: chat.end_turns(Overloaded))
     app = FastAPI(
         title="hfchat",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(upstream),
+        lifespan=_lifespan(upstream, verifier, accounts),
         middleware=[
             Middleware(Gate, authenticate=authenticate, drain=drain, origins=settings.hfchat_cors_origins),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
@@ -47,34 +56,28 @@ def create_app(settings: Settings, upstream: Upstream | None = None) -> FastAPI:
                 allow_origins=settings.hfchat_cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["Authorization", "Content-Type"],
-                expose_headers=["X-Request-Id", "Retry-After"],
+                expose_headers=EXPOSED,
             ),
         ],
     )
     app.state.drain = drain
     app.openapi = _openapi(app)  # type: ignore[method-assign]
     https = (settings.public_url or "").startswith("https://")
-    on_space, closed = settings.space_id is not None, settings.jwt_secret is None
+    on_space, closed = settings.space_id is not None, not settings.has_key
     sign_in = SignIn(authenticate, https=https, framed=on_space, set_up=closed)
-    app.include_router(api_router(chat))
+
+    async def ready() -> bool:
+        return not closed and not drain.began and await accounts.answers()
+
+    app.include_router(chat_router(chat))
+    app.include_router(account_router(revocation(verifier, accounts)))
     app.router.routes += [
-        *health_routes(lambda: not closed and not drain.began),
+        *health_routes(ready),
         *sign_in.routes(),
         docs_route(app.openapi, public_url=settings.public_url),
     ]
     mount_page(app, chat, public_url=settings.public_url)
     return app
-
-
-def _authenticator(settings: Settings) -> Callable[[str], Caller]:
-    key = settings.jwt_secret
-
-    def authenticate(token: str) -> Caller:
-        if key is None:
-            raise InvalidToken
-        return verify_token(key.get_secret_value(), token)
-
-    return authenticate
 
 
 def _upstream(settings: Settings) -> Upstream:
@@ -89,22 +92,14 @@ def _upstream(settings: Settings) -> Upstream:
     )
 
 
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        default_model=settings.hf_chat_model,
-        models=settings.allowed_models,
-        fallback_models=settings.hf_chat_fallback_models,
-        max_tokens=settings.hf_chat_max_tokens,
-    )
-
-
-def _lifespan(upstream: Upstream) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(*opened: Upstream | Verifier | Accounts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await upstream.close()
+            for thing in opened:
+                await thing.close()
 
     return lifespan
 

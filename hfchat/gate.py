@@ -1,7 +1,8 @@
 """The one guard in front of everything, closed by default: what is not listed here does not pass, for anybody.
 
-It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes
-after it finds the verified `Caller` in `scope["state"]["caller"]`.
+It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes after
+it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"standing"`, and in `"told"` whom to
+tell when that changes.
 """
 
 import asyncio
@@ -10,16 +11,20 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from html import escape
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
-from hfchat.error_body import error_body, error_headers
+from hfchat.authentication import Authenticate
+from hfchat.error_body import error_body, error_headers, say
+from hfchat.ledger import Person, Standing
 from hfchat.logs import log_crash, log_event
 from hfchat.page_sessions import HEARTBEAT, own_session, session_token
+from hfchat.pages import page
 from hfchat.passage import Passage
 from hfchat.texts import language_of
 from hfchat.types import ADMIN_SCOPE, Caller
@@ -30,7 +35,7 @@ _READ = frozenset({"GET", "HEAD"})
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
 
 OPEN = {"/healthz": _READ, "/readyz": _READ, "/login": _READ | _POST, "/logout": _POST}
-API = {"/api/ai/chat": _POST}
+API = {"/api/ai/chat": _POST, "/api/ai/usage": _GET, "/api/ai/revoke": _POST}
 PAGES = {
     "/": _READ,
     "/docs": _READ,
@@ -92,9 +97,7 @@ class Drain:
 class Gate:
     """ASGI middleware; outermost of the app's own."""
 
-    def __init__(
-        self, app: ASGIApp, *, authenticate: Callable[[str], Caller], drain: Drain, origins: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, authenticate: Authenticate, drain: Drain, origins: Iterable[str] = ()) -> None:
         self._app = app
         self._authenticate = authenticate
         self._drain = drain
@@ -118,8 +121,9 @@ class Gate:
         passage = Passage(send, request_id, self._allowed_origin(headers), scope["path"])
         try:
             if not self._is_preflight(scope, headers):
-                caller, receive = await self._admit(scope, headers, receive)
-            scope["state"] = {**scope.get("state", {}), "caller": caller, "request_id": request_id}
+                caller, receive = await self._admit(scope, headers, receive, passage)
+            told = {"caller": caller, "request_id": request_id, "standing": passage.standing, "told": passage.tell}
+            scope["state"] = {**scope.get("state", {}), **told}
             scope["headers"] = [
                 (name, value)
                 for name, value in scope["headers"]
@@ -137,11 +141,22 @@ class Gate:
             passage.translates = False
             if passage.began:
                 return await passage.cut()
-            log_event(logger, logging.INFO, "refused", request_id=request_id, code=error.code, method=scope["method"])
+            log_event(
+                logger,
+                logging.INFO,
+                "refused",
+                request_id=request_id,
+                code=error.code,
+                method=scope["method"],
+                subject=caller.subject if caller else error.subject,
+                jti=caller.token_id if caller else error.token_id,
+            )
             response = _refusal(error, scope, headers, request_id, caller)
             await response(scope, receive, passage)
 
-    async def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Caller | None, Receive]:
+    async def _admit(
+        self, scope: Scope, headers: Headers, receive: Receive, passage: Passage
+    ) -> tuple[Caller | None, Receive]:
         """Who may pass, and what is to be received. Raises: the refusal."""
         path, method = scope["path"], scope["method"]
         methods = OPEN.get(path)
@@ -149,35 +164,39 @@ class Gate:
             if method == "POST" and _from_another_site(headers):
                 raise e.InvalidRequest("cross_site", param="Origin")
             return None, receive
-        caller = self._caller(headers, path, method)
-        methods = methods or _methods_of(path)
-        if methods is None:
-            raise e.NotFound
-        if method not in methods:
-            raise e.MethodNotAllowed(", ".join(sorted(methods)))
-        if self._drain.began:
-            raise e.Overloaded
-        if path.startswith("/gradio_api/"):
-            receive = await own_session(scope, receive, caller.subject, self._session_key)
+        caller, passage.standing = await self._caller(headers, path, method)
+        try:
+            methods = methods or _methods_of(path)
+            if methods is None:
+                raise e.NotFound
+            if method not in methods:
+                raise e.MethodNotAllowed(", ".join(sorted(methods)))
+            if self._drain.began:
+                raise e.Overloaded
+            if path.startswith("/gradio_api/"):
+                receive = await own_session(scope, receive, Person.of(caller).key, self._session_key)
+        except e.HfchatError as refused:
+            refused.subject, refused.token_id = caller.subject, caller.token_id
+            raise
         return caller, receive
 
-    def _caller(self, headers: Headers, path: str, method: str) -> Caller:
+    async def _caller(self, headers: Headers, path: str, method: str) -> tuple[Caller, Standing]:
         authorization = headers.getlist("authorization")
         if authorization:
             scheme, _, token = authorization[0].partition(" ")
             if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
                 raise e.InvalidToken("token_scheme")
-            return self._authenticate(token.strip())
+            return await self._authenticate(token.strip())
         token = session_token(headers)
         if not token or not _is_page(path):
             raise e.MissingToken
-        caller = self._authenticate(token)
+        known = await self._authenticate(token)
         follows_a_link = method in _READ and headers.get("sec-fetch-mode") == "navigate"
         if _from_another_site(headers) and (not follows_a_link or path.startswith("/gradio_api/")):
             raise e.MissingToken("cross_site")
         if method not in _READ and not _same_origin_shown(headers):
             raise e.MissingToken("cross_site")
-        return caller
+        return known
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> None:
         if caller is None or not scope["path"].startswith("/gradio_api/"):
@@ -239,6 +258,12 @@ def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: s
         why = "" if error.code == "missing_token" else f"?why={error.code}"
         return RedirectResponse(f"/login{why}", status_code=303)
     language = language_of(headers.get("accept-language", ""))
+    if error.status == 503 and navigates and _is_page(scope["path"]):
+        # It loads anew by itself.
+        message, hint = say(error, language)
+        shown = f"<p>{escape(hint)}</p>"
+        retry = {**error_headers(error), "Refresh": str(error.retry_after_s or 5)}
+        return HTMLResponse(page(language, message, shown), error.status, headers=retry)
     to_owner = caller is not None and ADMIN_SCOPE in caller.scopes
     body = error_body(error, language, request_id=request_id, to_owner=to_owner)
     return JSONResponse(body, error.status, headers=error_headers(error))

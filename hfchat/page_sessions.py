@@ -19,6 +19,8 @@ from starlette.types import Message, Receive, Scope
 from hfchat.errors import InvalidRequest, PayloadTooLarge
 
 COOKIE = "hfchat_session"
+# RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
+MAX_COOKIE_TOKEN = 3800
 MAX_PAGE_BODY_BYTES = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 60.0
 HEARTBEAT = "/gradio_api/heartbeat/"

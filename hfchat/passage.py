@@ -4,12 +4,38 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
 from hfchat import errors as e
+from hfchat.ledger import Standing
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'self' https://huggingface.co"
 )
+
+# What a page of another origin may read of an answer's headers.
+EXPOSED = (
+    "X-Request-Id",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "X-Budget-Remaining",
+)
+
+
+def standing_headers(standing: Standing) -> dict[str, str]:
+    """What the caller may still use, as headers."""
+    headers = {}
+    if standing.rate is not None:
+        rate = standing.rate
+        headers = {
+            "RateLimit-Limit": str(rate.limit),
+            "RateLimit-Remaining": str(rate.remaining),
+            "RateLimit-Reset": str(rate.reset_s),
+        }
+    if standing.budget is not None:
+        headers["X-Budget-Remaining"] = str(standing.budget.remaining)
+    return headers
 
 
 class Passage:
@@ -26,7 +52,12 @@ class Passage:
         self.translates = False
         self.withheld: e.HfchatError | None = None
         self.began = False
+        self.standing: Standing | None = None
         self._ended = False
+
+    def tell(self, standing: Standing) -> None:
+        """What the caller has left now: the answer says it, where it has not begun."""
+        self.standing = standing
 
     async def __call__(self, message: Message) -> None:
         """Send the message on, or withhold it."""
@@ -45,12 +76,14 @@ class Passage:
         headers["X-Request-Id"] = self._request_id
         headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         headers["X-Content-Type-Options"] = "nosniff"
+        if self.standing is not None:
+            headers.update(standing_headers(self.standing))
         headers["Referrer-Policy"] = "no-referrer"
         if status >= 400 or not self._path.startswith(("/assets/", "/static/")):
             headers["Cache-Control"] = "no-store"
         if self._origin:
             headers["Access-Control-Allow-Origin"] = self._origin
-            headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After"
+            headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
             headers.add_vary_header("Origin")
 
     async def cut(self) -> None:

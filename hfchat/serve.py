@@ -102,12 +102,14 @@ def greeting(settings: Settings) -> str:
     """What the terminal prints once the program listens."""
     url = settings.public_url or settings.local_url
     lines = [f"hfchat listens on {url}"]
-    if settings.jwt_secret is None:
+    if not settings.has_key:
         lines.append("It is closed until JWT_SECRET is set: open the page and follow the steps.")
     if settings.offline:
         lines.append("No Hugging Face token is set (HUGGINGFACE_API_TOKEN in .env): the offline stand-in answers.")
     if settings.reached_by_others and settings.public_url is None:
         lines.append("Other machines open it by this machine's name: set HFCHAT_PUBLIC_URL to that, for links.")
+    if settings.jwt_jwks_url and not settings.jwt_audience:
+        lines.append("Any token of that identity provider is let in, whoever it was made for: set JWT_AUDIENCE.")
     if settings.jwt_secret and not settings.key_made_for_this_run:
         lines.append("Let people in: python -m hfchat token issue NAME --days 30 --link")
     if settings.key_made_for_this_run and settings.jwt_secret:

@@ -3,7 +3,6 @@
 import logging
 import re
 import time
-from collections.abc import Callable
 from html import escape
 from urllib.parse import parse_qs
 
@@ -11,23 +10,28 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from hfchat.authentication import Authenticate
 from hfchat.error_body import error_headers, say
 from hfchat.error_texts import DETAILS, TOKEN_PAGE
 from hfchat.errors import HfchatError, InvalidToken, catalogue
 from hfchat.logs import log_event
-from hfchat.page_sessions import COOKIE, read_body, session_token
+from hfchat.page_sessions import COOKIE, MAX_COOKIE_TOKEN, read_body, session_token
 from hfchat.pages import page
 from hfchat.texts import PAGE, Language, language_of
-from hfchat.types import Caller
 
 logger = logging.getLogger(__name__)
 
 MAX_FORM_BYTES = 16 * 1024
-# RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
-MAX_COOKIE_TOKEN = 3800
 # RFC 7515 section 7.1; so nothing in it can end the cookie or the header.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_REASONS = ("invalid_token", "expired_token", "missing_token", "insufficient_scope")
+_REASONS = (
+    "invalid_token",
+    "expired_token",
+    "revoked_token",
+    "missing_token",
+    "insufficient_scope",
+    "store_unavailable",
+)
 
 
 class SignIn:
@@ -37,7 +41,7 @@ class SignIn:
     """
 
     def __init__(
-        self, authenticate: Callable[[str], Caller], *, https: bool = False, framed: bool = False, set_up: bool = False
+        self, authenticate: Authenticate, *, https: bool = False, framed: bool = False, set_up: bool = False
     ) -> None:
         self._authenticate = authenticate
         self._https = https
@@ -60,13 +64,15 @@ class SignIn:
         token = request.query_params.get("token", "")
         if token:
             try:
-                return self._signed_in(request, token)
+                return await self._signed_in(request, token)
             except HfchatError as refused:
+                _log_refusal(request, refused)
                 key = refused.detail.partition("|")[0]
                 return RedirectResponse(f"/login?why={refused.code}&detail={key}", status_code=303)
         why = request.query_params.get("why", "")
         if why not in _REASONS:
-            return RedirectResponse("/", status_code=303) if self._has_session(request) else _sign_in_page(language)
+            signed_in = await self._has_session(request)
+            return RedirectResponse("/", status_code=303) if signed_in else _sign_in_page(language)
         detail = request.query_params.get("detail", "")
         # What comes in the address may choose one of our sentences and say nothing of its own.
         reason = catalogue()[why](detail if detail in DETAILS else "")
@@ -79,9 +85,9 @@ class SignIn:
         form = parse_qs((await read_body(request.receive, MAX_FORM_BYTES)).decode("utf-8", errors="replace"))
         token = form.get("token", [""])[0].strip().rpartition("token=")[2]  # a whole invite link will do
         try:
-            return self._signed_in(request, token)
+            return await self._signed_in(request, token)
         except HfchatError as refused:
-            log_event(logger, logging.INFO, "sign_in_refused", request_id=request.state.request_id, code=refused.code)
+            _log_refusal(request, refused)
             return _sign_in_page(language, refused)
 
     async def _sign_out(self, request: Request) -> Response:
@@ -89,12 +95,12 @@ class SignIn:
         response.headers["Set-Cookie"] = self._cookie(request, "", 0)
         return response
 
-    def _signed_in(self, request: Request, token: str) -> Response:
+    async def _signed_in(self, request: Request, token: str) -> Response:
         if len(token) > MAX_COOKIE_TOKEN:
             raise InvalidToken("token_too_long")
         if not _COMPACT.fullmatch(token):
             raise InvalidToken("token_malformed")
-        caller = self._authenticate(token)
+        caller, _ = await self._authenticate(token)
         log_event(
             logger,
             logging.INFO,
@@ -107,10 +113,10 @@ class SignIn:
         response.headers["Set-Cookie"] = self._cookie(request, token, int(caller.expires_at - time.time()))
         return response
 
-    def _has_session(self, request: Request) -> bool:
+    async def _has_session(self, request: Request) -> bool:
         token = session_token(request.headers)
         try:
-            return bool(token) and self._authenticate(token) is not None
+            return bool(token) and await self._authenticate(token) is not None
         except HfchatError:
             return False
 
@@ -119,6 +125,18 @@ class SignIn:
         https = self._https or request.headers.get("x-forwarded-proto") == "https" or request.scope["scheme"] == "https"
         rules = "SameSite=None; Secure; Partitioned" if self._framed else f"SameSite=Lax{'; Secure' if https else ''}"
         return f"{COOKIE}={token}; Path=/; HttpOnly; Max-Age={max(max_age_s, 0)}; {rules}"
+
+
+def _log_refusal(request: Request, refused: HfchatError) -> None:
+    log_event(
+        logger,
+        logging.INFO,
+        "sign_in_refused",
+        request_id=request.state.request_id,
+        code=refused.code,
+        subject=refused.subject,
+        jti=refused.token_id,
+    )
 
 
 def _sign_in_page(language: Language, reason: HfchatError | None = None) -> HTMLResponse:

@@ -22,10 +22,11 @@ from hfchat.chat import Chat
 from hfchat.error_body import say
 from hfchat.error_texts import DETAILS
 from hfchat.errors import HfchatError
+from hfchat.ledger import Allowance, Standing
 from hfchat.logs import log_crash
 from hfchat.page_head import CSS, SCRIPT
 from hfchat.page_history import CUT_ID, NOTICE_ID, sendable
-from hfchat.texts import PAGE, Language, language_of
+from hfchat.texts import PAGE, Language, language_of, spoken
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
 
 logger = logging.getLogger(__name__)
@@ -132,16 +133,42 @@ def _build(chat: Chat) -> gr.Blocks:
                 max_lines=12,
             ),
         )
-        page.load(_who_is_here, None, who, queue=False, show_progress="hidden", api_visibility="private")
+        # The page's script presses it after each turn.
+        turn_ended = gr.Button(elem_id="hfchat-turn-ended")
+        gr.on(
+            [page.load, turn_ended.click],
+            _who_is_here,
+            None,
+            who,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
     return page
 
 
 def _who_is_here(request: gr.Request) -> str:
-    texts = PAGE[_language(request)]
+    language = _language(request)
+    texts = PAGE[language]
     subject = escape(request.username or "")
     said = texts["signed_in_as"].format(subject=f"<strong>{subject}</strong>")
+    standing: Standing = request.request.state.standing
+    left = "".join(
+        f' · <span class="hfchat-left">{texts[key].format(**_spoken(allowance, language))}</span>'
+        for key, allowance in (("left_of_rate", standing.rate), ("left_of_budget", standing.budget))
+        if allowance is not None
+    )
     # One HTML block: what stands inside is not read as Markdown, so a name is never a link.
-    return f'<div>{said} · <form method="post" action="/logout"><button>{texts["sign_out"]}</button></form></div>'
+    return f'<div>{said}{left} · <form method="post" action="/logout"><button>{texts["sign_out"]}</button></form></div>'
+
+
+def _spoken(allowance: Allowance, language: Language) -> dict[str, str]:
+    facts: dict[str, int | str] = {
+        "limit": allowance.limit,
+        "left": allowance.remaining,
+        "window": allowance.window or "day",
+    }
+    return spoken(facts, language)
 
 
 def _language(request: gr.Request) -> Language:
@@ -217,8 +244,10 @@ async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: _Shown) -> A
     reading = asyncio.create_task(read())
     try:
         while not reading.done():
+            # Not `asyncio.wait_for`: before Python 3.12 it may swallow a cancellation.
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), PULSE_S)
+                async with asyncio.timeout(PULSE_S):
+                    await news.wait()
             news.clear()
             yield
             if not reading.done():
@@ -243,7 +272,8 @@ def _notice(error: HfchatError, language: Language, request_id: str, to_owner: b
     message, hint = say(error, language, to_owner=to_owner)
     if error.status == 401:
         hint = f"[{texts['session_over']}](/login)"
-    again = texts["try_again"] if error.retryable or error.fault == "owner" else ""
+    soon = error.retryable and (error.retry_after_s or 0) <= 60
+    again = texts["try_again"] if soon or error.fault == "owner" else ""
     lines = (f"⚠️ **{message}**", hint, again, f"<small>{texts['request_id']}: {request_id}</small>")
     return _aside("\n\n".join(filter(None, lines)), NOTICE_ID)
 

@@ -1,6 +1,7 @@
 """Parts that many tests share: a key, tokens made with it, a stub upstream, and the whole program on a real port."""
 
 import asyncio
+import logging
 import os
 import socket
 import threading
@@ -14,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from hfchat.app import create_app
+from hfchat.ledger import Ledger
 from hfchat.serve import BoundedHead
 from hfchat.settings import Settings, load_settings
 from hfchat.tokens import issue_token
@@ -28,7 +30,9 @@ def make_token(subject: str = "alice", *, ttl_s: int = 3600, scopes: tuple[str, 
 
 
 def make_settings(**variables: str) -> Settings:
-    return load_settings({"JWT_SECRET": KEY, **variables})
+    """Settings with a key, a ledger in memory, and limits that no test meets by accident."""
+    roomy = {"HFCHAT_RATE": "1000000/minute", "HFCHAT_BUDGET": "1000000000/day", "HFCHAT_STREAMS": "1000"}
+    return load_settings({"JWT_SECRET": KEY, "HFCHAT_STORE": "memory://", **roomy, **variables})
 
 
 def free_port() -> int:
@@ -39,11 +43,12 @@ def free_port() -> int:
 class RunningApp:
     """The program in a thread of this process, behind a real uvicorn on a real port."""
 
-    def __init__(self, settings: Settings, upstream: Upstream | None, **server: Any) -> None:
+    def __init__(self, settings: Settings, upstream: Upstream | None, ledger: Ledger | None, **server: Any) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = settings
         self._upstream = upstream
+        self._ledger = ledger
         self._options = server
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -61,7 +66,7 @@ class RunningApp:
     async def _serve(self) -> None:
         # Gradio makes an event loop of its own, and leaves it open, where none runs.
         self.loop = asyncio.get_running_loop()
-        self.app: FastAPI = create_app(self._settings, self._upstream)
+        self.app: FastAPI = create_app(self._settings, self._upstream, self._ledger)
         config = uvicorn.Config(
             self.app,
             host="127.0.0.1",
@@ -88,9 +93,11 @@ class RunningApp:
 
 
 @contextmanager
-def running(settings: Settings, upstream: Upstream | None = None, **server: Any) -> Iterator[RunningApp]:
+def running(
+    settings: Settings, upstream: Upstream | None = None, ledger: Ledger | None = None, **server: Any
+) -> Iterator[RunningApp]:
     """The program, started and stopped. `server` are more options of uvicorn's."""
-    served = RunningApp(settings, upstream, **server)
+    served = RunningApp(settings, upstream, ledger, **server)
     served.start()
     try:
         yield served
@@ -129,6 +136,16 @@ def stub_app(stub: StubUpstream) -> Iterator[RunningApp]:
 @pytest.fixture
 def auth() -> dict[str, str]:
     return {"Authorization": f"Bearer {make_token()}"}
+
+
+@pytest.fixture
+def loggers_as_they_were() -> Iterator[None]:
+    """For what sets the log up: it stays so for this test only."""
+    before = [(found, found.__dict__.copy()) for found in map(logging.getLogger, ("hfchat", "uvicorn", "asyncio"))]
+    yield
+    for found, state in before:
+        found.handlers, found.propagate = state["handlers"], state["propagate"]
+        found.setLevel(state["level"])
 
 
 def in_ci() -> bool:

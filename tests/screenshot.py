@@ -13,7 +13,8 @@ PICTURE = Path(__file__).parent.parent / ".github" / "page.png"
 def main() -> None:
     PICTURE.parent.mkdir(exist_ok=True)
     size = {"width": 860, "height": 740}
-    with running(make_settings()) as app, chromium() as browser, visiting(browser, app, viewport=size) as visit:
+    settings = make_settings(HFCHAT_RATE="30/minute", HFCHAT_BUDGET="200000/day")
+    with running(settings) as app, chromium() as browser, visiting(browser, app, viewport=size) as visit:
         visit.sign_in(make_token("alice"))
         visit.ask("Hello! What is this, and how do I get a real model?")
         expect(visit.page.locator(".message.bot")).to_contain_text("again.", timeout=20_000)

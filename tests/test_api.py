@@ -276,6 +276,16 @@ def test_no_caller_turns_usage_off_for_the_others(stub: StubUpstream, stub_app: 
     assert ask(stub_app).json()["usage"]["total_tokens"] == 8
 
 
+def test_what_nobody_counted_is_estimated_and_says_so(stub: StubUpstream, stub_app: RunningApp) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("one "), event("two "), event(finish_reason="stop"), DONE])
+    usage = ask(stub_app).json()["usage"]
+    assert list(usage) == ["prompt_tokens", "completion_tokens", "total_tokens", "estimated"]
+    assert usage["estimated"] is True
+    assert min(usage["prompt_tokens"], usage["completion_tokens"]) >= 2
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert events_of(ask(stub_app, {**QUESTION, "stream": True}))[-1][1]["usage"] == usage
+
+
 LEAVING = {
     "streamed": (True, [event("one")]),
     "streamed, before the first token": (True, []),

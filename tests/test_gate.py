@@ -16,7 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 from hfchat import gate, passage
 from hfchat.errors import Overloaded
 from hfchat.gate import Drain, Gate
-from hfchat.types import Call, Caller, Delta, Finish
+from hfchat.ledger import Standing
+from hfchat.types import Call, Caller, Delta, Finish, Policy
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.raw_client import Said, ask, bearer, cookie, functions, line_to, logged, post
 from tests.stub_upstream import StubUpstream, reply
@@ -280,7 +281,18 @@ def test_a_very_long_path_is_refused(offline_app: RunningApp, path: str) -> None
     assert "crash" not in "".join(lines)
 
 
-@pytest.mark.parametrize("path", ["/api/ai/chat", "/api/ai/models", "/api/", "/v1/chat/completions", "/v1/models"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/ai/chat",
+        "/api/ai/models",
+        "/api/ai/usage",
+        "/api/ai/revoke",
+        "/api/",
+        "/v1/chat/completions",
+        "/v1/models",
+    ],
+)
 def test_the_cookie_does_not_open_the_api(offline_app: RunningApp, path: str) -> None:
     for method in ("GET", "POST"):
         said = ask(offline_app, method, path, {**cookie(), "Sec-Fetch-Site": "same-origin"}, CHAT)
@@ -371,9 +383,10 @@ def test_only_what_the_page_needs_is_open_to_who_is_signed_in(offline_app: Runni
 
 @pytest.mark.parametrize(("path", "method"), listed())
 def test_what_is_listed_is_there(offline_app: RunningApp, path: str, method: str) -> None:
+    admin = bearer(scopes=("chat", "admin"))
     with line_to(offline_app) as line:
         body = b"{}" if method == "POST" else b""
-        status = line.begin(method, path, {**bearer(), "Content-Type": "application/json"}, body).status
+        status = line.begin(method, path, {**admin, "Content-Type": "application/json"}, body).status
     assert status in ((400,) if method == "POST" or path == "/gradio_api/queue/data" else (200,))
 
 
@@ -686,8 +699,10 @@ async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(f
     async def send(message: Message) -> None:
         sent.append(message)
 
-    caller = Caller("alice", "x", time.time() + 60)
-    await Gate(fails, authenticate=lambda _: caller, drain=Drain())(_scope("/gradio_api/info"), receive, send)
+    async def trusts(_: str) -> tuple[Caller, Standing]:
+        return Caller("alice", "x", time.time() + 60, Policy("own/default", None)), Standing(None, None, None)
+
+    await Gate(fails, authenticate=trusts, drain=Drain())(_scope("/gradio_api/info"), receive, send)
     assert sent[0]["status"] == status
     assert b"swordfish" not in sent[1]["body"]
 

@@ -7,23 +7,38 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
-    0: ["__init__", "errors", "error_texts", "texts", "provider_words"],
+    0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits"],
     1: ["types", "error_body", "logs", "pages", "page_head", "sse", "failure_rules"],
-    2: ["settings", "passage", "conversation", "tokens", "translate", "offline", "page_sessions"],
-    3: ["upstream", "chat", "page_history"],
-    4: ["gate", "signin", "api", "ui", "health", "docs"],
-    5: ["app"],
-    6: ["serve", "cli", "client"],
-    7: ["__main__"],
+    2: ["conversation", "policy", "counting", "ledger", "public_keys", "translate", "offline", "page_sessions"],
+    3: [
+        "setting_values",
+        "tokens",
+        "jwks",
+        "passage",
+        "sqlite_thread",
+        "redis_ledger",
+        "accounts",
+        "upstream",
+        "page_history",
+    ],
+    4: ["setting_rules", "verifier", "sqlite_ledger", "turns"],
+    5: ["settings", "stores", "authentication", "revocation", "chat"],
+    6: ["assembly", "gate", "signin", "api_bodies", "ui", "health", "docs"],
+    7: ["api", "account_api", "command_ledger"],
+    8: ["app", "token_commands", "usage_command"],
+    9: ["serve", "cli", "client"],
+    10: ["__main__"],
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
 ONLY = {
     "gradio": {"ui"},
     "huggingface_hub": {"upstream", "translate"},
-    "jwt": {"tokens"},
-    "fastapi": {"api", "ui", "app"},
-    "pydantic": {"api", "settings"},
-    "hfchat.settings": {"app", "serve", "cli"},
+    "jwt": {"tokens", "public_keys"},
+    "fastapi": {"api", "account_api", "ui", "app"},
+    "pydantic": {"api_bodies", "settings", "setting_values", "setting_rules"},
+    "sqlite3": {"sqlite_thread", "sqlite_ledger"},
+    "redis": {"redis_ledger"},
+    "hfchat.settings": {"app", "serve", "cli", "assembly", "command_ledger", "token_commands", "usage_command"},
 }
 
 

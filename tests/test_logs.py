@@ -3,25 +3,16 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from hfchat.logs import configure_logging, log_crash, log_event
 
-NAMES = ("hfchat", "uvicorn", "asyncio")
+pytestmark = pytest.mark.usefixtures("loggers_as_they_were")
 logger = logging.getLogger("hfchat.chat")
 
 Lines = Callable[[], list[str]]
-
-
-@pytest.fixture(autouse=True)
-def loggers_as_they_were() -> Iterator[None]:
-    before = [(logging.getLogger(name), logging.getLogger(name).__dict__.copy()) for name in NAMES]
-    yield
-    for found, state in before:
-        found.handlers, found.propagate = state["handlers"], state["propagate"]
-        found.setLevel(state["level"])
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
 """The chat page in a real Chromium: what a visitor does, and what they see when it goes wrong."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from hfchat.limits import Limit
+from hfchat.policy import PolicyClaim
 from tests.browser import Visit, chromium, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.raw_client import ask, bearer
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
 
 
@@ -99,6 +103,8 @@ def test_a_failed_turn_keeps_the_question_shows_why_and_can_be_tried_again(visit
     visit.wait_for("half an answer")
     visit.wait_for("a hard question")
     stub.answer = echo
+    # Gradio takes the turn into its state, and empties the box, after the last word is shown.
+    expect(visit.page.locator("textarea")).to_be_editable()
     visit.page.get_by_label("Retry").last.click()
     expect(visit.page.locator("body")).not_to_contain_text("was cut off")
     expect(visit.page.locator(".message.bot")).to_contain_text("a hard question")
@@ -145,6 +151,7 @@ def test_closing_the_tab_ends_the_call_upstream(visit: Visit, stub: StubUpstream
 def test_undo_takes_the_turn_back(visit: Visit, stub: StubUpstream) -> None:
     visit.ask("take this back")
     expect(visit.page.locator(".message.bot")).to_contain_text("take this back")
+    expect(visit.page.locator("textarea")).to_be_editable()
     visit.page.get_by_label("Undo").last.click()
     expect(visit.page.locator(".message.bot")).to_have_count(0)
     expect(visit.page.locator("textarea")).to_have_value("take this back")
@@ -306,6 +313,122 @@ def test_a_providers_words_are_not_read_as_markdown(visit: Visit, stub: StubUpst
     stub.answer = lambda _: Answer(400, "application/json", pieces=[said])
     visit.ask("hello")
     visit.wait_for("bad [link](https://x.example) **value** $x$")
+
+
+LEFT = ".hfchat-left"
+
+
+@pytest.fixture(scope="module")
+def limited(module_stub: StubUpstream) -> Iterator[RunningApp]:
+    """The page of an owner who set limits."""
+    limits = {"HFCHAT_RATE": "30/day", "HFCHAT_BUDGET": "1200300/month", "HF_CHAT_MAX_TOKENS": "100"}
+    with running(make_settings(HF_CHAT_BASE_URL=module_stub.base_url, **limits)) as served:
+        yield served
+
+
+def test_what_is_left_is_shown_and_is_another_after_a_turn(
+    browser: Browser, limited: RunningApp, stub: StubUpstream
+) -> None:
+    with visiting(browser, limited, locale="en-GB") as visit:
+        visit.sign_in()
+        left = visit.page.locator(LEFT)
+        expect(left).to_have_text(["30 of 30 requests left today", "1,200,300 of 1,200,300 tokens left this month"])
+        expect(left.first).to_be_visible()
+        visit.ask("hello there")
+        expect(left).to_have_text(["29 of 30 requests left today", "1,200,291 of 1,200,300 tokens left this month"])
+        stub.answer = lambda _: Answer(503, "application/json", pieces=[b'{"error":"Model x is currently loading"}'])
+        expect(visit.page.locator("textarea")).to_be_editable()
+        visit.ask("a turn that fails")
+        expect(left).to_have_text(["28 of 30 requests left today", "1,200,291 of 1,200,300 tokens left this month"])
+        visit.page.reload()
+        expect(left.first).to_have_text("28 of 30 requests left today")
+        expect(visit.page.locator("#hfchat-turn-ended")).to_be_hidden()
+        assert visit.complaints == []
+
+
+def test_what_is_left_is_shown_in_spanish_and_fits_a_small_phone(
+    browser: Browser, limited: RunningApp, stub: StubUpstream
+) -> None:
+    with visiting(browser, limited, locale="es-ES", viewport={"width": 320, "height": 568}) as visit:
+        visit.sign_in(make_token("José-Guadalupe-de-los-Santos"))
+        left = visit.page.locator(LEFT)
+        spoken = ["quedan 30 de 30 peticiones hoy", "quedan 1 200 300 de 1 200 300 tokens este mes"]
+        expect(left).to_have_text(spoken)
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
+        visit.ask("hola")
+        expect(left.first).to_have_text("quedan 29 de 30 peticiones hoy")
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
+        for part in (*left.all(), visit.page.get_by_role("button", name="Cerrar sesión")):
+            box = part.bounding_box()
+            assert box
+            assert 0 <= box["x"] < box["x"] + box["width"] <= 320
+
+
+def test_a_turn_that_a_limit_refuses_is_said_in_the_chat_and_loses_nothing(
+    browser: Browser, limited: RunningApp, stub: StubUpstream
+) -> None:
+    with visiting(browser, limited, locale="en-GB") as visit:
+        visit.sign_in(make_token("busy", policy=PolicyClaim(rate=Limit(2, "day"))))
+        for answered in ("first one", "second one"):
+            visit.ask(answered)
+            expect(visit.page.locator(".message.bot").last).to_contain_text(answered)
+            expect(visit.page.locator("textarea")).to_be_editable()
+        visit.ask("my long thought")
+        visit.wait_for("Too many requests: 2 requests a day; try again in")
+        expect(visit.page.locator(".message.user").last).to_contain_text("my long thought")
+        expect(visit.page.locator("textarea")).to_be_editable()
+        expect(visit.page.locator("textarea")).to_be_focused()
+        expect(visit.page.locator(LEFT).first).to_have_text("0 of 2 requests left today")
+        expect(visit.page.locator(ENDED)).to_have_count(0)
+        visit.page.get_by_label("Retry").last.click()
+        visit.wait_for("Too many requests: 2 requests a day; try again in")
+        expect(visit.page.locator(".message.user").last).to_contain_text("my long thought")
+        assert "first one" in visit.page.inner_text("body")
+        assert len(stub.requests) == 2
+        assert visit.complaints == []
+
+
+def test_a_token_that_is_taken_back_ends_the_reply_in_the_chat(
+    browser: Browser, limited: RunningApp, stub: StubUpstream
+) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
+    token = make_token("zoe")
+    with visiting(browser, limited, locale="en-GB") as visit:
+        visit.sign_in(token).ask("a long story")
+        visit.wait_for("so far")
+        assert (
+            ask(limited, "POST", "/api/ai/revoke", bearer(scopes=("admin",)), f'{{"token":"{token}"}}'.encode()).status
+            == 200
+        )
+        visit.wait_for("This token has been taken back.", 2)
+        visit.wait_for("so far")
+        visit.wait_for("a long story")
+        expect(visit.page.locator(ENDED)).to_have_text("Your session has ended: sign in again.")
+        visit.page.goto(limited.url)
+        visit.wait_for("This token has been taken back.")
+    wait_until(lambda: stub.in_progress == 0)
+
+
+def test_what_is_asked_while_the_store_is_away_waits_for_it(
+    browser: Browser, stub: StubUpstream, tmp_path: Path
+) -> None:
+    here, away = tmp_path / "books", tmp_path / "away"
+    settings = make_settings(HF_CHAT_BASE_URL=stub.base_url, HFCHAT_STORE=f"sqlite:///{here}/ledger.db")
+    with running(settings) as app, visiting(browser, app, locale="en-GB") as visit:
+        visit.sign_in().ask("before")
+        expect(visit.page.locator(".message.bot")).to_contain_text("before")
+        expect(visit.page.locator("textarea")).to_be_editable()
+        here.rename(away)
+        visit.ask("and now?")
+        visit.wait_for("This chat does not answer at the moment. What you sent waits until it does.")
+        stranger = visit.page.context.new_page()
+        assert stranger.goto(app.url).status == 503  # type: ignore[union-attr]
+        assert "cannot look up what you may use" in stranger.inner_text("body")
+        away.rename(here)
+        expect(visit.page.locator(".message.bot").last).to_contain_text("and now?")
+        expect(visit.page.locator(ENDED)).to_have_count(0)
+        expect(visit.page.locator(".message.user")).to_have_count(2)
+        stranger.locator("textarea").wait_for()  # it loads anew by itself
 
 
 def test_signing_out_closes_the_page(visit: Visit) -> None:

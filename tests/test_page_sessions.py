@@ -4,16 +4,18 @@ import math
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from starlette.types import Message
 
 from hfchat.errors import HfchatError, InvalidRequest, PayloadTooLarge
 from hfchat.page_sessions import MAX_PAGE_BODY_BYTES, own_hash, own_session, read_body, replayed
-from tests.conftest import RunningApp, wait_until
+from tests.conftest import KEY, RunningApp, wait_until
 from tests.raw_client import Said, ask, bearer, functions, line_to, post
 from tests.stub_upstream import StubUpstream, reply
 
@@ -268,6 +270,18 @@ def test_what_a_session_keeps_is_its_persons_own(offline_app: RunningApp) -> Non
     shows = {"data": [None, []], "fn_index": number["_append_message_to_history"], "session_hash": "kept"}
     assert post(offline_app, "/gradio_api/run/predict", saves, "bob").status == 200
     assert b"swordfish" not in post(offline_app, "/gradio_api/run/predict", shows, "alice").body
+    assert b"swordfish" in post(offline_app, "/gradio_api/run/predict", shows, "bob").body
+
+
+def test_what_a_session_keeps_is_not_for_another_issuers_person_of_the_same_name(offline_app: RunningApp) -> None:
+    number = functions(offline_app)
+    saves = {"data": ["swordfish"], "fn_index": number["_clear_and_save_textbox"], "session_hash": "kept"}
+    shows = {"data": [None, []], "fn_index": number["_append_message_to_history"], "session_hash": "kept"}
+    theirs = jwt.encode({"sub": "bob", "iss": "https://id.example", "exp": time.time() + 60}, KEY, algorithm="HS256")
+    headers = {"Authorization": f"Bearer {theirs}", "Content-Type": "application/json"}
+    assert post(offline_app, "/gradio_api/run/predict", saves, "bob").status == 200
+    said = ask(offline_app, "POST", "/gradio_api/run/predict", headers, json.dumps(shows).encode())
+    assert (said.status == 401, b"swordfish" in said.body) == (False, False)
     assert b"swordfish" in post(offline_app, "/gradio_api/run/predict", shows, "bob").body
 
 

@@ -1,7 +1,6 @@
 """`python app.py` as a process: what it prints, what it refuses, and how it stops."""
 
 import json
-import os
 import re
 import shlex
 import signal
@@ -18,63 +17,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from hfchat.settings import Settings
-from tests.conftest import KEY, RunningApp, free_port, make_token, wait_until
+from tests.conftest import KEY, RunningApp, make_token, wait_until
+from tests.process import REPOSITORY, Process, started
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
-REPOSITORY = Path(__file__).parent.parent
 QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
-
-
-class Process:
-    """A running `python app.py` with what it has said so far."""
-
-    def __init__(self, folder: Path, variables: dict[str, str], without: tuple[str, ...]) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        kept = {name: said for name, said in os.environ.items() if name in ("PATH", "HOME", "LANG")}
-        # Whoever works on hfchat may have a .env beside app.py: an empty variable hides what it says.
-        kept |= {name.upper(): "" for name in (*Settings.model_fields, "hf_token") if name.upper() not in without}
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error::ResourceWarning", REPOSITORY / "app.py"],
-            cwd=folder,
-            env={**kept, "GRADIO_SERVER_PORT": str(self.port), **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.out: list[str] = []
-        self.err: list[str] = []
-        self._readers = [
-            threading.Thread(target=lambda: self.out.extend(iter(self.process.stdout.readline, ""))),  # type: ignore[union-attr]
-            threading.Thread(target=lambda: self.err.extend(iter(self.process.stderr.readline, ""))),  # type: ignore[union-attr]
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    def listening(self) -> "Process":
-        wait_until(lambda: bool(self.out) or self.process.poll() is not None, 30)
-        assert self.process.poll() is None, "".join(self.err)
-        return self
-
-    def ended(self, timeout_s: float = 30) -> int:
-        status = self.process.wait(timeout_s)
-        for reader in self._readers:
-            reader.join()
-        self.process.stdout.close()  # type: ignore[union-attr]
-        self.process.stderr.close()  # type: ignore[union-attr]
-        return status
-
-
-@contextmanager
-def started(folder: Path, *, without: tuple[str, ...] = (), **variables: str) -> Iterator[Process]:
-    process = Process(folder, variables, without)
-    try:
-        yield process
-    finally:
-        if process.process.poll() is None:
-            process.process.kill()
-            process.ended()
 
 
 def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None:
@@ -97,7 +44,9 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
         assert took_s < 10 * 3  # ten seconds on a machine that does nothing else
         token = link.partition("token=")[2]
         assert token not in "".join(program.err)
-        assert list(tmp_path.iterdir()) == []
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".env", ".hfchat"]
+        assert (tmp_path / ".hfchat").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / ".hfchat" / "ledger.db").is_file()
         program.process.send_signal(signal.SIGINT)
         assert program.ended() == 0
         assert "Traceback" not in "".join(program.err)
@@ -106,7 +55,7 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
 
 def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
     (tmp_path / ".env").write_text(f"JWT_SECRET={KEY}\nHF_CHAT_BASE_URL={stub.base_url}\n", "utf-8")
-    with started(tmp_path, without=("JWT_SECRET", "HF_CHAT_BASE_URL")) as program:
+    with started(tmp_path) as program:
         program.listening()
         answer = httpx2.post(
             f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}

@@ -10,9 +10,10 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from hfchat.gate import Drain, Gate
+from hfchat.ledger import Standing
 from hfchat.settings import load_settings
 from hfchat.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
-from hfchat.types import Caller
+from hfchat.types import Caller, Policy
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 from tests.raw_client import Said, ask, bearer, cookie, functions, logged, post
 
@@ -69,7 +70,7 @@ BAD_TOKENS = {
     "too long": ("a" * (MAX_COOKIE_TOKEN + 1), "It is longer than any token", "Es más largo que"),
     "early": (make_token(now=int(time.time()) + 3600), "It is not valid yet", "Todavía no es válido"),
     "markup": ("<script>alert(1)</script>", "It is not a whole token", "No es un token completo"),
-    "no algorithm": ("eyJhbGciOiJub25lIn0.e30.e30", "something other than HS256", "algo distinto de HS256"),
+    "no algorithm": ("eyJhbGciOiJub25lIn0.e30.e30", "a signature that is not taken", "una firma que aquí no"),
 }
 
 
@@ -133,8 +134,8 @@ class TrustingApp:
     """The sign-in behind the gate, with a check of tokens that lets everything pass."""
 
     def __init__(self) -> None:
-        def trusts(_: str) -> Caller:
-            return Caller("alice", "x", time.time() + 60)
+        async def trusts(_: str) -> tuple[Caller, Standing]:
+            return Caller("alice", "x", time.time() + 60, Policy("own/default", None)), Standing(None, None, None)
 
         self.app = Starlette(routes=SignIn(trusts).routes())
         self.gate = Gate(self.app, authenticate=trusts, drain=Drain())
@@ -329,7 +330,7 @@ def test_a_persons_name_is_only_a_name(offline_app: RunningApp, subject: str) ->
     number = functions(offline_app)["_who_is_here"]
     said = post(offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": number}, subject)
     (shown,) = json.loads(said.body)["data"]
-    assert {tag for tag, _ in Page(json.dumps(shown).encode()).tags} <= {"div", "strong", "form", "button"}
+    assert {tag for tag, _ in Page(json.dumps(shown).encode()).tags} <= {"div", "strong", "span", "form", "button"}
     page = Page(ask(offline_app, "GET", "/", bearer(subject)).body)
     assert page.tags == Page(ask(offline_app, "GET", "/", bearer("alice")).body).tags
     config = ask(offline_app, "GET", "/config", bearer(subject))

@@ -1,0 +1,160 @@
+"""The bodies of `/api/ai/*`: what is taken, exactly, and what is answered."""
+
+import codecs
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hfchat.conversation import MAX_MESSAGES
+from hfchat.errors import InvalidRequest
+
+Body = TypeVar("Body", bound=BaseModel)
+_STRICT = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class ChatMessage(BaseModel):
+    """One message; the owner's system prompt is the owner's to set."""
+
+    model_config = _STRICT
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class ChatBody(BaseModel):
+    """What `POST /api/ai/chat` takes."""
+
+    model_config = ConfigDict(
+        **_STRICT,
+        json_schema_extra={"examples": [{"messages": [{"role": "user", "content": "Why is the sky blue?"}]}]},
+    )
+    messages: Annotated[list[ChatMessage], Field(description=f"1 to {MAX_MESSAGES}; the last one is the user's.")]
+    model: Annotated[str | None, Field(min_length=1, max_length=200, description="One that this chat offers.")] = None
+    max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000, description="Cut to the owner's limit.")] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False, description="0 to 2.")] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
+    stream: Annotated[bool | None, Field(description="Server-sent events instead of one JSON object.")] = None
+
+
+class UsageBody(BaseModel):
+    """Tokens as the provider counted them. Where it does not count, they are estimated, and `estimated` is true."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    estimated: bool | None = None
+
+
+class ReplyBody(BaseModel):
+    """The answer."""
+
+    reply: str
+    model: str
+    usage: UsageBody
+
+
+class AllowanceBody(BaseModel):
+    """A limit and what is left of it, until it is whole again in `reset_s` seconds."""
+
+    limit: int
+    remaining: int
+    reset_s: int | None = None
+    window: str | None = None
+
+
+class StandingBody(BaseModel):
+    """What this token may still use: requests, tokens of prompt and completion, replies at once."""
+
+    subject: str
+    rate: AllowanceBody | None
+    budget: AllowanceBody | None
+    streams: AllowanceBody | None
+
+
+class RevokeBody(BaseModel):
+    """What `POST /api/ai/revoke` takes: one of the two."""
+
+    model_config = _STRICT
+    token: Annotated[str | None, Field(min_length=1, description="The whole token.")] = None
+    jti: Annotated[str | None, Field(min_length=1, max_length=255, description="Its id, as the log has it.")] = None
+
+
+class RevokedBody(BaseModel):
+    """The id of the token that is refused from now on."""
+
+    revoked: str
+
+
+class ErrorObject(BaseModel):
+    """What went wrong, whose fault it is, and what to do."""
+
+    code: str
+    message: str
+    hint: str
+    fault: Literal["caller", "owner", "upstream"]
+    retryable: bool
+    retry_after_s: int | None
+    param: str | None
+    type: str
+    request_id: str
+
+
+class ErrorBody(BaseModel):
+    """Every error, on every route."""
+
+    error: ErrorObject
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": said}
+    for status, said in {
+        400: "The request is wrong, or the model cannot take it",
+        401: "No token, or not a good one",
+        403: "The token does not allow it",
+        413: "The body is too large",
+        429: "Too often; see Retry-After",
+        502: "The provider failed, or the owner's set-up did",
+        503: "Try again; see Retry-After",
+        504: "The provider took too long",
+    }.items()
+}
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The model as the body of a route, for the OpenAPI document."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+# pydantic's error types as our sentences; `{...}` is taken from the error's context.
+_FAULTS = {
+    "json_invalid": "not_json",
+    "model_type": "object",
+    "list_type": "list",
+    "string_type": "text",
+    "int_type": "whole_number",
+    "int_from_float": "whole_number",
+    "float_type": "number",
+    "finite_number": "number",
+    "bool_type": "boolean",
+    "missing": "required",
+    "extra_forbidden": "unknown_field",
+    "literal_error": "one_of|{expected}",
+    "greater_than_equal": "at_least|{ge}",
+    "less_than_equal": "at_most|{le}",
+    "greater_than": "at_least|> {gt}",
+    "string_too_short": "required",
+    "string_too_long": "at_most|{max_length}",
+}
+
+
+def parse(model: type[Body], body: bytes) -> Body:
+    """The body as this model. Raises: InvalidRequest that names the place and what is wrong there."""
+    try:
+        return model.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
+    except ValidationError as invalid:
+        faults = invalid.errors(include_url=False, include_input=False)
+        # A mistyped name first: it is why the right one is missing.
+        fault = min(faults, key=lambda found: found["type"] != "extra_forbidden")
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
+        detail = _FAULTS.get(fault["type"], "unreadable").format(**fault.get("ctx", {}))
+        raise InvalidRequest(detail, param=place[:200] or "body") from None
