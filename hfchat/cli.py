@@ -1,16 +1,19 @@
 """`python -m hfchat`: an answer alone on stdout, what is wrong on stderr; exits 0, 1 (the answer is no) or 2 (usage)."""
 
 import argparse
-import os
 import secrets
 import sys
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 from hfchat.error_body import say
-from hfchat.errors import ExpiredToken, HfchatError
-from hfchat.settings import SECRET_BYTES, Settings, SettingsError, find_dotenv, load_settings
-from hfchat.tokens import SCOPES, issue_token, verify_token
+from hfchat.errors import HfchatError
+from hfchat.limits import Limit, parse_limit
+from hfchat.policy import MAX_STREAMS, MAX_TOKENS
+from hfchat.settings import SECRET_BYTES, SettingsError
+from hfchat.token_commands import issue_command, revoke_command, show_command
+from hfchat.tokens import SCOPES
 from hfchat.types import CHAT_SCOPE
+from hfchat.usage_command import usage_command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,24 +24,45 @@ def main(arguments: list[str] | None = None) -> int:
     except (SettingsError, ValueError) as wrong:
         print(wrong, file=sys.stderr)
         return 2
+    except HfchatError as failed:
+        print(*say(failed, "en", to_owner=True), file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m hfchat", description="Issue and check tokens for hfchat.")
+    parser = argparse.ArgumentParser(
+        prog="python -m hfchat", description="Issue and check tokens for hfchat; see who used what."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    token = commands.add_parser("token", help="issue a token, or explain one")
+    token = commands.add_parser("token", help="issue a token, explain one, take one back")
     tokens = token.add_subparsers(required=True, metavar="COMMAND")
 
     issue = tokens.add_parser("issue", help="a token for a person or a program")
     issue.add_argument("subject", help="whose token it is, for example alice")
     issue.add_argument("--days", type=_days, required=True, help="how long it is good for")
     issue.add_argument("--scope", default=CHAT_SCOPE, help=f"space-separated, out of: {' '.join(SCOPES)}")
+    issue.add_argument("--models", type=_models, help="the only models it may use, comma-separated")
+    issue.add_argument("--rate", type=_limit, help="requests, for example 10/minute")
+    issue.add_argument("--budget", type=_limit, help="tokens of prompt and completion, for example 50000/day")
+    issue.add_argument("--streams", type=_up_to(MAX_STREAMS), help="replies in progress at once")
+    issue.add_argument("--max-tokens", type=_up_to(MAX_TOKENS), help="what one reply may cost")
     issue.add_argument("--link", action="store_true", help="print an invite link instead of the token")
-    issue.set_defaults(command=_issue)
+    issue.set_defaults(command=issue_command)
 
     show = tokens.add_parser("show", help="what a token says and whether it is good")
-    show.add_argument("token")
-    show.set_defaults(command=_show)
+    show.add_argument("token", help="a token or an invite link")
+    show.set_defaults(command=show_command)
+
+    revoke = tokens.add_parser("revoke", help="refuse a token from now on, and end its replies in progress")
+    revoke.add_argument(
+        "token", metavar="TOKEN_OR_JTI", help="a token, an invite link, or a token's id as the log has it"
+    )
+    revoke.set_defaults(command=revoke_command)
+
+    usage = commands.add_parser("usage", help="who used how much, ever")
+    usage.add_argument("subject", nargs="?", help="of this person only")
+    usage.add_argument("--csv", action="store_true", help="for a spreadsheet or a program")
+    usage.set_defaults(command=usage_command)
 
     secret = commands.add_parser("secret", help="a fresh JWT_SECRET")
     secret.set_defaults(command=_secret)
@@ -55,45 +79,26 @@ def _days(text: str) -> float:
     return days
 
 
-def _issue(asked: argparse.Namespace) -> int:
-    settings, key = _settings_and_key()
-    ttl_s = max(round(asked.days * 86_400), 1)
-    token = issue_token(key, asked.subject, ttl_s=ttl_s, scopes=tuple(asked.scope.split()))
-    if asked.link and settings.public_url is None:
-        print(
-            "This link opens on this machine only: set HFCHAT_PUBLIC_URL for links that others open.", file=sys.stderr
-        )
-    print(f"{settings.public_url or settings.local_url}/login?token={token}" if asked.link else token)
-    return 0
+def _models(text: str) -> tuple[str, ...]:
+    return tuple(model.strip() for model in text.split(",") if model.strip())
 
 
-def _show(asked: argparse.Namespace) -> int:
-    _, key = _settings_and_key()
+def _limit(text: str) -> Limit:
     try:
-        caller = verify_token(key, asked.token.strip().rpartition("token=")[2])
-    except ExpiredToken:
-        print("No: this token has expired.")
-        return 1
-    except HfchatError as refused:
-        print(f"No: {say(refused, 'en')[0]}")
-        return 1
-    until = datetime.fromtimestamp(caller.expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    print(
-        f"Good until {until}.\nsubject: {caller.subject}\nscope: {' '.join(sorted(caller.scopes))}\njti: {caller.token_id}"
-    )
-    return 0
+        return parse_limit(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"it must be a whole number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _secret(_: argparse.Namespace) -> int:
     print(secrets.token_urlsafe(SECRET_BYTES))
     return 0
-
-
-def _settings_and_key() -> tuple[Settings, str]:
-    settings = load_settings(os.environ, find_dotenv())
-    if settings.jwt_secret is None or settings.key_made_for_this_run:
-        raise SettingsError(
-            "JWT_SECRET: it is not set, so there is no key to sign with. Make one with: python -m hfchat secret — "
-            "and write it into .env as JWT_SECRET=..."
-        )
-    return settings, settings.jwt_secret.get_secret_value()
