@@ -70,6 +70,22 @@ class StandingBody(BaseModel):
     streams: AllowanceBody | None
 
 
+class ModelBody(BaseModel):
+    """A model by the name that a request gives it; what is not known of it is left out."""
+
+    id: str
+    default: bool
+    context_length: int | None = None
+    input_modalities: list[str] | None = None
+    pricing: dict[str, float] | None = None
+
+
+class ModelsBody(BaseModel):
+    """What this token may use."""
+
+    models: list[ModelBody]
+
+
 class RevokeBody(BaseModel):
     """What `POST /api/ai/revoke` takes: one of the two."""
 

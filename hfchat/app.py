@@ -11,16 +11,20 @@ from starlette.middleware.cors import CORSMiddleware
 from hfchat import __version__
 from hfchat.account_api import account_router
 from hfchat.accounts import Accounts
-from hfchat.api import chat_router
+from hfchat.api import ChatEndpoint
 from hfchat.assembly import make_accounts, make_verifier
-from hfchat.authentication import authentication
+from hfchat.authentication import Authentication
+from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.docs import docs_route
+from hfchat.documentation import documented
 from hfchat.errors import Overloaded
-from hfchat.gate import Drain, Gate
+from hfchat.gate import Drain, Endpoint, Gate
 from hfchat.health import health_routes
 from hfchat.ledger import Ledger
+from hfchat.models_api import models_router
 from hfchat.offline import OfflineUpstream
+from hfchat.openai_api import CompletionsEndpoint
 from hfchat.passage import EXPOSED
 from hfchat.revocation import revocation
 from hfchat.settings import ROUTER_URL, Settings
@@ -38,9 +42,13 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     """
     verifier = make_verifier(settings)
     accounts = make_accounts(settings, ledger)
-    authenticate = authentication(verifier, accounts)
+    authenticate = Authentication(verifier.verify, accounts.look)
     upstream = upstream or _upstream(settings)
     chat = Chat(upstream, accounts, system_prompt=settings.hf_chat_system_prompt)
+    direct: dict[str, Endpoint] = {
+        "/api/ai/chat": ChatEndpoint(chat),
+        "/v1/chat/completions": CompletionsEndpoint(chat),
+    }
     drain = Drain(lambda: chat.end_turns(Overloaded))
     app = FastAPI(
         title="hfchat",
@@ -49,7 +57,9 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         redoc_url=None,
         lifespan=_lifespan(upstream, verifier, accounts),
         middleware=[
-            Middleware(Gate, authenticate=authenticate, drain=drain, origins=settings.hfchat_cors_origins),
+            Middleware(
+                Gate, authenticate=authenticate, drain=drain, origins=settings.hfchat_cors_origins, direct=direct
+            ),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
             Middleware(
                 CORSMiddleware,
@@ -69,7 +79,8 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     async def ready() -> bool:
         return not closed and not drain.began and await accounts.answers()
 
-    app.include_router(chat_router(chat))
+    app.include_router(documented(direct))
+    app.include_router(models_router(Catalog(upstream)))
     app.include_router(account_router(revocation(verifier, accounts)))
     app.router.routes += [
         *health_routes(ready),

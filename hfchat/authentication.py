@@ -1,21 +1,26 @@
 """Who holds a token: its signature and its claims first, then the ledger, which knows whether it was taken back."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from hfchat.accounts import Accounts
 from hfchat.ledger import Standing
 from hfchat.types import Caller
-from hfchat.verifier import Verifier
 
-# The caller, and what they have left.
-Authenticate = Callable[[str], Awaitable[tuple[Caller, Standing]]]
+# The caller, as the token says. Raises: InvalidToken, ExpiredToken.
+Verify = Callable[[str], Awaitable[Caller]]
+# What the caller has left. Raises: RevokedToken, StoreUnavailable.
+Look = Callable[[Caller], Awaitable[Standing]]
 
 
-def authentication(verifier: Verifier, accounts: Accounts) -> Authenticate:
-    """What every door asks. It raises InvalidToken, ExpiredToken, RevokedToken and StoreUnavailable."""
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """Both questions; whoever is let in has been asked both, but for a chat turn, which reserves before anything is done."""
 
-    async def authenticate(token: str) -> tuple[Caller, Standing]:
-        caller = await verifier.verify(token)
-        return caller, await accounts.look(caller)
+    verify: Verify
+    look: Look
 
-    return authenticate
+    async def __call__(self, token: str) -> Caller:
+        """Who holds the token. Raises: InvalidToken, ExpiredToken, RevokedToken, StoreUnavailable."""
+        caller = await self.verify(token)
+        await self.look(caller)
+        return caller

@@ -45,7 +45,8 @@ def authorize(caller: Caller, request: ChatRequest) -> Call:
     policy = caller.policy
     if CHAT_SCOPE not in caller.scopes:
         raise InsufficientScope(f"scope_missing|{CHAT_SCOPE}")
-    check_messages(request.messages)
+    if not request.verbatim:
+        check_messages(request.messages)
     model = request.model or policy.default_model
     if not MODEL_ID.fullmatch(model):
         # The hub client posts to a model that is an address, with the owner's token.
@@ -59,6 +60,10 @@ def authorize(caller: Caller, request: ChatRequest) -> Call:
         max_tokens=min(request.max_tokens or policy.max_tokens, policy.max_tokens),
         temperature=request.temperature,
         top_p=request.top_p,
+        options=request.options,
+        replies=request.replies,
+        verbatim=request.verbatim,
+        stream=request.stream or not request.verbatim,
     )
 
 

@@ -8,7 +8,10 @@ what is written in letters only to have many tokens costs up to three times what
 import math
 import string
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
 
 from hfchat.types import Call, Finish, Message, Part, Usage
 
@@ -22,18 +25,41 @@ _ASCII = bytes(range(128))
 TOKENS_A_MESSAGE = 4
 MOST_TOKENS_A_MESSAGE = 8
 MOST_TOKENS_A_PROMPT = 64
+# What vision models make of a picture differs widely: the most is what the greediest of them make of the largest.
+TOKENS_A_PICTURE = 1500
+MOST_TOKENS_A_PICTURE = 16_384
 # A budget has to hold a short question beside a reply.
 SHORT_PROMPT = MOST_TOKENS_A_PROMPT + MOST_TOKENS_A_MESSAGE + 28
 
 
-def prompt_at_most(messages: Sequence[Message]) -> int:
-    """No prompt of these messages has more tokens."""
-    return MOST_TOKENS_A_PROMPT + sum(_most(message.content) + MOST_TOKENS_A_MESSAGE for message in messages)
+def prompt_at_most(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
+    """No prompt of these messages, with the tools and forms of answer in `options`, has more tokens."""
+    texts, pictures = _shown(messages, options)
+    each = sum(_most(text) + MOST_TOKENS_A_MESSAGE for text in texts)
+    return MOST_TOKENS_A_PROMPT + each + MOST_TOKENS_A_PICTURE * pictures
 
 
-def prompt_about(messages: Sequence[Message]) -> int:
+def prompt_about(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
     """About how many tokens the prompt has, rather more than fewer."""
-    return math.ceil(sum(_about(message.content) for message in messages)) + TOKENS_A_MESSAGE * len(messages)
+    texts, pictures = _shown(messages, options)
+    return math.ceil(sum(map(_about, texts))) + TOKENS_A_MESSAGE * len(texts) + TOKENS_A_PICTURE * pictures
+
+
+def _shown(messages: Sequence[Message], options: Mapping[str, Any] | None) -> tuple[list[str], int]:
+    """The texts that a model is shown, and how many pictures: a picture's bytes are no text."""
+    texts, pictures = [], 0
+    for message in messages:
+        written = message.written
+        if written is None:
+            texts.append(message.content)
+            continue
+        content = written.get("content")
+        if isinstance(content, list):
+            kept = [part for part in content if not isinstance(part, dict) or part.get("type") != "image_url"]
+            pictures += len(content) - len(kept)
+            written = {**written, "content": kept}
+        texts.append(orjson.dumps(written).decode())
+    return texts + ([orjson.dumps(options).decode()] if options else []), pictures
 
 
 class Tally:
@@ -53,7 +79,7 @@ class Tally:
     @property
     def over(self) -> bool:
         """Whether more came than was asked for: a delta is a token or more."""
-        return self._deltas > self._call.max_tokens
+        return self._deltas > self._call.max_tokens * self._call.replies
 
     def add(self, part: Part) -> None:
         """Count a part of the reply."""
@@ -72,7 +98,9 @@ class Tally:
         if counted is not None and (counted.completion_tokens or not self.began):
             return counted
         completion = max(self._deltas, math.ceil(self._about))
-        return Usage(prompt_about(self._call.messages), min(completion, self._call.max_tokens), estimated=True)
+        call = self._call
+        completion = min(completion, call.max_tokens * call.replies)
+        return Usage(prompt_about(call.messages, call.options), completion, estimated=True)
 
 
 def _most(text: str) -> int:

@@ -7,21 +7,23 @@ tell when that changes.
 
 import asyncio
 import logging
+import random
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from html import escape
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
-from hfchat.authentication import Authenticate
+from hfchat.authentication import Authentication
 from hfchat.error_body import error_body, error_headers, say
-from hfchat.ledger import Person, Standing
+from hfchat.ledger import Person
 from hfchat.logs import log_crash, log_event
 from hfchat.page_sessions import HEARTBEAT, own_session, session_token
 from hfchat.pages import page
@@ -35,7 +37,14 @@ _READ = frozenset({"GET", "HEAD"})
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
 
 OPEN = {"/healthz": _READ, "/readyz": _READ, "/login": _READ | _POST, "/logout": _POST}
-API = {"/api/ai/chat": _POST, "/api/ai/usage": _GET, "/api/ai/revoke": _POST}
+API = {
+    "/api/ai/chat": _POST,
+    "/api/ai/usage": _GET,
+    "/api/ai/revoke": _POST,
+    "/api/ai/models": _GET,
+    "/v1/chat/completions": _POST,
+    "/v1/models": _GET,
+}
 PAGES = {
     "/": _READ,
     "/docs": _READ,
@@ -67,6 +76,11 @@ _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*"
 _LONGEST_CONNECTION_S = 86_400.0
 LAST_WORDS_S = 2.0
 
+# They have to be different, not secret.
+_IDS = random.Random()
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 class Drain:
     """Whether the server is about to stop: replies in progress go on, nothing new begins, idle streams end."""
@@ -97,8 +111,18 @@ class Drain:
 class Gate:
     """ASGI middleware; outermost of the app's own."""
 
-    def __init__(self, app: ASGIApp, *, authenticate: Authenticate, drain: Drain, origins: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticate: Authentication,
+        drain: Drain,
+        origins: Iterable[str] = (),
+        direct: Mapping[str, Endpoint] | None = None,
+    ) -> None:
+        """`direct` are endpoints that answer without the rest of the application in between."""
         self._app = app
+        self._direct = direct or {}
         self._authenticate = authenticate
         self._drain = drain
         self._origins = frozenset(origins)
@@ -116,7 +140,7 @@ class Gate:
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        request_id = secrets.token_hex(8)
+        request_id = f"{_IDS.getrandbits(64):016x}"
         caller: Caller | None = None
         passage = Passage(send, request_id, self._allowed_origin(headers), scope["path"])
         try:
@@ -138,21 +162,32 @@ class Gate:
             if not isinstance(failure, e.HfchatError) and not isinstance(failure.__cause__, HTTPException):
                 log_crash(logger, failure, request_id=request_id)
             error = failure if isinstance(failure, e.HfchatError) else e.InternalError()
+            if caller is not None and passage.standing is None:
+                error = await self._look_after_all(caller, passage, error)
             passage.translates = False
             if passage.began:
                 return await passage.cut()
-            log_event(
-                logger,
-                logging.INFO,
-                "refused",
-                request_id=request_id,
-                code=error.code,
-                method=scope["method"],
-                subject=caller.subject if caller else error.subject,
-                jti=caller.token_id if caller else error.token_id,
-            )
+            if error.request_id is None:  # a turn has its own line in the log
+                log_event(
+                    logger,
+                    logging.INFO,
+                    "refused",
+                    request_id=request_id,
+                    code=error.code,
+                    method=scope["method"],
+                    subject=caller.subject if caller else error.subject,
+                    jti=caller.token_id if caller else error.token_id,
+                )
             response = _refusal(error, scope, headers, request_id, caller)
             await response(scope, receive, passage)
+
+    async def _look_after_all(self, caller: Caller, passage: Passage, error: e.HfchatError) -> e.HfchatError:
+        """The refusal of a turn that did not come to reserve: whoever may not come in is told that first."""
+        try:
+            passage.standing = await self._authenticate.look(caller)
+        except e.HfchatError as refused:
+            return refused
+        return error
 
     async def _admit(
         self, scope: Scope, headers: Headers, receive: Receive, passage: Passage
@@ -164,7 +199,10 @@ class Gate:
             if method == "POST" and _from_another_site(headers):
                 raise e.InvalidRequest("cross_site", param="Origin")
             return None, receive
-        caller, passage.standing = await self._caller(headers, path, method)
+        caller = await self._caller(headers, path, method)
+        # A chat turn reserves before anything is done, and looks with it.
+        if path not in self._direct:
+            passage.standing = await self._authenticate.look(caller)
         try:
             methods = methods or _methods_of(path)
             if methods is None:
@@ -180,25 +218,29 @@ class Gate:
             raise
         return caller, receive
 
-    async def _caller(self, headers: Headers, path: str, method: str) -> tuple[Caller, Standing]:
+    async def _caller(self, headers: Headers, path: str, method: str) -> Caller:
         authorization = headers.getlist("authorization")
         if authorization:
             scheme, _, token = authorization[0].partition(" ")
             if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
                 raise e.InvalidToken("token_scheme")
-            return await self._authenticate(token.strip())
+            return await self._authenticate.verify(token.strip())
         token = session_token(headers)
         if not token or not _is_page(path):
             raise e.MissingToken
-        known = await self._authenticate(token)
+        caller = await self._authenticate.verify(token)
         follows_a_link = method in _READ and headers.get("sec-fetch-mode") == "navigate"
         if _from_another_site(headers) and (not follows_a_link or path.startswith("/gradio_api/")):
             raise e.MissingToken("cross_site")
         if method not in _READ and not _same_origin_shown(headers):
             raise e.MissingToken("cross_site")
-        return known
+        return caller
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> None:
+        endpoint = self._direct.get(scope["path"])
+        if endpoint is not None and caller is not None:
+            response = await endpoint(Request(scope, receive))
+            return await response(scope, receive, send)
         if caller is None or not scope["path"].startswith("/gradio_api/"):
             return await self._app(scope, receive, send)
         # A stream of the page ends with the token that opened it; a heartbeat, which never ends, with the server too.

@@ -25,6 +25,8 @@ def log_crash(logger: logging.Logger, crash: BaseException, **facts: object) -> 
 
 def configure_logging(log_format: str) -> None:
     """Send hfchat's events to stderr, in this format; and the warnings of the server underneath, without its addresses."""
+    # What no line of ours has is not looked up for each: threads, processes, the place of the call.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     for name, level in ((_LOGGER, logging.INFO), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING)):

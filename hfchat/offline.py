@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncGenerator
 
 from hfchat.error_texts import TOKEN_PAGE
-from hfchat.types import Call, Delta, Finish, Message, Usage
+from hfchat.types import Call, Delta, Finish, Message, ModelFacts, Usage
 
 MODEL = "hfchat/offline-stand-in"
 _SPANISH = re.compile(
@@ -45,6 +45,10 @@ class OfflineUpstream:
 
     def __init__(self, *, pause_s: float = 0.02) -> None:
         self._pause_s = pause_s
+
+    async def models(self) -> list[ModelFacts]:
+        """It has no list: it is the same whatever it is called."""
+        return []
 
     async def close(self) -> None:
         """Nothing is held open."""

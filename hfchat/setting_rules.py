@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from hfchat.counting import SHORT_PROMPT
 from hfchat.limits import Limit
 from hfchat.public_keys import PUBLIC_KEY_ALGORITHMS, algorithms_of, read_public_key
-from hfchat.setting_values import HMAC_ALGORITHM, ROUTER_URL, SUBJECT_CLAIM, is_loopback
+from hfchat.setting_values import HMAC_ALGORITHM, SUBJECT_CLAIM, is_loopback
+from hfchat.types import ROUTER_URL
 
 KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 # Rules for the tokens of others: without a key to check those with, they would seem to hold.

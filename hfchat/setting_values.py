@@ -10,9 +10,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from hfchat.public_keys import PUBLIC_KEY_ALGORITHMS, read_public_key
-from hfchat.types import MODEL_ID, OWN_ISSUER
+from hfchat.types import MODEL_ID, OWN_ISSUER, ROUTER_URL
 
-ROUTER_URL = "https://router.huggingface.co/v1"
 SECRET_BYTES = 32
 STORE = "sqlite:///.hfchat/ledger.db"
 SUBJECT_CLAIM = "sub"

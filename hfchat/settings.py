@@ -16,8 +16,8 @@ from hfchat import setting_rules as rule
 from hfchat import setting_values as check
 from hfchat.limits import Limit, parse_limit
 from hfchat.policy import MAX_STREAMS, MAX_TOKENS
-from hfchat.setting_values import ROUTER_URL, SECRET_BYTES, is_loopback
-from hfchat.types import Policy
+from hfchat.setting_values import SECRET_BYTES, is_loopback
+from hfchat.types import ROUTER_URL, Policy
 
 __all__ = ["ROUTER_URL", "SECRET_BYTES", "Settings", "SettingsError", "find_dotenv", "is_loopback", "load_settings"]
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from hfchat.authentication import Authenticate
+from hfchat.authentication import Authentication
 from hfchat.error_body import error_headers, say
 from hfchat.error_texts import DETAILS, TOKEN_PAGE
 from hfchat.errors import HfchatError, InvalidToken, catalogue
@@ -41,7 +41,7 @@ class SignIn:
     """
 
     def __init__(
-        self, authenticate: Authenticate, *, https: bool = False, framed: bool = False, set_up: bool = False
+        self, authenticate: Authentication, *, https: bool = False, framed: bool = False, set_up: bool = False
     ) -> None:
         self._authenticate = authenticate
         self._https = https
@@ -100,7 +100,7 @@ class SignIn:
             raise InvalidToken("token_too_long")
         if not _COMPACT.fullmatch(token):
             raise InvalidToken("token_malformed")
-        caller, _ = await self._authenticate(token)
+        caller = await self._authenticate(token)
         log_event(
             logger,
             logging.INFO,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import httpx2
 from huggingface_hub import errors as hub
 
@@ -26,6 +27,12 @@ class Refusal:
 # Types of other libraries, most particular first; what stands nowhere here is a fault of ours.
 _BY_TYPE: tuple[tuple[tuple[type[BaseException], ...], type[e.HfchatError]], ...] = (
     ((httpx2.PoolTimeout,), e.Overloaded),
+    ((aiohttp.InvalidURL, aiohttp.TooManyRedirects, aiohttp.NonHttpUrlClientError), e.EndpointRetired),
+    ((aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError), e.UpstreamUnavailable),
+    ((aiohttp.ClientHttpProxyError,), e.UpstreamUnavailable),
+    ((aiohttp.ServerTimeoutError,), e.UpstreamTimeout),
+    ((aiohttp.ContentTypeError, aiohttp.ClientResponseError), e.UpstreamInvalidResponse),
+    ((aiohttp.ClientPayloadError, aiohttp.ClientError), e.UpstreamInterrupted),
     ((httpx2.ConnectTimeout, httpx2.ConnectError, httpx2.ProxyError), e.UpstreamUnavailable),
     ((httpx2.TimeoutException, hub.InferenceTimeoutError, TimeoutError), e.UpstreamTimeout),
     ((httpx2.TooManyRedirects, httpx2.UnsupportedProtocol, httpx2.InvalidURL), e.EndpointRetired),

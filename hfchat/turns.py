@@ -38,10 +38,11 @@ class Turn:
         self._told = told
         self._tally: Tally | None = None
         self._model = ""
+        # Asked once: asking costs a system call.
         self._consumer = asyncio.current_task()
         self._over = False
         self._error: type[HfchatError] | None = None
-        self._wait: asyncio.Timeout | None = None
+        self._waits = False
 
     async def reserve(self, call: Call) -> None:
         """Take what the call may cost. Raises: what `Accounts.reserve` does."""
@@ -86,10 +87,12 @@ class Turn:
 
         Where it waits for a reader who does not read, it is cut off.
         """
+        if self._error is not None:
+            return
         self._error = error
         asyncio.get_running_loop().call_later(CUT_S, self._cut)
-        if self._wait is not None and not self._wait.expired():
-            self._wait.reschedule(asyncio.get_running_loop().time())
+        if self._waits and self._consumer is not None:
+            self._consumer.cancel()
 
     def ended(self) -> type[HfchatError] | None:
         """The error that ended it from outside."""
@@ -100,21 +103,23 @@ class Turn:
         self._over = True
 
     def _cut(self) -> None:
-        if not self._over and self._wait is None and self._consumer is not None:
+        if not self._over and not self._waits and self._consumer is not None:
             self._consumer.cancel()
 
     async def _wait_for(self, parts: AsyncGenerator[Part, None]) -> Part | None:
-        if self._error is not None:
-            raise self._error
+        if (ended := self.ended()) is not None:
+            raise ended
+        self._waits = True
         try:
-            async with asyncio.timeout(None) as self._wait:
-                return await anext(parts, None)
-        except TimeoutError:
-            if self._error is None:
+            return await anext(parts, None)
+        except asyncio.CancelledError:
+            # As `asyncio.timeout` does: where the task is cancelled by others too, that goes first.
+            ended = self.ended()
+            if ended is None or self._consumer is None or self._consumer.uncancel():
                 raise
-            raise self._error from None
+            raise ended from None
         finally:
-            self._wait = None
+            self._waits = False
 
 
 class Turns:

@@ -1,17 +1,19 @@
 """The frozen values that travel along the path of a turn. None shows in its repr what a person wrote."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from hfchat.limits import Limit
 
+# The roles of our own doors; others' pass at `/v1`.
 Role = Literal["system", "user", "assistant"]
 
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
 MODEL_ID = re.compile(r"/?[\w.@+\-]{1,100}(/[\w.@+\-]{1,100}){0,5}(:[\w.\-]{1,100})?", re.ASCII)
 
+ROUTER_URL = "https://router.huggingface.co/v1"
 CHAT_SCOPE = "chat"
 ADMIN_SCOPE = "admin"
 OWN_ISSUER = "hfchat"
@@ -19,40 +21,65 @@ OWN_ISSUER = "hfchat"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation, text only."""
+    """One message of a conversation. `written`, where there is one, is the whole of it, as it is sent; `content` its text."""
 
-    role: Role
+    role: str
     content: str = field(repr=False)
+    written: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def as_sent(self) -> Mapping[str, Any]:
+        """What a provider gets."""
+        return {"role": self.role, "content": self.content} if self.written is None else self.written
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a caller asks for. None means: the owner's default, or the provider's."""
+    """What a caller asks for. None means: the owner's default, or the provider's.
+
+    `options` are further fields of the body, which pass as they are. A `verbatim` request is answered in the provider's own
+    words: with its events, or, where it does not `stream`, with its one answer, in the Finish. `replies` is OpenAI's `n`.
+    """
 
     messages: tuple[Message, ...]
     model: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    replies: int = 1
+    verbatim: bool = False
+    stream: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What goes upstream: the request after authorization, with the owner's system prompt in front."""
+    """What goes upstream: the request after authorization, with the owner's system prompt in front.
+
+    `max_tokens` is for each of the `replies`.
+    """
 
     model: str
     messages: tuple[Message, ...]
     max_tokens: int
     temperature: float | None = None
     top_p: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    replies: int = 1
+    verbatim: bool = False
+    stream: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delta:
-    """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply."""
+    """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply.
+
+    `data` is the event it came in, as JSON, where the call is `verbatim`. `more`: the next part is there already.
+    """
 
     content: str = field(default="", repr=False)
     reasoning: str = field(default="", repr=False)
+    data: str | None = field(default=None, repr=False)
+    more: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +104,7 @@ class Finish:
     finish_reason: str = "stop"
     usage: Usage | None = None
     provider: str | None = None
+    data: str | None = field(default=None, repr=False)
 
 
 Part = Delta | Finish
@@ -117,11 +145,25 @@ class Caller:
         return now >= self.expires_at
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model; None where nothing is. `price` is for input and output, in US dollars a million tokens."""
+
+    id: str
+    context_length: int | None = None
+    input_modalities: tuple[str, ...] | None = None
+    price: tuple[float, float] | None = None
+
+
 class Upstream(Protocol):
     """What answers: the router, another server, or the offline stand-in."""
 
     def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         """Deltas, then exactly one Finish. Closing the generator ends the call. Raises: errors of `hfchat.errors`."""
+        ...
+
+    async def models(self) -> list[ModelFacts]:
+        """The models there are, as far as it lists them. Raises: errors of `hfchat.errors`."""
         ...
 
     async def close(self) -> None:

@@ -1,69 +1,39 @@
 """The router, or another server that speaks chat completions, through the hub client; nothing else in the program knows it.
 
-The hub client sends, signs and bills; its own reading of a stream loses errors and connections, so the body is read here,
-by `hfchat.sse`, to its end. For that, the client factory (`huggingface_hub.set_async_client_factory`) lends each throwaway
-hub client our one pooled `httpx2.AsyncClient`, and keeps the response it was given.
+The hub client says where a call goes, signs and bills it; what it would send and how it would read the answer is
+replaced by `hfchat.pool`, `hfchat.sse` and `hfchat.reply`: its own reading loses errors and connections.
 """
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from contextvars import ContextVar
-from typing import Any
 
-import httpx2
-from huggingface_hub import AsyncInferenceClient, set_async_client_factory
+import aiohttp
+import orjson
+from huggingface_hub import AsyncInferenceClient
 
 from hfchat import errors as e
+from hfchat.call_body import call_body
+from hfchat.model_list import read_models
+from hfchat.pool import Loan, Pool, lent
 from hfchat.provider_words import parsed, sentences
+from hfchat.reply import Reply
 from hfchat.sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from hfchat.translate import Refusal, translate
-from hfchat.types import Call, Delta, Finish, Usage
+from hfchat.types import ROUTER_URL, Call, Delta, Finish, ModelFacts
 
-CONNECT_TIMEOUT_S = 5.0
-POOL_TIMEOUT_S = 5.0
-KEEPALIVE_S = 30.0
-MAX_CONNECTIONS = 2000
 MAX_REFUSAL_BYTES = 64 * 1024
-MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_JSON_BYTES = 16 * 1024 * 1024
 # How long the end of a body is waited for after [DONE]: its connection can then be used again. And how long for usage or
 # [DONE] after the last delta: some servers send neither.
 DRAIN_S = 0.3
 AFTER_FINISH_S = 2.0
+MODELS_TIMEOUT_S = 10.0
+# What is not streamed is silent until it is whole.
+WHOLE_ANSWERS_TAKE = 10
 # `get_token` of the hub client would look for a saved token of the machine's user, on disk and on the network.
 _NO_TOKEN = "none"  # noqa: S105
-
-
-class _Loan:
-    """What the hub client gets for one call: our pool, which leaving does not close, and which keeps the response."""
-
-    def __init__(self, pool: httpx2.AsyncClient) -> None:
-        self._pool = pool
-        self.response: httpx2.Response | None = None
-
-    async def __aenter__(self) -> "_Loan":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    def forget(self) -> None:
-        self.response = None
-
-    @asynccontextmanager
-    async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[httpx2.Response]:
-        async with self._pool.stream(*args, **kwargs) as self.response:
-            yield self.response
-
-
-_loan: ContextVar[_Loan | None] = ContextVar("hfchat_loan", default=None)
-
-
-def _lend() -> Any:
-    # The factory is one for the process: other code than ours gets a client of its own, as without us.
-    return _loan.get() or httpx2.AsyncClient(follow_redirects=True, timeout=None)
 
 
 class HubUpstream:
@@ -75,22 +45,16 @@ class HubUpstream:
     def __init__(
         self, *, hf_token: str | None, base_url: str | None = None, bill_to: str | None = None, timeout_s: float = 60
     ) -> None:
-        set_async_client_factory(_lend)
         self._hf_token = hf_token
         self._base_url = base_url
         self._bill_to = bill_to
         self._timeout_s = timeout_s
         self._usage_can_be_asked = True
-        self._pool = httpx2.AsyncClient(
-            limits=httpx2.Limits(
-                max_connections=MAX_CONNECTIONS, max_keepalive_connections=200, keepalive_expiry=KEEPALIVE_S
-            ),
-            follow_redirects=False,
-        )
+        self._pool = Pool()
 
     async def close(self) -> None:
         """Close the pool and its connections."""
-        await self._pool.aclose()
+        await self._pool.close()
 
     async def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of a reply as they come, then a Finish. Closing it, or cancelling, ends the call at the provider.
@@ -98,7 +62,7 @@ class HubUpstream:
         Raises: an error of `hfchat.errors` and nothing else, also after deltas were given.
         """
         try:
-            async with self._send(call) as response, aclosing(self._read(response, call.model)) as parts:
+            async with self._send(call) as response, aclosing(self._read(response, call)) as parts:
                 async for part in parts:
                     yield part
         except Exception as failure:
@@ -108,49 +72,59 @@ class HubUpstream:
                 raise
             raise error from failure
 
-    @asynccontextmanager
-    async def _send(self, call: Call) -> AsyncIterator[httpx2.Response]:
-        client, loan = self._client(), _Loan(self._pool)
-        async with client:
-            ask_usage = self._usage_can_be_asked
-            refusal = await self._post(client, loan, call, ask_usage=ask_usage)
-            if refusal is not None and ask_usage and _refuses_the_usage_question(refusal):
-                refusal = await self._post(client, loan, call, ask_usage=False)
-                # Only a server that answers without the question is one that cannot take it.
-                if refusal is None:
-                    self._usage_can_be_asked = False
-            if refusal is not None or loan.response is None:
-                raise translate(refusal or Refusal(502))
-            yield loan.response
+    async def models(self) -> list[ModelFacts]:
+        """What the server lists. Raises: an error of `hfchat.errors` where it does not."""
+        headers = {"authorization": f"Bearer {self._hf_token}"} if self._hf_token else {}
+        url = f"{self._base_url or ROUTER_URL}/models"
+        try:
+            return read_models(orjson.loads(await self._pool.get(url, headers, MODELS_TIMEOUT_S, MAX_JSON_BYTES)))
+        except Exception as failure:
+            raise translate(failure) from failure
 
-    async def _post(self, client: AsyncInferenceClient, loan: _Loan, call: Call, *, ask_usage: bool) -> Refusal | None:
+    def _silence_s(self, call: Call) -> float:
+        return self._timeout_s if call.stream else self._timeout_s * WHOLE_ANSWERS_TAKE
+
+    @asynccontextmanager
+    async def _send(self, call: Call) -> AsyncIterator[aiohttp.ClientResponse]:
+        ask_usage = self._usage_can_be_asked
+        async with self._post(call, ask_usage=ask_usage) as (response, refusal):
+            if refusal is None:
+                yield response
+                return
+        if not ask_usage or not _refuses_the_usage_question(refusal):
+            raise translate(refusal)
+        async with self._post(call, ask_usage=False) as (response, refusal):
+            if refusal is not None:
+                raise translate(refusal)
+            # Only a server that answers without the question is one that cannot take it.
+            self._usage_can_be_asked = False
+            yield response
+
+    @asynccontextmanager
+    async def _post(
+        self, call: Call, *, ask_usage: bool
+    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Refusal | None]]:
         if "://" in call.model:
             raise e.InvalidRequest("model_id", param="model")
-        loan.forget()
-        token = _loan.set(loan)
-        try:
-            await client.chat_completion(
-                messages=[{"role": message.role, "content": message.content} for message in call.messages],
-                model=call.model,
-                max_tokens=call.max_tokens,
-                temperature=call.temperature,
-                top_p=call.top_p,
-                stream=True,
-                stream_options={"include_usage": True} if ask_usage else None,  # type: ignore[arg-type]
-            )
-        except Exception as failure:
-            # How the hub client reads a refusal loses its status or its words, or raises something of its own.
-            if loan.response is None or loan.response.status_code < 300:
+        async with Loan(self._pool, call_body(call, ask_usage=ask_usage), self._silence_s(call)) as loan:
+            lending = lent.set(loan)
+            try:
+                # The hub client's own copy of the call is not sent: what it adds is the address and the headers.
+                await self._client().chat_completion([], model=call.model, stream=True)
+            except Exception as failure:
                 error = translate(failure)
                 # Nothing had come that could have been interrupted.
                 raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
-        finally:
-            _loan.reset(token)
-        response = loan.response
-        if response is None or response.status_code == 200:
-            return None
-        body = await _body(response, MAX_REFUSAL_BYTES, self._timeout_s)
-        return Refusal(response.status_code, body, response.headers)
+            finally:
+                lent.reset(lending)
+            response = loan.response
+            if response is None:
+                raise e.UpstreamInvalidResponse
+            refusal = None
+            if response.status != 200:
+                body = await _body(response, MAX_REFUSAL_BYTES)
+                refusal = Refusal(response.status, body, response.headers)
+            yield response, refusal
 
     def _client(self) -> AsyncInferenceClient:
         headers = {} if self._hf_token else {"authorization": None}
@@ -160,127 +134,52 @@ class HubUpstream:
             api_key=self._hf_token or _NO_TOKEN,
             bill_to=self._bill_to,
             headers=headers,  # type: ignore[arg-type]
-            # The hub client hands its own time-out, None unless told, to every call: the pool's would not count.
-            timeout=httpx2.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S),  # type: ignore[arg-type]
         )
 
-    async def _read(self, response: httpx2.Response, model: str) -> AsyncGenerator[Delta | Finish, None]:
-        reply = _Reply(model, response.headers)
-        if response.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
-            yield reply.whole(await _body(response, MAX_JSON_BYTES, self._timeout_s))
+    async def _read(self, response: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[Delta | Finish, None]:
+        reply = Reply(call, response.headers)
+        if response.content_type == "application/json":
+            yield reply.whole(await _body(response, MAX_JSON_BYTES))
         else:
-            decoder = SSEDecoder()
-            async with aclosing(_pieces(response)) as pieces:
-                more = True
-                while more and not reply.done:
-                    events, more = await self._next_events(pieces, decoder, reply)
+            decoder, more = SSEDecoder(), True
+            while more and not reply.done:
+                events, more = await self._next_events(response.content, decoder, reply)
+                waiting: Delta | None = None
+                try:
                     for event in events:
                         delta = reply.take(event)
-                        if delta is not None:
-                            yield delta
-                await _drain(pieces)
+                        if delta is None:
+                            continue
+                        if waiting is not None:
+                            waiting.more = True
+                            yield waiting
+                        waiting = delta
+                except e.HfchatError:
+                    if waiting is not None:
+                        yield waiting
+                    raise
+                if waiting is not None:
+                    yield waiting
+            await _drain(response.content)
         yield reply.finish()
 
     async def _next_events(
-        self, pieces: AsyncGenerator[bytes, None], decoder: SSEDecoder, reply: "_Reply"
+        self, content: aiohttp.StreamReader, decoder: SSEDecoder, reply: Reply
     ) -> tuple[list[ServerSentEvent], bool]:
         """The next events, and whether there may be more. Comments are no events: they do not hide a stalled model."""
         limit_s = min(self._timeout_s, AFTER_FINISH_S) if reply.finish_reason else self._timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                async for piece in pieces:
+                while piece := await content.readany():
                     if events := decoder.feed(piece):
                         return events, True
                 return decoder.close(), False
         except EventTooLarge as endless:
             raise e.UpstreamInvalidResponse from endless
-        except (httpx2.TransportError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError, OSError):
             if not reply.finish_reason:
                 raise
         return [], False
-
-
-class _Reply:
-    """What is known of a reply while its events come in."""
-
-    def __init__(self, model: str, headers: httpx2.Headers) -> None:
-        self.model = model
-        self.provider = headers.get("x-inference-provider")
-        self.finish_reason = ""
-        self.done = False
-        self.usage: Usage | None = None
-        self._began = False
-
-    def take(self, event: ServerSentEvent) -> Delta | None:
-        """What the event adds to the reply. Raises: the error that it carries, or UpstreamInvalidResponse."""
-        data = event.data.strip()
-        if data == "[DONE]":
-            self.done = True
-            return None
-        if event.event == "error":
-            raise translate(Refusal(200, data))
-        if not data or self.done:
-            return None
-        try:
-            chunk = json.loads(data)
-        except (ValueError, RecursionError) as broken:
-            raise e.UpstreamInvalidResponse from broken
-        return self._add(chunk, "delta") if isinstance(chunk, dict) else None
-
-    def whole(self, body: bytes) -> Delta:
-        """A server that does not stream answers all at once. Raises: as `take`."""
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError) as broken:
-            raise e.UpstreamInvalidResponse from broken
-        delta = self._add(answer, "message") if isinstance(answer, dict) else None
-        if not self._began:
-            raise e.UpstreamInvalidResponse
-        self.done = True
-        return delta or Delta()
-
-    def finish(self) -> Finish:
-        """The end. Raises: where the reply never began, or was cut: a short answer must not pass for a whole one."""
-        if not self._began:
-            raise e.UpstreamInvalidResponse
-        if not self.finish_reason and not self.done:
-            raise e.UpstreamInterrupted
-        reason = {"eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "": "stop"}
-        return Finish(self.model, reason.get(self.finish_reason, self.finish_reason), self.usage, self.provider)
-
-    def _add(self, chunk: dict[str, Any], key: str) -> Delta | None:
-        if chunk.get("error"):
-            raise translate(Refusal(200, chunk))
-        if isinstance(chunk.get("usage"), dict):
-            self.usage = _usage(chunk["usage"]) or self.usage
-        choices = chunk.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-        if choice is None and choices is None and (chunk.get("detail") or chunk.get("message")):
-            raise translate(Refusal(200, chunk))
-        if choice is None:
-            return None
-        self._began = True
-        if isinstance(choice.get("finish_reason"), str) and choice["finish_reason"]:
-            self.finish_reason = choice["finish_reason"]
-        if self.finish_reason == "error":
-            raise e.UpstreamUnavailable
-        said = choice.get(key)
-        if not isinstance(said, dict):
-            return None
-        content = said.get("content")
-        if isinstance(content, list):
-            content = "".join(
-                part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
-            )
-        thought = said.get("reasoning") or said.get("reasoning_content") or said.get("reasoning_text")
-        content, thought = (text if isinstance(text, str) else "" for text in (content, thought))
-        return Delta(content, thought) if content or thought else None
-
-
-def _usage(counted: dict[str, Any]) -> Usage | None:
-    prompt, completion = counted.get("prompt_tokens"), counted.get("completion_tokens")
-    good = all(isinstance(count, int) and 0 <= count < 1 << 40 for count in (prompt, completion))
-    return Usage(prompt, completion) if good else None  # type: ignore[arg-type]
 
 
 def _refuses_the_usage_question(refusal: Refusal) -> bool:
@@ -288,31 +187,24 @@ def _refuses_the_usage_question(refusal: Refusal) -> bool:
     return any(re.search(r"stream[_ ]?options|include[_ ]?usage", sentence) for sentence in said)
 
 
-async def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    async for piece in response.aiter_bytes():
-        yield piece
-
-
-async def _body(response: httpx2.Response, limit: int, silence_s: float) -> bytes:
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body, or as much of it as `limit` and the provider allow: of a refusal a part is better than nothing."""
     body = b""
     try:
-        async with aclosing(_pieces(response)) as pieces:
-            while len(body) <= limit:
-                async with asyncio.timeout(silence_s):
-                    body += await anext(pieces)
-    except StopAsyncIteration:
-        pass
-    except (httpx2.TransportError, TimeoutError):
-        if response.status_code == 200:
+        while len(body) <= limit and (piece := await response.content.readany()):
+            body += piece
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        if response.status == 200:
             raise
     return body[:limit]
 
 
-async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
+async def _drain(content: aiohttp.StreamReader) -> None:
+    if content.at_eof():
+        return
     try:
         async with asyncio.timeout(DRAIN_S):
-            async for _ in pieces:
+            while await content.readany():
                 pass
-    except (httpx2.TransportError, TimeoutError):
+    except (aiohttp.ClientError, TimeoutError, OSError):
         pass  # the connection is closed instead of used again

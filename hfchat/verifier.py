@@ -6,6 +6,7 @@ those (RFC 8725 sections 3.1 and 3.2). Nobody but this program's own key speaks 
 
 import hashlib
 import time
+from collections import OrderedDict
 from typing import Any
 
 from hfchat.errors import InvalidToken
@@ -15,6 +16,9 @@ from hfchat.public_keys import PUBLIC_KEY_ALGORITHMS, PublicKey, algorithms_of, 
 from hfchat.tokens import ALGORITHM, CLOCK_SKEW_S, expired, is_name, is_time, signed_claims, unverified, verify_token
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE, OWN_ISSUER, Caller, Policy
 
+# A token that was good a moment ago is good, until its end: a program sends the same one with every request.
+REMEMBERED_S = 30.0
+MAX_REMEMBERED = 5000
 # RFC 8725 section 3.11, RFC 9068 section 2.1: a token made for something else has a type of its own.
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 # They would change what was signed. The other headers are not looked at, above all no key and no key's address.
@@ -55,6 +59,7 @@ class Verifier:
         self._issuer = issuer
         self._audience = audience
         self._subject_claim = subject_claim
+        self._verified: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
 
     async def verify(self, token: str, now: float | None = None) -> Caller:
         """Who is calling, with the narrower of the owner's policy and the token's.
@@ -64,13 +69,27 @@ class Verifier:
         if not self._algorithms:
             raise InvalidToken
         now = time.time() if now is None else now
+        known = self._verified.get(token)
+        if known is not None and known[0] <= now < min(known[0] + REMEMBERED_S, known[1].expires_at):
+            return known[1]
+        caller, key_stays = await self._verify(token, now)
+        if key_stays:
+            self._verified[token] = (now, caller)
+            self._verified.move_to_end(token)
+            if len(self._verified) > MAX_REMEMBERED:
+                self._verified.popitem(last=False)
+        return caller
+
+    async def _verify(self, token: str, now: float) -> tuple[Caller, bool]:
+        """The caller, and whether the token's key is one that no provider can take out of use."""
         header, claims = unverified(token)
         if not isinstance(header["alg"], str) or header["alg"] not in self._algorithms:
             raise InvalidToken("token_algorithm")
         if header["alg"] == ALGORITHM and claims.get("iss") == OWN_ISSUER:
-            return verify_token(self._secret, token, self._policy, now)
+            return verify_token(self._secret, token, self._policy, now), True
         _check_header(header)
-        return self._caller(token, signed_claims(token, await self._key(header), header["alg"]), now)
+        claims = signed_claims(token, await self._key(header), header["alg"])
+        return self._caller(token, claims, now), header["alg"] in self._keys
 
     async def close(self) -> None:
         """Give back what is held open."""

@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from starlette.types import Message, Receive, Scope, Send
 
 from hfchat import gate, passage
+from hfchat.authentication import Authentication
 from hfchat.errors import Overloaded
 from hfchat.gate import Drain, Gate
 from hfchat.ledger import Standing
@@ -699,10 +700,15 @@ async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(f
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def trusts(_: str) -> tuple[Caller, Standing]:
-        return Caller("alice", "x", time.time() + 60, Policy("own/default", None)), Standing(None, None, None)
+    async def trusts(_: str) -> Caller:
+        return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
 
-    await Gate(fails, authenticate=trusts, drain=Drain())(_scope("/gradio_api/info"), receive, send)
+    async def looks(_: Caller) -> Standing:
+        return Standing(None, None, None)
+
+    await Gate(fails, authenticate=Authentication(trusts, looks), drain=Drain())(
+        _scope("/gradio_api/info"), receive, send
+    )
     assert sent[0]["status"] == status
     assert b"swordfish" not in sent[1]["body"]
 

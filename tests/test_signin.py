@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Message
 
+from hfchat.authentication import Authentication
 from hfchat.gate import Drain, Gate
 from hfchat.ledger import Standing
 from hfchat.settings import load_settings
@@ -134,11 +135,15 @@ class TrustingApp:
     """The sign-in behind the gate, with a check of tokens that lets everything pass."""
 
     def __init__(self) -> None:
-        async def trusts(_: str) -> tuple[Caller, Standing]:
-            return Caller("alice", "x", time.time() + 60, Policy("own/default", None)), Standing(None, None, None)
+        async def trusts(_: str) -> Caller:
+            return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
 
-        self.app = Starlette(routes=SignIn(trusts).routes())
-        self.gate = Gate(self.app, authenticate=trusts, drain=Drain())
+        async def looks(_: Caller) -> Standing:
+            return Standing(None, None, None)
+
+        trusting = Authentication(trusts, looks)
+        self.app = Starlette(routes=SignIn(trusting).routes())
+        self.gate = Gate(self.app, authenticate=trusting, drain=Drain())
 
     async def ask(self, token: str) -> dict[bytes, bytes]:
         sent: list[Message] = []

@@ -146,17 +146,17 @@ async def test_a_turn_that_ends_while_its_reader_does_not_read_is_cut_off(
 ) -> None:
     monkeypatch.setattr("hfchat.turns.CUT_S", 0.02)
     upstream = Scripted(default=[A] * 5)
-    chat = Chat(upstream, accounts)
+    chat, stopped = Chat(upstream, accounts), asyncio.Event()
 
     async def read_one_and_stop() -> None:
         async with aclosing(chat.stream(caller(), ASKED, request_id="r")) as parts:
             await anext(parts)
+            stopped.set()
             await asyncio.sleep(3600)
 
     with logged() as lines:
         reading = asyncio.create_task(read_one_and_stop())
-        while not (await accounts.everybody()):
-            await asyncio.sleep(0)
+        await stopped.wait()
         chat.end_turns(e.RevokedToken)
         with pytest.raises(asyncio.CancelledError):
             await reading

@@ -1,0 +1,53 @@
+"""Pure: the list of models as the router writes it. Whatever is not as it should be is left out."""
+
+from typing import Any
+
+from hfchat.types import MODEL_ID, ModelFacts
+
+MAX_MODELS = 5000
+
+
+def read_models(answer: object) -> list[ModelFacts]:
+    """What is known of each model; of several live providers, the smallest context and the lowest price.
+
+    With auto routing any of them may answer, so no more than the smallest context can be counted on.
+    """
+    listed = answer.get("data") if isinstance(answer, dict) else None
+    models = listed if isinstance(listed, list) else []
+    return [_facts(model) for model in models[:MAX_MODELS] if isinstance(model, dict) and _is_id(model.get("id"))]
+
+
+def _is_id(name: object) -> bool:
+    return isinstance(name, str) and MODEL_ID.fullmatch(name) is not None
+
+
+def _facts(model: dict[str, Any]) -> ModelFacts:
+    listed = model.get("providers")
+    providers = [provider for provider in listed if _is_live(provider)] if isinstance(listed, list) else []
+    architecture = model.get("architecture")
+    modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
+    contexts = [provider.get("context_length") for provider in providers]
+    prices = [price for provider in providers if (price := _price(provider)) is not None]
+    return ModelFacts(
+        id=model["id"],
+        context_length=min((size for size in contexts if isinstance(size, int) and size > 0), default=None),
+        input_modalities=tuple(name for name in modalities or () if isinstance(name, str)) if modalities else None,
+        price=min(prices, key=sum, default=None),
+    )
+
+
+def _is_live(provider: object) -> bool:
+    return isinstance(provider, dict) and provider.get("status", "live") == "live"
+
+
+def _price(provider: dict[str, Any]) -> tuple[float, float] | None:
+    if provider.get("is_free") is True:
+        return 0.0, 0.0
+    pricing = provider.get("pricing")
+    if not isinstance(pricing, dict) or not (_is_price(pricing.get("input")) and _is_price(pricing.get("output"))):
+        return None
+    return float(pricing["input"]), float(pricing["output"])
+
+
+def _is_price(price: object) -> bool:
+    return isinstance(price, int | float) and not isinstance(price, bool) and 0 <= price < 1e6

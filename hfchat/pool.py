@@ -1,0 +1,150 @@
+"""One pool of connections to the provider, which hub clients borrow: they say where a call goes, and with which headers.
+
+The hub client sends, signs and bills; what it sends as a body, and how it reads an answer, would cost the most and lose the
+most. So its client factory (`huggingface_hub.set_async_client_factory`) lends each throwaway hub client a `Loan`: that posts
+the body it was given over one pooled aiohttp session, and keeps the answer.
+"""
+
+import asyncio
+import io
+import ssl
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx2
+from huggingface_hub import set_async_client_factory
+
+from hfchat.errors import Overloaded
+
+CONNECT_TIMEOUT_S = 5.0
+KEEPALIVE_S = 30.0
+MAX_CONNECTIONS = 2000
+# More than this aiohttp wants to write in pieces.
+LARGE_BYTES = 512 * 1024
+READ_BUFFER_BYTES = 256 * 1024
+
+# What the hub client judges; the answer itself is judged by whoever reads it.
+_GOOD = httpx2.Response(200, request=httpx2.Request("POST", "http://provider.invalid"))
+
+
+class Pool:
+    """Made inside a running event loop and used in that one; `close` it."""
+
+    def __init__(self) -> None:
+        set_async_client_factory(_lend)
+        self._open = 0
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=_tls()),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=READ_BUFFER_BYTES,
+        )
+        # aiohttp itself would look for a netrc file with every call.
+        self._proxies = getproxies()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> aiohttp.ClientResponse:
+        """The answer, its head read; `timeout_s` is the longest silence, until then and after. Whoever gets it closes it with
+        `done`. Raises: what aiohttp does; Overloaded.
+        """
+        if self._open >= MAX_CONNECTIONS:
+            raise Overloaded
+        self._open += 1
+        try:
+            return await self._session.post(
+                url,
+                headers=headers,
+                data=body if len(body) < LARGE_BYTES else io.BytesIO(body),
+                allow_redirects=False,
+                proxy=self._proxy(url),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=timeout_s),
+            )
+        except BaseException:
+            self._open -= 1
+            raise
+
+    def done(self, response: aiohttp.ClientResponse) -> None:
+        """Close the answer: its connection too, unless it was read to its end."""
+        self._open -= 1
+        response.close()
+
+    def _proxy(self, url: str) -> str | None:
+        if not self._proxies:
+            return None
+        scheme, _, rest = url.partition("://")
+        return None if proxy_bypass(rest.partition("/")[0]) else self._proxies.get(scheme, self._proxies.get("all"))
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> bytes:
+        """The body of a small document. Raises: what aiohttp does, UnicodeError for what is none."""
+        async with (
+            asyncio.timeout(timeout_s),
+            self._session.get(url, headers=headers, allow_redirects=False, proxy=self._proxy(url)) as response,
+        ):
+            body = await response.content.read(limit + 1)
+            while len(body) <= limit and (more := await response.content.read(limit + 1)):
+                body += more
+            if response.status != 200 or len(body) > limit:
+                raise UnicodeError(f"HTTP {response.status}, {len(body)} bytes")
+            return body
+
+
+class Loan:
+    """What a hub client gets for one call, in place of an `httpx2.AsyncClient`; leaving it does not close the pool."""
+
+    def __init__(self, pool: Pool, body: bytes, timeout_s: float) -> None:
+        self._pool = pool
+        self._body = body
+        self._timeout_s = timeout_s
+        self.response: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> "Loan":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.response is not None:
+            self._pool.done(self.response)
+
+    def stream(self, method: str, url: str, *, headers: Mapping[str, Any], **_: object) -> "_Posting":
+        """As `httpx2.AsyncClient.stream`; the hub client's own body is left for ours."""
+        return _Posting(self, url, {name: value for name, value in headers.items() if value is not None})
+
+    async def post(self, url: str, headers: dict[str, str]) -> httpx2.Response:
+        """Send the call."""
+        headers["content-type"] = "application/json"
+        self.response = await self._pool.post(url, headers, self._body, self._timeout_s)
+        return _GOOD
+
+
+class _Posting:
+    def __init__(self, loan: Loan, url: str, headers: dict[str, str]) -> None:
+        self._loan = loan
+        self._url = url
+        self._headers = headers
+
+    async def __aenter__(self) -> httpx2.Response:
+        return await self._loan.post(self._url, self._headers)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+lent: ContextVar[Loan | None] = ContextVar("hfchat_loan", default=None)
+
+
+def _lend() -> Any:
+    # The factory is one for the process: other code than ours gets a client of its own, as without us.
+    return lent.get() or httpx2.AsyncClient(follow_redirects=True, timeout=None)
+
+
+def _tls() -> ssl.SSLContext:
+    make: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
+    return make()

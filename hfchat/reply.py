@@ -1,0 +1,138 @@
+"""A provider's reply while it comes in: its events or its one answer, as parts, and what the end of it says."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from hfchat import errors as e
+from hfchat.sse import ServerSentEvent
+from hfchat.translate import Refusal, translate
+from hfchat.types import Call, Delta, Finish, Usage
+
+
+class Reply:
+    """What is known of a reply while its events come in."""
+
+    def __init__(self, call: Call, headers: Mapping[str, str]) -> None:
+        self.model = call.model
+        self.provider = headers.get("x-inference-provider")
+        self._verbatim = call.verbatim
+        self._replies = call.replies
+        self._finished: set[str] = set()
+        options = call.options.get("stream_options")
+        self._tells_usage = isinstance(options, dict) and bool(options.get("include_usage"))
+        self.finish_reason = ""
+        self.done = False
+        self.usage: Usage | None = None
+        self._began = False
+        self._data: str | None = None
+
+    def take(self, event: ServerSentEvent) -> Delta | None:
+        """What the event adds to the reply. Raises: the error that it carries, or UpstreamInvalidResponse."""
+        data = event.data.strip()
+        if data == "[DONE]":
+            self.done = True
+            return None
+        if event.event == "error":
+            raise translate(Refusal(200, data))
+        if not data or self.done:
+            return None
+        chunk = _loads(data)
+        if not isinstance(chunk, dict):
+            return None
+        delta = self._add(chunk, "delta")
+        if not self._verbatim:
+            return delta
+        delta = delta or Delta()
+        delta.data = self._as_asked(chunk, data)
+        return delta
+
+    def _as_asked(self, chunk: dict[str, Any], data: str) -> str | None:
+        """The event without the usage that this program asked for, where its caller did not."""
+        if self._tells_usage or chunk.get("usage") is None:
+            return data
+        if not chunk.get("choices"):
+            return None
+        return orjson.dumps({name: value for name, value in chunk.items() if name != "usage"}).decode()
+
+    def whole(self, body: bytes) -> Delta:
+        """A server that does not stream answers all at once. Raises: as `take`."""
+        answer = _loads(body)
+        delta = self._add(answer, "message") if isinstance(answer, dict) else None
+        if not self._began:
+            raise e.UpstreamInvalidResponse
+        self.done = True
+        self._data = body.decode(errors="replace") if self._verbatim else None
+        return delta or Delta()
+
+    def finish(self) -> Finish:
+        """The end. Raises: where the reply never began, or was cut: a short answer must not pass for a whole one."""
+        if not self._began:
+            raise e.UpstreamInvalidResponse
+        if not self.finish_reason and not self.done:
+            raise e.UpstreamInterrupted
+        reason = {"eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "": "stop"}
+        return Finish(
+            self.model, reason.get(self.finish_reason, self.finish_reason), self.usage, self.provider, self._data
+        )
+
+    def _add(self, chunk: dict[str, Any], key: str) -> Delta | None:
+        if chunk.get("error"):
+            raise translate(Refusal(200, chunk))
+        if isinstance(chunk.get("usage"), dict):
+            self.usage = _usage(chunk["usage"]) or self.usage
+        choices = chunk.get("choices")
+        if choices is None and (chunk.get("detail") or chunk.get("message")):
+            raise translate(Refusal(200, chunk))
+        if not isinstance(choices, list):
+            return None
+        content = thought = ""
+        for choice in choices:
+            if isinstance(choice, dict):
+                self._note_finish(choice)
+                more, more_thought = _said(choice.get(key))
+                content, thought = content + more, thought + more_thought
+        return Delta(content, thought) if content or thought else None
+
+    def _note_finish(self, choice: dict[str, Any]) -> None:
+        self._began = True
+        reason = choice.get("finish_reason")
+        if not isinstance(reason, str) or not reason:
+            return
+        if reason == "error":
+            raise e.UpstreamUnavailable
+        self._finished.add(str(choice.get("index")))
+        if len(self._finished) >= self._replies:
+            self.finish_reason = reason
+
+
+def _said(said: object) -> tuple[str, str]:
+    """What a delta or a message says, and what it thinks: aloud, or by calling tools, which is counted and not shown."""
+    if not isinstance(said, dict):
+        return "", ""
+    content = said.get("content")
+    if isinstance(content, list):
+        content = "".join(
+            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
+    thought = said.get("reasoning") or said.get("reasoning_content") or said.get("reasoning_text")
+    return content if isinstance(content, str) else "", thought if isinstance(thought, str) else ""
+
+
+def _usage(counted: dict[str, Any]) -> Usage | None:
+    prompt, completion = counted.get("prompt_tokens"), counted.get("completion_tokens")
+    good = all(isinstance(count, int) and 0 <= count < 1 << 40 for count in (prompt, completion))
+    return Usage(prompt, completion) if good else None  # type: ignore[arg-type]
+
+
+def _loads(data: str | bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        pass  # what the stricter and faster one does not take: NaN, broken UTF-8, half a surrogate pair
+    try:
+        return json.loads(data if isinstance(data, str) else data.decode("utf-8-sig", errors="replace"))
+    except (ValueError, RecursionError) as broken:
+        raise e.UpstreamInvalidResponse from broken
