@@ -19,7 +19,7 @@ from hfchat.errors import StoreUnavailable
 
 T = TypeVar("T")
 # How long another process's transaction is waited for.
-BUSY_S = 0.4
+BUSY_S = 0.8
 MAX_BATCH = 256
 MAX_WAITING = 20_000
 

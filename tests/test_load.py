@@ -18,7 +18,7 @@ from tests.conftest import RunningApp, make_settings, make_token, running, wait_
 from tests.stub_upstream import StubUpstream, reply
 
 PEOPLE = 50
-TURNS = 1200
+TURNS = 800
 AT_ONCE = 50
 
 

@@ -387,7 +387,7 @@ NAMES = st.sampled_from(["messages", "model", "stream", "n", "max_tokens", "tool
 BODIES = st.dictionaries(NAMES, JSON, max_size=6) | st.builds(
     lambda more: {**more, **QUESTION, "model": "m"}, st.dictionaries(NAMES, JSON, max_size=4)
 )
-QUIET = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def is_in_order(said: httpx2.Response) -> bool:

@@ -97,9 +97,11 @@ def test_the_curl_line_answers_as_it_says(app: RunningApp) -> None:
 
 
 def test_the_python_lines_answer(app: RunningApp, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks("python")
-    exec(code.replace("http://127.0.0.1:7860", app.url).replace('"..."', repr(make_token()), 1), {})
-    assert "stand-in" in capsys.readouterr().out
+    names: dict[str, object] = {}
+    for code in blocks("python"):
+        exec(code.replace("http://127.0.0.1:7860", app.url).replace('"..."', repr(make_token()), 1), names)
+        assert "stand-in" in capsys.readouterr().out
+    names["client"].close()  # type: ignore[attr-defined]
 
 
 def test_the_javascript_lines_answer_a_page_of_another_origin(app: RunningApp, origin: str) -> None:

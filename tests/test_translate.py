@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 import httpx2
 import pytest
@@ -92,6 +93,19 @@ def test_a_network_failure_becomes_the_error_it_means(case: dict[str, Any]) -> N
         (httpx2.UnsupportedProtocol, "endpoint_retired"),
         (httpx2.InvalidURL, "endpoint_retired"),
         (httpx2.ResponseNotRead, "upstream_interrupted"),
+        (aiohttp.ClientConnectorError, "upstream_unavailable"),
+        (aiohttp.ClientConnectorDNSError, "upstream_unavailable"),
+        (aiohttp.ClientConnectorCertificateError, "upstream_unavailable"),
+        (aiohttp.ClientProxyConnectionError, "upstream_unavailable"),
+        (aiohttp.ClientHttpProxyError, "upstream_unavailable"),
+        (aiohttp.ConnectionTimeoutError, "upstream_unavailable"),
+        (aiohttp.SocketTimeoutError, "upstream_timeout"),
+        (aiohttp.ServerTimeoutError, "upstream_timeout"),
+        (aiohttp.ServerDisconnectedError, "upstream_interrupted"),
+        (aiohttp.ClientPayloadError, "upstream_interrupted"),
+        (aiohttp.ClientOSError, "upstream_interrupted"),
+        (aiohttp.ClientResponseError, "upstream_invalid_response"),
+        (aiohttp.InvalidURL, "endpoint_retired"),
         (hub.InferenceTimeoutError, "upstream_timeout"),
         (hub.OverloadedError, "upstream_overloaded"),
         (hub.ValidationError, "upstream_rejected"),
@@ -123,6 +137,7 @@ def exceptions_of(*modules: Any) -> list[type[Exception]]:
 FOREIGN = exceptions_of(
     hub,
     httpx2,
+    aiohttp,
     importlib.import_module("httpcore2"),
     json,
     json.decoder,
