@@ -65,7 +65,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
                 CORSMiddleware,
                 allow_origins=settings.hfchat_cors_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type"],
+                allow_headers=["*"],
                 expose_headers=EXPOSED,
             ),
         ],

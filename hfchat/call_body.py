@@ -7,7 +7,15 @@ import orjson
 from hfchat.types import Call
 
 # Other servers' names for `max_tokens`; each is cut, so that none gets around it.
-LENGTHS = ("max_tokens", "max_completion_tokens", "max_new_tokens", "max_output_tokens", "n_predict", "num_predict")
+LENGTHS = (
+    "max_tokens",
+    "max_completion_tokens",
+    "max_new_tokens",
+    "max_output_tokens",
+    "max_length",
+    "n_predict",
+    "num_predict",
+)
 
 
 def call_body(call: Call, *, ask_usage: bool) -> bytes:
@@ -18,10 +26,14 @@ def call_body(call: Call, *, ask_usage: bool) -> bytes:
         "messages": [message.as_sent() for message in call.messages],
         "stream": call.stream,
     }
-    named = [name for name in LENGTHS if isinstance(body.get(name), int)]
-    for name in named or LENGTHS[:1]:
-        asked = body.get(name)
-        body[name] = call.max_tokens if asked is None else min(asked, call.max_tokens)
+    for name in LENGTHS:
+        if isinstance(body.get(name), int):
+            body[name] = min(body[name], call.max_tokens)
+    if not isinstance(body.get("max_tokens"), int):
+        # A server that does not know the name that was used would know no limit; two of the usual ones some refuse.
+        body.pop("max_tokens", None)
+        if not isinstance(body.get("max_completion_tokens"), int):
+            body["max_tokens"] = call.max_tokens
     if call.temperature is not None:
         body["temperature"] = call.temperature
     if call.top_p is not None:

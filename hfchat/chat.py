@@ -3,9 +3,10 @@
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 from hfchat.accounts import Accounts, Told
 from hfchat.conversation import build_messages, check_messages
@@ -23,6 +24,8 @@ from hfchat.turns import Turns
 from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Message, Upstream
 
 logger = logging.getLogger(__name__)
+
+LONG_WORD = 12
 
 # With these another model may well answer; a refused token or an empty account refuses every model.
 _ANOTHER_MODEL_MAY_HELP = frozenset(
@@ -119,7 +122,7 @@ class Chat:
                 failure, outcome = crash, InternalError.code
                 unforeseen = InternalError(request_id=request_id)
                 unforeseen.__cause__ = crash
-                _log_failure(unforeseen, request.messages)
+                _log_failure(unforeseen, request)
                 raise unforeseen from crash
             finally:
                 try:
@@ -144,7 +147,7 @@ class Chat:
                 if began or model == models[-1] or error.code not in _ANOTHER_MODEL_MAY_HELP:
                     raise
                 error.request_id = request_id
-                _log_failure(error, call.messages, event="trying_another_model")
+                _log_failure(error, call, event="trying_another_model")
 
 
 def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> None:
@@ -153,10 +156,10 @@ def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> 
     if isinstance(error, ModelNotSupported):
         named = request.model is not None and error.model in (None, request.model)
         error.fault = "caller" if named else "owner"
-    _log_failure(error, request.messages)
+    _log_failure(error, request)
 
 
-def _log_failure(error: HfchatError, messages: Sequence[Message], *, event: str = "turn_failed") -> None:
+def _log_failure(error: HfchatError, asked: ChatRequest | Call, *, event: str = "turn_failed") -> None:
     if isinstance(error, InternalError) and error.__cause__ is not None:
         log_crash(logger, error.__cause__, request_id=error.request_id)
     if error.fault == "caller":
@@ -175,19 +178,35 @@ def _log_failure(error: HfchatError, messages: Sequence[Message], *, event: str 
         cause=type(error.__cause__).__name__ if error.__cause__ else None,
         provider_status=error.provider_status,
         provider_request_id=error.provider_request_id,
-        provider_says="" if _echoes(error.detail, messages) else error.detail,
+        provider_says="" if _echoes(error.detail, _written(asked.messages, asked.options)) else error.detail,
     )
 
 
-def _echoes(words: str, messages: Sequence[Message]) -> bool:
-    """Whether a provider's words quote the conversation, which no log may have.
+def _written(messages: Sequence[Message], options: Mapping[str, Any]) -> Iterator[str]:
+    """Every text in what a person sent; in calls of tools and in options those that are more than a word of the form."""
+    yield from (message.content for message in messages)
+    level: list[Any] = [*(message.written for message in messages), options]
+    while level:
+        value = level.pop()
+        if isinstance(value, str) and len(value) >= LONG_WORD:
+            yield value
+        elif isinstance(value, Mapping):
+            level += value.values()
+        elif isinstance(value, list):
+            level += value
+
+
+def _echoes(words: str, texts: Iterable[str]) -> bool:
+    """Whether a provider's words quote what a person sent, which no log may have.
 
     A short message as a whole, or 11 letters in a row of a longer one.
     """
     span, step = 8, 4
     parts = {words[start : start + span] for start in range(0, len(words) - span + 1, step)}
-    for message in messages:
-        said = message.content.strip()
+    for text in texts:
+        said = text.strip()
+        if not said:
+            continue
         if len(said) < span + step:
             quoted = re.search(rf"(?<!\w){re.escape(said)}(?!\w)", words) is not None
         else:

@@ -8,7 +8,9 @@ what is written in letters only to have many tokens costs up to three times what
 import math
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -28,6 +30,9 @@ MOST_TOKENS_A_PROMPT = 64
 # What vision models make of a picture differs widely: the most is what the greediest of them make of the largest.
 TOKENS_A_PICTURE = 1500
 MOST_TOKENS_A_PICTURE = 16_384
+# A sign may become three times as long when it is composed; for long texts all are taken to.
+LONG_TEXT = 200_000
+LONGEST_COMPOSED = 3
 # A budget has to hold a short question beside a reply.
 SHORT_PROMPT = MOST_TOKENS_A_PROMPT + MOST_TOKENS_A_MESSAGE + 28
 
@@ -55,8 +60,9 @@ def _shown(messages: Sequence[Message], options: Mapping[str, Any] | None) -> tu
             continue
         content = written.get("content")
         if isinstance(content, list):
-            kept = [part for part in content if not isinstance(part, dict) or part.get("type") != "image_url"]
-            pictures += len(content) - len(kept)
+            # What is no text, a film or a file, is at least a picture, and counts by its bytes too.
+            pictures += sum(not isinstance(part, dict) or part.get("type") != "text" for part in content)
+            kept = [part for part in content if not isinstance(part, dict) or "image_url" not in part]
             written = {**written, "content": kept}
         texts.append(orjson.dumps(written).decode())
     return texts + ([orjson.dumps(options).decode()] if options else []), pictures
@@ -85,9 +91,9 @@ class Tally:
         """Count a part of the reply."""
         if isinstance(part, Finish):
             self._counted = part.usage
-        elif part.content or part.reasoning:
+        elif part.content or part.reasoning or part.unseen:
             self._deltas += 1
-            self._about += _about(part.content) + _about(part.reasoning)
+            self._about += _about(part.content) + _about(part.reasoning) + _about(part.unseen)
 
     def usage(self) -> Usage:
         """The provider's count; where it gave none, or none of what it sent, an estimate.
@@ -104,8 +110,17 @@ class Tally:
 
 
 def _most(text: str) -> int:
-    composed = text if text.isascii() or unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
-    return max(len(_utf8(text)), len(_utf8(composed)))
+    """Bytes of the text, each sign at its longest: composing several never makes them longer, and all at once takes long."""
+    if text.isascii():
+        return len(text)
+    if len(text) > LONG_TEXT:
+        return LONGEST_COMPOSED * len(_utf8(text))
+    return sum(times * _most_of(sign) for sign, times in Counter(text).items())
+
+
+@lru_cache(10_000)
+def _most_of(sign: str) -> int:
+    return max(len(_utf8(sign)), len(_utf8(unicodedata.normalize("NFC", sign))))
 
 
 def _about(text: str) -> float:

@@ -60,7 +60,9 @@ class _OpenAiForm:
         return self._event({"delta": {**first, "content": part.content}, "finish_reason": None})
 
     def done(self, finish: Finish) -> bytes:
-        ending = self._event({"delta": {}, "finish_reason": finish.finish_reason}) if self._own_words else b""
+        ending = (
+            self._event({"delta": {}, "finish_reason": finish.finish_reason}) if self._own_words or finish.cut else b""
+        )
         return ending + b"data: [DONE]\n\n"
 
     def failed(self, body: dict[str, Any]) -> bytes:

@@ -12,8 +12,13 @@ from hfchat.types import ChatRequest, Message
 MAX_MESSAGES = 2000
 MAX_REPLIES = 128
 MAX_TOKENS = 1_000_000
-# Servers that route by themselves would answer with models that the caller's policy has not.
-_OTHER_MODELS = ("models", "fallbacks", "fallback_models", "route", "best_of")
+# What some servers know, and would go around a policy: other models than the one named, more replies than are returned,
+# or a prompt without its beginning, where the owner's stands.
+_AROUND_A_POLICY = (
+    *("models", "model_list", "fallbacks", "fallback_models", "route"),
+    *("best_of", "use_beam_search", "beam_width", "num_return_sequences"),
+    *("chat_template", "truncate_prompt_tokens", "extra_body"),
+)
 
 
 def read_completion(body: bytes) -> ChatRequest:
@@ -24,8 +29,12 @@ def read_completion(body: bytes) -> ChatRequest:
         raise InvalidRequest("not_json", param="body") from broken
     if not isinstance(sent, dict):
         raise InvalidRequest("object", param="body")
+    try:
+        orjson.dumps(sent)  # deeper than this it can be read and not written
+    except TypeError as deep:
+        raise InvalidRequest("unreadable", param="body") from deep
     options = {name: value for name, value in sent.items() if name not in ("model", "messages", "stream")}
-    for name in _OTHER_MODELS:
+    for name in _AROUND_A_POLICY:
         if options.get(name) is not None:
             raise UnsupportedInput("unknown_field", param=name)
     lengths = [_whole(options, name, MAX_TOKENS) for name in LENGTHS if options.get(name) is not None]

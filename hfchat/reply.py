@@ -55,7 +55,7 @@ class Reply:
             return data
         if not chunk.get("choices"):
             return None
-        return orjson.dumps({name: value for name, value in chunk.items() if name != "usage"}).decode()
+        return json.dumps({name: value for name, value in chunk.items() if name != "usage"})
 
     def whole(self, body: bytes) -> Delta:
         """A server that does not stream answers all at once. Raises: as `take`."""
@@ -88,13 +88,15 @@ class Reply:
             raise translate(Refusal(200, chunk))
         if not isinstance(choices, list):
             return None
-        content = thought = ""
+        content = thought = unseen = ""
         for choice in choices:
             if isinstance(choice, dict):
                 self._note_finish(choice)
-                more, more_thought = _said(choice.get(key))
-                content, thought = content + more, thought + more_thought
-        return Delta(content, thought) if content or thought else None
+                said = choice.get(key)
+                if isinstance(said, dict):
+                    content, thought = content + _content(said), thought + _thought(said)
+                    unseen += _unseen(said)
+        return Delta(content, thought, unseen) if content or thought or unseen else None
 
     def _note_finish(self, choice: dict[str, Any]) -> None:
         self._began = True
@@ -108,17 +110,30 @@ class Reply:
             self.finish_reason = reason
 
 
-def _said(said: object) -> tuple[str, str]:
-    """What a delta or a message says, and what it thinks: aloud, or by calling tools, which is counted and not shown."""
-    if not isinstance(said, dict):
-        return "", ""
+def _content(said: dict[str, Any]) -> str:
     content = said.get("content")
     if isinstance(content, list):
-        content = "".join(
-            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
-        )
-    thought = said.get("reasoning") or said.get("reasoning_content") or said.get("reasoning_text")
-    return content if isinstance(content, str) else "", thought if isinstance(thought, str) else ""
+        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+    return _text(content)
+
+
+def _thought(said: dict[str, Any]) -> str:
+    return _text(said.get("reasoning") or said.get("reasoning_content") or said.get("reasoning_text"))
+
+
+def _unseen(said: dict[str, Any]) -> str:
+    """What a model writes for tools to read, or to say why it refuses."""
+    if not (said.get("tool_calls") or said.get("function_call") or said.get("refusal")):
+        return ""
+    calls = said.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    functions.append(said.get("function_call"))
+    written = [_text(one.get(name)) for one in functions if isinstance(one, dict) for name in ("name", "arguments")]
+    return "".join(written) + _text(said.get("refusal"))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _usage(counted: dict[str, Any]) -> Usage | None:

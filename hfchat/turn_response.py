@@ -108,18 +108,19 @@ class TurnResponse(Response):
 
     async def _events(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
         waiting: list[bytes] = []
-        last = b""
-        async for part in turn:
-            if isinstance(part, Finish):
-                last = self._form.done(part)
-                continue
-            waiting.append(self._form.delta(part))
-            if part.more:
-                continue
+        try:
+            async for part in turn:
+                waiting.append(self._form.done(part) if isinstance(part, Finish) else self._form.delta(part))
+                if isinstance(part, Finish) or part.more:
+                    continue
+                if events := b"".join(waiting):
+                    await self._say(events, send)
+                waiting.clear()
+        except HfchatError:
             if events := b"".join(waiting):
                 await self._say(events, send)
-            waiting.clear()
-        await self._say(last, send, more=False)
+            raise
+        await self._say(b"".join(waiting), send, more=False)
 
     async def _gather(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
         body = b""

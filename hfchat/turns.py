@@ -61,7 +61,7 @@ class Turn:
         self._tally.add(part)
         if self._tally.over:
             # A provider that does not hold to `max_tokens` would go beyond what is reserved.
-            part = Finish(self._model, "length")
+            part = Finish(self._model, "length", cut=True)
         if isinstance(part, Finish):
             part = replace(part, usage=self._tally.usage())
             # Before the caller hears of the end: what they ask next finds it counted.

@@ -73,11 +73,13 @@ class Call:
 class Delta:
     """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply.
 
-    `data` is the event it came in, as JSON, where the call is `verbatim`. `more`: the next part is there already.
+    `unseen` is what it says to no person, in calls of tools; it costs like the rest. `data` is the event it came in, as
+    JSON, where the call is `verbatim`. `more`: the next part is there already.
     """
 
     content: str = field(default="", repr=False)
     reasoning: str = field(default="", repr=False)
+    unseen: str = field(default="", repr=False)
     data: str | None = field(default=None, repr=False)
     more: bool = field(default=False, compare=False)
 
@@ -98,13 +100,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of a whole reply; a stream without one was cut. `usage` is None where the provider gave none."""
+    """The end of a whole reply; a stream without one was cut. `usage` is None where the provider gave none.
+
+    `cut`: this program ended it, at its limit.
+    """
 
     model: str
     finish_reason: str = "stop"
     usage: Usage | None = None
     provider: str | None = None
     data: str | None = field(default=None, repr=False)
+    cut: bool = False
 
 
 Part = Delta | Finish

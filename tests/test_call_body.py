@@ -41,6 +41,12 @@ BODIES: dict[str, tuple[Call, bool, dict[str, Any]]] = {
         True,
         {**PLAIN, "stream_options": {"include_usage": True}},
     ),
+    "by another server's name": (
+        Call("m", ASKED, 9, options={"n_predict": 10**6}),
+        False,
+        {**PLAIN, "n_predict": 9},
+    ),
+    "a limit that is none": (Call("m", ASKED, 9, options={"max_tokens": None}), False, PLAIN),
     "a longer reply": (Call("m", ASKED, 9, options={"max_tokens": 500}), False, PLAIN),
     "a shorter one by a newer name": (
         Call("m", ASKED, 9, options={"max_completion_tokens": 3}),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hfchat.policy import read_policy
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.raw_client import logged
 from tests.stub_upstream import DONE, Answer, StubUpstream, echo, event, reply, usage_event
 from tests.test_api import FAILURES, FAULTS, STATUSES
 from tests.test_upstream import answer_of
@@ -123,6 +124,7 @@ LENGTHS = {
     "by the newer name": ({"max_completion_tokens": 900}, {"max_completion_tokens": 50}),
     "by both": ({"max_tokens": 900, "max_completion_tokens": 7}, {"max_tokens": 7, "max_completion_tokens": 7}),
     "by another server's name": ({"max_tokens": 5, "n_predict": 100_000}, {"max_tokens": 5, "n_predict": 5}),
+    "by another server's name alone": ({"n_predict": 100_000}, {"max_tokens": 50, "n_predict": 50}),
     "without a limit": ({"max_tokens": None}, {"max_tokens": 50}),
 }
 
@@ -186,6 +188,72 @@ def test_a_revoked_token_hears_so_before_its_body_is_judged(app: RunningApp) -> 
         assert (said.status_code, said.json()["error"]["code"]) == (401, "revoked_token")
 
 
+def calls_tools(count: int) -> list[bytes]:
+    call = {"index": 0, "function": {"arguments": "x" * 35}}
+    chunk = {"choices": [{"index": 0, "delta": {"content": None, "tool_calls": [call]}, "finish_reason": None}]}
+    return [f"data: {json.dumps(chunk)}\n\n".encode()] * count
+
+
+def test_what_a_model_writes_for_tools_costs_like_what_it_says(app: RunningApp, upstream: StubUpstream) -> None:
+    upstream.answer = lambda _: Answer(pieces=[*calls_tools(4), event(finish_reason="tool_calls"), DONE])
+    token = make_token("tools", policy=read_policy({"budget": "100000/day", "max_tokens": 50}))
+    before = left(app, token)["budget"]["remaining"]
+    ask(app, {**QUESTION, "stream": True}, token=token)
+    assert before - left(app, token)["budget"]["remaining"] > 40
+    upstream.answer = lambda _: Answer(pieces=calls_tools(200), ending="hang", pause_s=0.001)
+    said = ask(app, {**QUESTION, "stream": True}, token=token).text
+    assert said.count("tool_calls") == 50
+    assert '"finish_reason":"length"' in said
+    assert said.endswith("data: [DONE]\n\n")
+
+
+def test_what_came_at_once_is_not_lost_where_a_limit_ends_it(app: RunningApp, upstream: StubUpstream) -> None:
+    upstream.answer = lambda _: Answer(pieces=[b"".join([event("a ")] * 80)], ending="hang")
+    token = make_token("burst", policy=read_policy({"max_tokens": 50}))
+    assert ask(app, {**QUESTION, "stream": True}, token=token).text.count('"a "') == 50
+    plain = {"messages": QUESTION["messages"], "stream": True}
+    head = {"Authorization": f"Bearer {token}"}
+    said = httpx2.post(f"{app.url}/api/ai/chat", json=plain, headers=head).text
+    assert said.count('{"delta": "a "}') == 50
+    assert json.loads(said.rpartition("data: ")[2])["reply"] == "a " * 50
+
+
+def test_an_event_with_half_a_sign_and_its_usage_passes(app: RunningApp, upstream: StubUpstream) -> None:
+    half = b'data: {"choices":[{"index":0,"delta":{"content":"\\ud83d"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'
+    upstream.answer = lambda _: Answer(pieces=[half + b"\n\n", DONE])
+    first, done = stream(app)
+    assert "\\ud83d" in first
+    assert done == "[DONE]"
+
+
+def test_what_a_provider_quotes_of_tools_is_in_no_log(app: RunningApp, upstream: StubUpstream) -> None:
+    secret = "swordfish is the password of the day"
+    upstream.answer = lambda _: Answer(
+        500, "application/json", pieces=[json.dumps({"error": f"bad: {secret}"}).encode()]
+    )
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"x": secret})}}
+    asked = [*QUESTION["messages"], {"role": "assistant", "content": None, "tool_calls": [call]}]
+    with logged() as lines:
+        ask(app, {**QUESTION, "messages": [*asked, {"role": "tool", "tool_call_id": "1", "content": "ok"}]})
+        ask(app, {**QUESTION, "user": secret})
+    assert "swordfish" not in "".join(lines)
+    upstream.answer = lambda _: Answer(500, "application/json", pieces=[b'{"error": "the model is on fire"}'])
+    with logged() as lines:
+        ask(app, {**QUESTION, "messages": [*asked, {"role": "tool", "tool_call_id": "1", "content": ""}]})
+    assert "the model is on fire" in "".join(lines)
+
+
+def test_signs_piled_on_a_letter_take_no_longer_to_count_than_letters(app: RunningApp) -> None:
+    took_s = {}
+    poor = make_token("poor", policy=read_policy({"budget": "2000/day"}))
+    for name, text in (("letters", "a" * 400_000), ("signs", "a" + "\u0300" * 100_000 + "\u0323" * 100_000)):
+        began = time.monotonic()
+        said = ask(app, {**QUESTION, "messages": [{"role": "user", "content": text}]}, token=poor)
+        took_s[name] = time.monotonic() - began
+        assert said.json()["error"]["code"] == "budget_exceeded"
+    assert took_s["signs"] < 10 * took_s["letters"] + 0.5
+
+
 # --- bad input
 
 BAD: dict[str, tuple[Any, str]] = {
@@ -216,7 +284,13 @@ BAD: dict[str, tuple[Any, str]] = {
     "n a part": ({**QUESTION, "n": 1.5}, "n"),
     "other models beside it": ({**QUESTION, "models": ["x/y"]}, "models"),
     "more than is returned": ({**QUESTION, "best_of": 50}, "best_of"),
+    "a prompt without its beginning": ({**QUESTION, "truncate_prompt_tokens": 5}, "truncate_prompt_tokens"),
+    "another template": ({**QUESTION, "chat_template": "{{ x }}"}, "chat_template"),
+    "deeper than can be written": ({**QUESTION, "x": json.loads("[" * 300 + "]" * 300)}, "body"),
 }
+
+
+AROUND_A_POLICY = ("models", "best_of", "truncate_prompt_tokens", "chat_template")
 
 
 @pytest.mark.parametrize(("body", "param"), BAD.values(), ids=BAD)
@@ -224,7 +298,7 @@ def test_bad_input_is_refused_with_its_place(app: RunningApp, upstream: StubUpst
     said = ask(app, body)
     error = said.json()["error"]
     assert (said.status_code, error["param"], error["type"]) == (400, param, "invalid_request_error")
-    assert error["code"] == ("unsupported_input" if param in ("models", "best_of") else "invalid_request")
+    assert error["code"] == ("unsupported_input" if param in AROUND_A_POLICY else "invalid_request")
     assert said.headers["RateLimit-Remaining"]
     assert upstream.requests == []
 

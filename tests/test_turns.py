@@ -136,7 +136,7 @@ async def test_a_provider_that_does_not_stop_at_the_limit_is_stopped_there(accou
     upstream = Scripted(default=[A] * 500)
     parts = [part async for part in Chat(upstream, accounts).stream(caller(), ASKED, request_id="r")]
     assert len(parts) == 101
-    assert parts[-1] == Finish("own/default", "length", Usage(PROMPT, 100, estimated=True))
+    assert parts[-1] == Finish("own/default", "length", Usage(PROMPT, 100, estimated=True), cut=True)
     found = await books(accounts)
     assert (found.completion_tokens, found.held_tokens, upstream.closed) == (100, 0, 1)
 
