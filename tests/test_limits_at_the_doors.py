@@ -15,12 +15,14 @@ import pytest
 from gradio_client import Client
 
 from hfchat.error_texts import ENGLISH
+from hfchat.ledger import Account
 from hfchat.limits import Limit
 from hfchat.page_history import NOTICE_ID
 from hfchat.policy import PolicyClaim
-from hfchat.sqlite_ledger import SqliteLedger
+from hfchat.stores import open_ledger
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running, wait_until
 from tests.raw_client import Said, ask, line_to
+from tests.redis_server import redis_server
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply, usage_event
 
 WORDS = "hello there"
@@ -51,15 +53,27 @@ def stub(module_stub: StubUpstream) -> StubUpstream:
     return module_stub
 
 
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """The addresses of new ledgers, one after the other."""
+    folder, numbers = tmp_path_factory.mktemp(request.param), iter(range(16))
+    if request.param == "sqlite":
+        yield lambda: f"sqlite:///{folder}/{next(numbers)}.db"
+        return
+    with redis_server(folder) as server:
+        yield lambda: f"{server.url.removesuffix('/0')}/{next(numbers)}"
+
+
 @pytest.fixture(scope="module")
-def start(module_stub: StubUpstream) -> Iterator[Start]:
+def start(module_stub: StubUpstream, store: Callable[[], str]) -> Iterator[Start]:
     """The program with these settings, started when it is first asked for."""
     started: dict[str, RunningApp] = {}
     with ExitStack() as opened:
 
         def app_with(settings: str) -> RunningApp:
             if settings not in started:
-                chosen = make_settings(HF_CHAT_BASE_URL=module_stub.base_url, **SETTINGS[settings])
+                variables = {"HF_CHAT_BASE_URL": module_stub.base_url, "HFCHAT_STORE": store()}
+                chosen = make_settings(**variables, **SETTINGS[settings])
                 started[settings] = opened.enter_context(running(chosen))
             return started[settings]
 
@@ -375,10 +389,23 @@ def test_gradio_client_hears_of_a_limit_in_words(start: Start, stub: StubUpstrea
     assert len(stub.requests) == 1
 
 
-def test_a_person_is_one_line_of_the_ledger_by_whichever_door_and_token(stub: StubUpstream) -> None:
-    ledger = SqliteLedger(None)
+ASKED_BY_OPENAI = json.dumps({"messages": [{"role": "user", "content": WORDS}]}).encode()
+
+
+async def all_accounts(url: str) -> list[Account]:
+    ledger = open_ledger(url)
+    try:
+        return await ledger.accounts(None, now=time.time())
+    finally:
+        await ledger.close()
+
+
+def test_a_person_is_one_line_of_the_ledger_by_whichever_door_and_token(
+    stub: StubUpstream, store: Callable[[], str]
+) -> None:
     token, invited = make_token("ann"), make_token("ann")
-    with running(make_settings(HF_CHAT_BASE_URL=stub.base_url, **OFFERED), ledger=ledger) as app:
+    variables = {"HF_CHAT_BASE_URL": stub.base_url, "HFCHAT_STORE": store()}
+    with running(make_settings(**variables, **OFFERED)) as app:
         link = ask(app, "GET", f"/login?token={invited}")
         session = (link.headers["Set-Cookie"] or "").partition(";")[0]
         page = {"Cookie": session, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
@@ -387,9 +414,11 @@ def test_a_person_is_one_line_of_the_ledger_by_whichever_door_and_token(stub: St
         assert by_page(app, with_token(token))[0] == "hello there "
         assert by_page(app, page)[0] == "hello there "
         assert by_api(app, with_token(invited)).status == 200
-        (account,) = asyncio.run(ledger.accounts(None, now=time.time()))
-    assert (account.subject, account.issuer, account.requests) == ("ann", "hfchat", 5)
-    assert (account.prompt_tokens, account.completion_tokens) == (5 * 7, 5 * 2)
+        openai = ask(app, "POST", "/v1/chat/completions", with_token(token), ASKED_BY_OPENAI)
+        assert openai.status == 200
+    (account,) = asyncio.run(all_accounts(variables["HFCHAT_STORE"]))
+    assert (account.subject, account.issuer, account.requests) == ("ann", "hfchat", 6)
+    assert (account.prompt_tokens, account.completion_tokens) == (6 * 7, 6 * 2)
     assert (account.estimated_tokens, account.held_tokens) == (0, 0)
 
 
