@@ -138,15 +138,16 @@ class HubUpstream:
 
     async def _read(self, response: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         reply = Reply(call, response.headers)
-        if response.content_type == "application/json":
+        events = response.content_type == "text/event-stream"
+        if response.content_type == "application/json" or not (call.stream or events):
             yield reply.whole(await _body(response, MAX_JSON_BYTES))
         else:
             decoder, more = SSEDecoder(), True
             while more and not reply.done:
-                events, more = await self._next_events(response.content, decoder, reply)
+                came, more = await self._next_events(response.content, decoder, reply)
                 waiting: Delta | None = None
                 try:
-                    for event in events:
+                    for event in came:
                         delta = reply.take(event)
                         if delta is None:
                             continue

@@ -102,6 +102,13 @@ def test_a_server_that_does_not_stream_is_made_to(app: RunningApp, upstream: Stu
     assert (json.loads(parts[-1])["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
 
 
+def test_a_whole_answer_need_not_say_that_it_is_json(app: RunningApp, upstream: StubUpstream) -> None:
+    whole = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]}
+    for kind in (None, "text/plain"):
+        upstream.answer = lambda _, kind=kind: Answer(content_type=kind, pieces=[json.dumps(whole).encode()])  # type: ignore[misc]
+        assert ask(app).json() == whole
+
+
 def test_a_server_that_always_streams_is_gathered(app: RunningApp) -> None:
     said = ask(app).json()
     assert said["choices"][0]["message"] == {"role": "assistant", "content": "hello there "}
