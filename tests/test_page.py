@@ -1,5 +1,6 @@
 """The chat page in a real Chromium: what a visitor does, and what they see when it goes wrong."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,7 @@ def test_a_session_that_ends_during_a_reply_says_so_in_the_chat(
 ) -> None:
     stub.answer = lambda _: reply(["word "] * 100, pause_s=0.1)
     with visiting(browser, app) as visit:
-        visit.sign_in(make_token(ttl_s=4))
+        visit.sign_in(make_token(ttl_s=8))
         visit.ask("a long story")
         visit.wait_for("This token has expired.")
         visit.wait_for("word word")
@@ -230,13 +231,20 @@ def test_a_session_that_ends_during_a_reply_says_so_in_the_chat(
 ENDED = "#hfchat-ended"
 
 
+def take_back(app: RunningApp, token: str) -> None:
+    body = json.dumps({"token": token}).encode()
+    assert ask(app, "POST", "/api/ai/revoke", bearer(scopes=("admin",)), body).status == 200
+
+
 def test_who_signs_in_again_in_another_tab_goes_on_where_they_were(
     browser: Browser, app: RunningApp, stub: StubUpstream
 ) -> None:
     with visiting(browser, app) as visit:
-        visit.sign_in(make_token("ann", ttl_s=4)).ask("before")
+        token = make_token("ann")
+        visit.sign_in(token).ask("before")
         expect(visit.page.locator(".message.bot")).to_contain_text("before")
-        visit.page.wait_for_timeout(4000)
+        expect(visit.page.locator("textarea")).to_be_editable()
+        take_back(app, token)
         visit.ask("my long thought")
         expect(visit.page.locator(ENDED)).to_have_text("Your session has ended: sign in again.")
         assert "before" in visit.page.inner_text("body")
@@ -256,8 +264,9 @@ def test_what_was_typed_is_there_again_for_the_same_person_only(
     browser: Browser, app: RunningApp, name: str, typed: str
 ) -> None:
     with visiting(browser, app) as visit:
-        visit.sign_in(make_token("ann", ttl_s=3))
-        visit.page.wait_for_timeout(3000)
+        token = make_token("ann")
+        visit.sign_in(token)
+        take_back(app, token)
         visit.ask("my long thought")
         visit.page.wait_for_selector(ENDED)
         visit.sign_in(make_token(name))
@@ -396,10 +405,7 @@ def test_a_token_that_is_taken_back_ends_the_reply_in_the_chat(
     with visiting(browser, limited, locale="en-GB") as visit:
         visit.sign_in(token).ask("a long story")
         visit.wait_for("so far")
-        assert (
-            ask(limited, "POST", "/api/ai/revoke", bearer(scopes=("admin",)), f'{{"token":"{token}"}}'.encode()).status
-            == 200
-        )
+        take_back(limited, token)
         visit.wait_for("This token has been taken back.", 2)
         visit.wait_for("so far")
         visit.wait_for("a long story")
