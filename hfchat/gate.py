@@ -201,7 +201,7 @@ class Gate:
             return None, receive
         caller = await self._caller(headers, path, method)
         # A chat turn reserves before anything is done, and looks with it.
-        if path not in self._direct:
+        if path not in self._direct or method != "POST":
             passage.standing = await self._authenticate.look(caller)
         try:
             methods = methods or _methods_of(path)

@@ -56,7 +56,7 @@ def _model(model: object) -> str | None:
 
 
 def _stream(stream: object) -> bool:
-    if stream not in (None, True, False) or not isinstance(stream, bool | None):
+    if not isinstance(stream, bool | None):
         raise InvalidRequest("boolean", param="stream")
     return bool(stream)
 

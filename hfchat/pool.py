@@ -7,10 +7,8 @@ the body it was given over one pooled aiohttp session, and keeps the answer.
 
 import asyncio
 import io
-import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -38,7 +36,7 @@ class Pool:
         set_async_client_factory(_lend)
         self._open = 0
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=_tls()),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=httpx2.create_ssl_context()),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=READ_BUFFER_BYTES,
@@ -131,9 +129,7 @@ class _Posting:
     async def __aenter__(self) -> httpx2.Response:
         return await self._loan.post(self._url, self._headers)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         return None
 
 
@@ -143,8 +139,3 @@ lent: ContextVar[Loan | None] = ContextVar("hfchat_loan", default=None)
 def _lend() -> Any:
     # The factory is one for the process: other code than ours gets a client of its own, as without us.
     return lent.get() or httpx2.AsyncClient(follow_redirects=True, timeout=None)
-
-
-def _tls() -> ssl.SSLContext:
-    make: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
-    return make()

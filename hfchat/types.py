@@ -3,12 +3,9 @@
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from hfchat.limits import Limit
-
-# The roles of our own doors; others' pass at `/v1`.
-Role = Literal["system", "user", "assistant"]
 
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
 MODEL_ID = re.compile(r"/?[\w.@+\-]{1,100}(/[\w.@+\-]{1,100}){0,5}(:[\w.\-]{1,100})?", re.ASCII)

@@ -4,12 +4,12 @@ import pytest
 
 from hfchat.conversation import MAX_MESSAGES, build_messages, check_messages, drop_oldest
 from hfchat.errors import InvalidRequest
-from hfchat.types import Message, Role
+from hfchat.types import Message
 
 
 def talk(*contents: str) -> tuple[Message, ...]:
     """The user and the assistant in turn, so that the user's is the last."""
-    roles: tuple[Role, Role] = ("user", "assistant")
+    roles: tuple[str, str] = ("user", "assistant")
     return tuple(Message(roles[(len(contents) - 1 - place) % 2], content) for place, content in enumerate(contents))
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from hfchat.error_texts import TOKEN_PAGE
 from hfchat.offline import MODEL, OfflineUpstream, reply_to
-from hfchat.types import Call, Delta, Finish, Message, Role, Usage
+from hfchat.types import Call, Delta, Finish, Message, Usage
 
 ASKED = {"en": "What is the capital of France?", "es": "¿Cuál es la capital de Francia?"}
 HONEST = {"en": "not a language model", "es": "no un modelo de lenguaje"}
 
 
 def call(*contents: str, max_tokens: int = 1024, system: str | None = None) -> Call:
-    roles: tuple[Role, Role] = ("user", "assistant")
+    roles: tuple[str, str] = ("user", "assistant")
     talk = [Message(roles[place % 2], content) for place, content in enumerate(contents)]
     return Call("a/b", (*([Message("system", system)] if system else []), *talk), max_tokens)
 

@@ -261,6 +261,15 @@ def test_signs_piled_on_a_letter_take_no_longer_to_count_than_letters(app: Runni
     assert took_s["signs"] < 10 * took_s["letters"] + 0.5
 
 
+def test_a_revoked_token_hears_so_by_a_wrong_method_too(app: RunningApp) -> None:
+    token = make_token("gone too")
+    admin = {"Authorization": f"Bearer {make_token('root', scopes=('admin',))}"}
+    httpx2.post(f"{app.url}/api/ai/revoke", json={"token": token}, headers=admin)
+    for path in ("/v1/chat/completions", "/api/ai/chat"):
+        said = httpx2.get(f"{app.url}{path}", headers={"Authorization": f"Bearer {token}"})
+        assert (said.status_code, said.json()["error"]["code"]) == (401, "revoked_token")
+
+
 # --- bad input
 
 BAD: dict[str, tuple[Any, str]] = {
