@@ -55,7 +55,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(upstream, verifier, accounts),
+        lifespan=_lifespan(chat, upstream, verifier, accounts),
         middleware=[
             Middleware(
                 Gate, authenticate=authenticate, drain=drain, origins=settings.hfchat_cors_origins, direct=direct
@@ -103,7 +103,7 @@ def _upstream(settings: Settings) -> Upstream:
     )
 
 
-def _lifespan(*opened: Upstream | Verifier | Accounts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(*opened: Chat | Upstream | Verifier | Accounts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:

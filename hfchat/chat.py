@@ -89,6 +89,10 @@ class Chat:
         """End every turn in progress with this error, at once. Called in the event loop."""
         self._turns.end_all(error)
 
+    async def close(self) -> None:
+        """Once no turn is in progress any more, and before the ledger is closed."""
+        await self._turns.close()
+
     async def stream(
         self, caller: Caller, request: ChatRequest, *, request_id: str, told: Told = lambda _: None
     ) -> AsyncGenerator[Delta | Finish, None]:

@@ -153,6 +153,12 @@ class Turns:
         for turn in self._turns:
             turn.end(error)
 
+    async def close(self) -> None:
+        """Watch no more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+
     async def renewed(self) -> None:
         """After an outage of the store, the turns in progress have their places again before any is given away.
 
@@ -169,8 +175,10 @@ class Turns:
         self._renewed = now
 
     async def _watch(self) -> None:
-        while self._turns:
+        while True:
             await asyncio.sleep(WATCH_S)
+            if not self._turns:
+                return
             try:
                 revoked = await self._accounts.revoked({turn.caller.token_id for turn in self._turns})
                 for turn in self._turns:

@@ -169,5 +169,6 @@ class StubUpstream:
 
 
 async def _left(reader: asyncio.StreamReader) -> None:
-    while not reader.at_eof():
+    # A socket that is closed with bytes unread ends in a reset: that is an exception, and no end of file.
+    while not reader.at_eof() and reader.exception() is None:
         await asyncio.sleep(0.02)
