@@ -1,94 +1,19 @@
-"""What the chat page carries beside Gradio's own: a small script and a little style."""
+"""What the chat page carries beside Gradio's own: small scripts and a little style, from the files in `static`."""
 
 import json
+from pathlib import Path
 
 from hfchat.texts import PAGE
 
-# Where the browser denies a frame its storage, Gradio's page would stay at "Loading..." for ever: it gets a short-lived one.
-# Where the session has ended, it would say "Error": a line says so instead and leads to the sign-in page, nothing shown or
-# typed is lost, and who signs in again in another tab goes on here. What is asked while there is no network, or the server
-# says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation. And the focus that
-# Gradio takes away comes back; what is left of a person's limits is asked for when a turn has ended.
+_STATIC = Path(__file__).parent / "static"
 _SAYS = {language: {key: texts[key] for key in ("session_over", "not_now")} for language, texts in PAGE.items()}
-SCRIPT = """<script>
-(() => {
-  for (const name of ["localStorage", "sessionStorage"]) {
-    try { window[name]; } catch {
-      const kept = new Map();
-      Object.defineProperty(window, name, { value: {
-        getItem: (key) => kept.get(String(key)) ?? null,
-        setItem: (key, value) => void kept.set(String(key), String(value)),
-        removeItem: (key) => void kept.delete(String(key)),
-        clear: () => kept.clear(),
-        key: (place) => [...kept.keys()][place] ?? null,
-        get length() { return kept.size; },
-      } });
-    }
-  }
-  const SAYS = __SAYS__, KEPT = "hfchat-unsent", fetched = window.fetch;
-  const says = SAYS[navigator.language.startsWith("es") ? "es" : "en"];
-  let typed = "", line = null, disabled = false;
-  const show = (text, href) => {
-    line ??= document.body.appendChild(document.createElement("div"));
-    line.id = "hfchat-ended";
-    line.setAttribute("role", "alert");
-    const said = document.createElement(href ? "a" : "span");
-    said.textContent = text;
-    if (href) { said.href = href; said.target = window.top === window ? "_blank" : "_self"; }
-    line.replaceChildren(said);
-    document.body.prepend(line);
-  };
-  const hide = () => { line?.remove(); line = null; };
-  const who = () => document.querySelector("#hfchat-who strong")?.textContent ?? "";
-  const showEnded = () => {
-    if (line?.querySelector("a")) return;
-    sessionStorage.setItem(KEPT, JSON.stringify({ who: who(), typed }));
-    show(says.session_over, "/login");
-  };
-  const whenOnline = async (request) => {
-    for (;;) {
-      try { return await fetched(...request); } catch (failure) {
-        if (navigator.onLine || failure.name === "AbortError") throw failure;
-        await new Promise((again) => window.addEventListener("online", again, { once: true }));
-      }
-    }
-  };
-  window.fetch = async (...request) => {
-    let answer = await whenOnline(request);
-    while (answer.status === 503 && String(answer.url).includes("/gradio_api/")) {
-      if (!line) show(says.not_now);
-      await new Promise((again) => setTimeout(again, 2000));
-      answer = await whenOnline(request);
-    }
-    if (answer.status === 401) showEnded();
-    else if (line && answer.ok && String(answer.url).includes("/gradio_api/")) hide();
-    return answer;
-  };
-  document.addEventListener("input", (event) => {
-    if (event.target.matches("textarea") && event.target.value.trim()) typed = event.target.value;
-  });
-  const look = () => {
-    const box = document.querySelector("textarea");
-    if (!box) return;
-    if (disabled && !box.disabled) document.querySelector("#hfchat-turn-ended")?.click();
-    if (disabled && !box.disabled && document.activeElement === document.body) box.focus();
-    disabled = box.disabled;
-    const kept = !line && who() && JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-    if (!kept) return;
-    sessionStorage.removeItem(KEPT);
-    if (kept.who !== who() || !kept.typed || box.value) return;
-    box.value = kept.typed;
-    box.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  const watch = { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] };
-  new MutationObserver(look).observe(document, watch);
-})();
-</script>""".replace("__SAYS__", json.dumps(_SAYS))
-CSS = """
-#hfchat-ended { position: sticky; top: 0; z-index: 1000; padding: .6rem 1rem; text-align: center; background: #991b1b }
-#hfchat-ended { color: #fff } #hfchat-ended a { color: #fff; text-decoration: underline }
-#hfchat-who { text-align: right; font-size: .85rem; min-height: 1.8rem }
-#hfchat-turn-ended { display: none }
-#hfchat-who form, #hfchat-who p { display: inline; margin: 0 }
-#hfchat-who button { text-decoration: underline; cursor: pointer; padding: .2rem .4rem }
-"""
+
+
+def static(name: str) -> str:
+    """The text of a file in `static`."""
+    return (_STATIC / name).read_text("utf-8")
+
+
+# The page's Content-Security-Policy takes scripts from the page itself, and Gradio has no route for files of ours.
+HEAD = f"<script>window.hfchatSays = {json.dumps(_SAYS)};</script><script>{static('page.js')}</script>"
+CSS = static("page.css")

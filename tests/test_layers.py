@@ -15,19 +15,19 @@ FLOORS = {
     ],
     3: [
         *("setting_values", "tokens", "jwks", "passage", "sqlite_thread", "redis_ledger", "accounts", "reply"),
-        *("page_history", "openai_body", "catalog"),
+        *("page_history", "page_who", "openai_body", "catalog"),
     ],
-    4: ["setting_rules", "verifier", "sqlite_ledger", "turns", "upstream"],
+    4: ["page_notice", "setting_rules", "verifier", "sqlite_ledger", "turns", "upstream"],
     5: ["settings", "stores", "authentication", "revocation", "chat"],
-    6: ["assembly", "gate", "signin", "api_bodies", "ui", "health", "docs", "openai_api"],
-    7: ["api", "account_api", "models_api", "documentation", "command_ledger"],
+    6: ["assembly", "gate", "signin", "api_bodies", "page_turn", "health", "docs", "openai_api"],
+    7: ["ui", "api", "account_api", "models_api", "documentation", "command_ledger"],
     8: ["app", "token_commands", "usage_command"],
     9: ["serve", "cli", "client"],
     10: ["__main__"],
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
 ONLY = {
-    "gradio": {"ui"},
+    "gradio": {"ui", "page_turn", "page_who"},
     "huggingface_hub": {"upstream", "pool", "translate"},
     "jwt": {"tokens", "public_keys"},
     "fastapi": {"account_api", "models_api", "documentation", "ui", "app"},
