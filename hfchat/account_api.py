@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from hfchat.api_bodies import ERRORS, RevokeBody, RevokedBody, StandingBody, body_of, parse
+from hfchat.api_bodies import RevokeBody, RevokedBody, StandingBody, body_of, errors, parse
 from hfchat.errors import InsufficientScope, InvalidRequest, InvalidToken
 from hfchat.page_sessions import read_body
 from hfchat.revocation import Revoke, token_in
@@ -20,7 +20,12 @@ def account_router(revoke: Revoke) -> APIRouter:
     router = APIRouter(prefix="/api/ai", tags=["account"])
 
     @router.get(
-        "/usage", response_model=StandingBody, response_model_exclude_none=True, responses=ERRORS, summary="Usage"
+        "/usage",
+        response_model=StandingBody,
+        response_model_exclude_none=True,
+        responses=errors(),
+        operation_id="usage",
+        summary="Usage",
     )
     async def usage_route(request: Request) -> Response:
         """What this token may still use. Where several limits hold, the one that says no first."""
@@ -31,7 +36,8 @@ def account_router(revoke: Revoke) -> APIRouter:
     @router.post(
         "/revoke",
         response_model=RevokedBody,
-        responses=ERRORS,
+        responses=errors(400, 403, 413),
+        operation_id="revoke",
         openapi_extra=body_of(RevokeBody),
         summary="Take a token back",
     )

@@ -3,13 +3,25 @@
 import codecs
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hfchat.conversation import MAX_MESSAGES
 from hfchat.errors import InvalidRequest
+from hfchat.types import MODEL_ID
 
 Body = TypeVar("Body", bound=BaseModel)
 _STRICT = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+# What `str.strip` leaves something of, in the regular expressions of JSON Schema.
+_NOT_BLANK = {"pattern": r"[^\s\u001c-\u001f\u0085]"}
+_ModelId = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"pattern": f"^{MODEL_ID.pattern}$"})]
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# 1.0 is an integer in JSON Schema, and in some languages.
+_Length = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
 
 
 class ChatMessage(BaseModel):
@@ -17,7 +29,7 @@ class ChatMessage(BaseModel):
 
     model_config = _STRICT
     role: Literal["user", "assistant"]
-    content: str
+    content: Annotated[str, Field(json_schema_extra=_NOT_BLANK)]
 
 
 class ChatBody(BaseModel):
@@ -27,9 +39,12 @@ class ChatBody(BaseModel):
         **_STRICT,
         json_schema_extra={"examples": [{"messages": [{"role": "user", "content": "Why is the sky blue?"}]}]},
     )
-    messages: Annotated[list[ChatMessage], Field(description=f"1 to {MAX_MESSAGES}; the last one is the user's.")]
-    model: Annotated[str | None, Field(min_length=1, max_length=200, description="One that this chat offers.")] = None
-    max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000, description="Cut to the owner's limit.")] = None
+    messages: Annotated[
+        list[ChatMessage],
+        Field(min_length=1, max_length=MAX_MESSAGES, description=f"1 to {MAX_MESSAGES}; the last one is the user's."),
+    ]
+    model: Annotated[_ModelId | None, Field(description="One that this chat offers.")] = None
+    max_tokens: Annotated[_Length | None, Field(description="Cut to the owner's limit.")] = None
     temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False, description="0 to 2.")] = None
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
     stream: Annotated[bool | None, Field(description="Server-sent events instead of one JSON object.")] = None
@@ -86,10 +101,30 @@ class ModelsBody(BaseModel):
     models: list[ModelBody]
 
 
+class OpenAiModelBody(BaseModel):
+    """A model, as OpenAI's API describes one."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class OpenAiModelsBody(BaseModel):
+    """What this token may use, in the form of OpenAI's API."""
+
+    object: Literal["list"]
+    data: list[OpenAiModelBody]
+
+
+def _alone(name: str, other: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"type": "string"}, other: {"type": "null"}}}
+
+
 class RevokeBody(BaseModel):
     """What `POST /api/ai/revoke` takes: one of the two."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(**_STRICT, json_schema_extra={"oneOf": [_alone("token", "jti"), _alone("jti", "token")]})
     token: Annotated[str | None, Field(min_length=1, description="The whole token.")] = None
     jti: Annotated[str | None, Field(min_length=1, max_length=255, description="Its id, as the log has it.")] = None
 
@@ -120,24 +155,35 @@ class ErrorBody(BaseModel):
     error: ErrorObject
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": said}
-    for status, said in {
-        400: "The request is wrong, or the model cannot take it",
-        401: "No token, or not a good one",
-        403: "The token does not allow it",
-        413: "The body is too large",
-        429: "Too often; see Retry-After",
-        502: "The provider failed, or the owner's set-up did",
-        503: "Try again; see Retry-After",
-        504: "The provider took too long",
-    }.items()
+_ERRORS = {
+    400: "The request is wrong, or the model cannot take it",
+    401: "No token, or not a good one",
+    403: "The token does not allow it",
+    413: "The body is too large",
+    429: "Too often; see Retry-After",
+    500: "A fault of this program",
+    502: "The provider failed, or the owner's set-up did",
+    503: "Try again; see Retry-After",
+    504: "The provider took too long",
 }
 
 
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for the OpenAPI document: these, and those that any route may answer."""
+    return {
+        status: {"model": ErrorBody, "description": said}
+        for status, said in _ERRORS.items()
+        if status in (*statuses, 401, 500, 503)
+    }
+
+
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The model as the body of a route, for the OpenAPI document."""
-    schema = model.model_json_schema()
+    """The model as the body of a route, for the OpenAPI document, which `documentation` puts its `$defs` into."""
+    return takes(model.model_json_schema(ref_template="#/components/schemas/{model}"))
+
+
+def takes(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON Schema as the body of a route."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
@@ -159,6 +205,8 @@ _FAULTS = {
     "less_than_equal": "at_most|{le}",
     "greater_than": "at_least|> {gt}",
     "string_too_short": "required",
+    "too_short": "no_messages",
+    "too_long": "too_many_messages|{max_length}",
     "string_too_long": "at_most|{max_length}",
 }
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -17,7 +16,7 @@ from hfchat.authentication import Authentication
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.docs import docs_route
-from hfchat.documentation import documented
+from hfchat.documentation import documented, openapi_document
 from hfchat.errors import Overloaded
 from hfchat.gate import Drain, Endpoint, Gate
 from hfchat.health import health_routes
@@ -71,7 +70,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         ],
     )
     app.state.drain = drain
-    app.openapi = _openapi(app)  # type: ignore[method-assign]
+    app.openapi = openapi_document(app)  # type: ignore[method-assign]
     https = (settings.public_url or "").startswith("https://")
     on_space, closed = settings.space_id is not None, not settings.has_key
     sign_in = SignIn(authenticate, https=https, framed=on_space, set_up=closed)
@@ -113,14 +112,3 @@ def _lifespan(*opened: Chat | Upstream | Verifier | Accounts) -> Callable[[FastA
                 await thing.close()
 
     return lifespan
-
-
-def _openapi(app: FastAPI) -> Callable[[], dict[str, object]]:
-    def openapi() -> dict[str, object]:
-        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        document.setdefault("components", {})["securitySchemes"] = {"bearer": bearer}
-        document["security"] = [{"bearer": []}]
-        return document
-
-    return openapi

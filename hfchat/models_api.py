@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from hfchat.api_bodies import ERRORS, ModelsBody
+from hfchat.api_bodies import ModelsBody, OpenAiModelsBody, errors
 from hfchat.catalog import Catalog, Offer
 from hfchat.types import Caller
 
@@ -18,7 +18,8 @@ def models_router(catalog: Catalog) -> APIRouter:
         "/api/ai/models",
         response_model=ModelsBody,
         response_model_exclude_none=True,
-        responses=ERRORS,
+        responses=errors(),
+        operation_id="models",
         summary="Models",
     )
     async def models_route(request: Request) -> Response:
@@ -26,7 +27,13 @@ def models_router(catalog: Catalog) -> APIRouter:
         caller: Caller = request.state.caller
         return JSONResponse({"models": [_described(offer) for offer in await catalog.offers(caller.policy)]})
 
-    @router.get("/v1/models", responses=ERRORS, summary="Models, in OpenAI's form")
+    @router.get(
+        "/v1/models",
+        response_model=OpenAiModelsBody,
+        responses=errors(),
+        operation_id="openai_models",
+        summary="Models, in OpenAI's form",
+    )
     async def openai_models_route(request: Request) -> Response:
         """The same in the form of OpenAI's API."""
         caller: Caller = request.state.caller

@@ -14,7 +14,7 @@ MAX_REPLIES = 128
 MAX_TOKENS = 1_000_000
 # What some servers know, and would go around a policy: other models than the one named, more replies than are returned,
 # or a prompt without its beginning, where the owner's stands.
-_AROUND_A_POLICY = (
+AROUND_A_POLICY = (
     *("models", "model_list", "fallbacks", "fallback_models", "route"),
     *("best_of", "use_beam_search", "beam_width", "num_return_sequences"),
     *("chat_template", "truncate_prompt_tokens", "extra_body"),
@@ -34,7 +34,7 @@ def read_completion(body: bytes) -> ChatRequest:
     except TypeError as deep:
         raise InvalidRequest("unreadable", param="body") from deep
     options = {name: value for name, value in sent.items() if name not in ("model", "messages", "stream")}
-    for name in _AROUND_A_POLICY:
+    for name in AROUND_A_POLICY:
         if options.get(name) is not None:
             raise UnsupportedInput("unknown_field", param=name)
     lengths = [_whole(options, name, MAX_TOKENS) for name in LENGTHS if options.get(name) is not None]
@@ -63,6 +63,8 @@ def _stream(stream: object) -> bool:
 
 def _whole(options: dict[str, Any], name: str, most: int) -> int:
     value = options[name]
+    if isinstance(value, float) and value.is_integer():  # 1.0 is an integer in JSON Schema, and in some languages
+        value = options[name] = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidRequest("whole_number", param=name)
     if not 1 <= value <= most:

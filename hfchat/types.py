@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from hfchat.limits import Limit
 
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
-MODEL_ID = re.compile(r"/?[\w.@+\-]{1,100}(/[\w.@+\-]{1,100}){0,5}(:[\w.\-]{1,100})?", re.ASCII)
+MODEL_ID = re.compile(r"/?[A-Za-z0-9_.@+\-]{1,100}(/[A-Za-z0-9_.@+\-]{1,100}){0,5}(:[A-Za-z0-9_.\-]{1,100})?")
 
 ROUTER_URL = "https://router.huggingface.co/v1"
 CHAT_SCOPE = "chat"

@@ -17,7 +17,7 @@ FLOORS = {
         *("setting_values", "tokens", "jwks", "passage", "sqlite_thread", "redis_ledger", "accounts", "reply"),
         *("page_history", "page_who", "openai_body", "catalog"),
     ],
-    4: ["page_notice", "setting_rules", "verifier", "sqlite_ledger", "turns", "upstream"],
+    4: ["page_notice", "setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"],
     5: ["settings", "stores", "authentication", "revocation", "chat"],
     6: ["assembly", "gate", "signin", "api_bodies", "page_turn", "health", "docs", "openai_api"],
     7: ["ui", "api", "account_api", "models_api", "documentation", "command_ledger"],

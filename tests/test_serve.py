@@ -1,7 +1,6 @@
 """`python app.py` as a process: what it prints, what it refuses, and how it stops."""
 
 import json
-import re
 import shlex
 import signal
 import socket
