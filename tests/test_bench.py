@@ -1,0 +1,29 @@
+"""`python -m tests.bench` still measures the program as it is now: its smallest cells, end to end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.process import REPOSITORY
+
+
+def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
+    file = tmp_path / "samples.json"
+    said = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.bench", "--quick", "--rounds", "1", "--cells", "stream-1,page-100"),
+            *("--contenders", "direct,/v1,/api/ai/chat,LiteLLM", "--litellm", "no-such-program", "--json", str(file)),
+        ],
+        cwd=REPOSITORY,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "LiteLLM: not installed" in said.stdout
+    samples = {(cell, who): found for cell, who, found in json.loads(file.read_text())}
+    assert {who for cell, who in samples if cell == "stream-1"} == {"direct", "/v1", "/api/ai/chat"}
+    assert all(sample["rate"] > 0 for (cell, _), (sample,) in samples.items() if cell == "stream-1")
+    assert samples["page-100", "/v1"][0]["events"] > 2
