@@ -1,9 +1,11 @@
 """Parts that many tests share: a key, tokens made with it, a stub upstream, and the whole program on a real port."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from gradio_client import Client
 
 from hfchat.app import create_app
 from hfchat.ledger import Ledger
@@ -22,7 +25,34 @@ from hfchat.tokens import issue_token
 from hfchat.types import Upstream
 from tests.stub_upstream import StubUpstream
 
+# The files that take longest, the longest first: a long one that comes last leaves the other worker with nothing to do.
+LONGEST = (
+    *(
+        "test_page",
+        "test_openapi",
+        "test_books",
+        "test_load",
+        "test_end_to_end",
+        "test_serve",
+        "test_limits_at_the_doors",
+    ),
+    *("test_api", "test_openai_api", "test_gate", "test_store_failures", "test_page_sessions", "test_upstream"),
+)
 KEY = "Rk9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWQ"
+
+# For `verify=`: a client that is given none makes one for itself, which takes it 25 ms.
+TLS = ssl.create_default_context()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    # What has been imported stays: a million objects that need not be looked through at every collection.
+    gc.collect()
+    gc.freeze()
 
 
 def make_token(subject: str = "alice", *, ttl_s: int = 3600, scopes: tuple[str, ...] = ("chat",), **more: Any) -> str:
@@ -55,13 +85,13 @@ class RunningApp:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._started.wait(30)
-        wait_until(lambda: self._server.started, 30)
+        assert self._started.wait(60)
+        wait_until(lambda: self._server.started)
 
     def stop(self) -> None:
         self.in_loop(self.app.state.drain.begin)
         self._server.should_exit = True
-        self._thread.join(15)
+        self._thread.join(60)
 
     async def _serve(self) -> None:
         # Gradio makes an event loop of its own, and leaves it open, where none runs.
@@ -89,7 +119,7 @@ class RunningApp:
         async def call() -> Any:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(60)
 
 
 @contextmanager
@@ -105,18 +135,26 @@ def running(
         served.stop()
 
 
-def wait_until(fact: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    """Wait for a fact to come true. Raises: AssertionError where it does not in time."""
+def wait_until(fact: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Wait for a fact to come true. Raises: AssertionError where it does not in time, which is ample on a busy machine."""
     until = time.monotonic() + timeout_s
     while not fact():
         assert time.monotonic() < until, "it did not come true in time"
         time.sleep(0.01)
 
 
-@pytest.fixture
-def stub() -> Iterator[StubUpstream]:
+@pytest.fixture(scope="session")
+def shared_stub() -> Iterator[StubUpstream]:
     with StubUpstream() as upstream:
         yield upstream
+
+
+@pytest.fixture
+def stub(shared_stub: StubUpstream) -> Iterator[StubUpstream]:
+    """A stub upstream that has heard nothing yet, and echoes."""
+    shared_stub.forget()
+    yield shared_stub
+    wait_until(lambda: shared_stub.in_progress == 0)
 
 
 @pytest.fixture(scope="session")
@@ -126,11 +164,28 @@ def offline_app() -> Iterator[RunningApp]:
         yield app
 
 
-@pytest.fixture
-def stub_app(stub: StubUpstream) -> Iterator[RunningApp]:
-    """The program in front of the stub upstream."""
-    with running(make_settings(HF_CHAT_BASE_URL=stub.base_url, HF_CHAT_MODELS="*", HF_CHAT_TIMEOUT_S="5")) as app:
+@pytest.fixture(scope="session")
+def shared_app(shared_stub: StubUpstream) -> Iterator[RunningApp]:
+    settings = make_settings(HF_CHAT_BASE_URL=shared_stub.base_url, HF_CHAT_MODELS="*", HF_CHAT_TIMEOUT_S="60")
+    with running(settings) as app:
         yield app
+
+
+@pytest.fixture
+def stub_app(shared_app: RunningApp, stub: StubUpstream) -> RunningApp:
+    """The program in front of the stub upstream."""
+    return shared_app
+
+
+@contextmanager
+def page_client(app: RunningApp, token: str | None = None) -> Iterator[Client]:
+    """Gradio's own client, signed in."""
+    headers = {"Authorization": f"Bearer {token or make_token()}"}
+    client = Client(app.url, headers=headers, verbose=False, analytics_enabled=False, ssl_verify=TLS)  # type: ignore[arg-type]
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 @pytest.fixture

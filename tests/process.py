@@ -40,11 +40,11 @@ class Process:
             reader.start()
 
     def listening(self) -> "Process":
-        wait_until(lambda: bool(self.out) or self.process.poll() is not None, 60)
+        wait_until(lambda: bool(self.out) or self.process.poll() is not None, 120)
         assert self.process.poll() is None, "".join(self.err)
         return self
 
-    def ended(self, timeout_s: float = 30) -> int:
+    def ended(self, timeout_s: float = 60) -> int:
         status = self.process.wait(timeout_s)
         for reader in self._readers:
             reader.join()

@@ -58,7 +58,7 @@ class Line:
             sent.append(("Content-Length", str(len(body))))
         head = "".join([f"{method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in sent), "\r\n"])
         if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self.app.port), timeout=10)
+            self._socket = socket.create_connection(("127.0.0.1", self.app.port), timeout=60)
         self._socket.sendall(head.encode("latin-1") + body)
         response = http.client.HTTPResponse(self._socket, method=method)
         response.begin()

@@ -32,7 +32,7 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while not self._answers():
             assert time.monotonic() < until, "redis-server does not start"
             time.sleep(0.02)
@@ -55,7 +55,7 @@ class RedisServer:
     def tell(self, *words: str) -> bytes:
         """One command, and the beginning of its answer."""
         command = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w.encode()) for w in words)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as line:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as line:
             line.sendall(command)
             return line.recv(4096)
 

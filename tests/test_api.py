@@ -3,14 +3,16 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.conftest import TLS, RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import DONE, Answer, StubUpstream, event, reply
 
 CASES = json.loads((Path(__file__).parent / "data" / "upstream_failures.json").read_text("utf-8"))
@@ -53,13 +55,15 @@ def ask(app: RunningApp, body: Any = QUESTION, *, token: str | None = None, **he
         **{name.replace("_", "-"): said for name, said in headers.items()},
     }
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx2.post(f"{app.url}/api/ai/chat", content=content, headers=sent, timeout=20)
+    return httpx2.post(f"{app.url}/api/ai/chat", content=content, headers=sent, timeout=60, verify=TLS)
 
 
 def events_of(answer: httpx2.Response) -> list[tuple[str, Any]]:
     assert answer.headers["content-type"].startswith("text/event-stream")
     found = []
     for block in answer.text.strip().split("\n\n"):
+        if block.startswith(":"):
+            continue  # a comment, which says on a slow machine that there is more to come
         lines = dict(line.split(": ", 1) for line in block.split("\n"))
         found.append((lines.get("event", "message"), json.loads(lines["data"])))
     return found
@@ -190,20 +194,23 @@ def test_a_token_without_the_scope_is_refused(offline_app: RunningApp) -> None:
 
 
 @pytest.fixture(scope="module")
-def failing() -> Iterator[tuple[RunningApp, StubUpstream]]:
-    with (
-        StubUpstream() as stub,
-        running(make_settings(HF_CHAT_BASE_URL=stub.base_url, HF_CHAT_TIMEOUT_S="0.5")) as app,
-    ):
-        yield app, stub
+def start(shared_stub: StubUpstream) -> Iterator[Callable[[str], RunningApp]]:
+    """The program that waits so many seconds for the provider."""
+    with ExitStack() as opened:
+
+        @cache
+        def app(timeout_s: str) -> RunningApp:
+            settings = make_settings(HF_CHAT_BASE_URL=shared_stub.base_url, HF_CHAT_TIMEOUT_S=timeout_s)
+            return opened.enter_context(running(settings))
+
+        yield app
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("case", FAILURES, ids=lambda case: str(case["id"]))
 def test_a_recorded_failure_comes_out_as_the_contract_says(
-    failing: tuple[RunningApp, StubUpstream], case: dict[str, Any], stream: bool
+    start: Callable[[str], RunningApp], stub: StubUpstream, case: dict[str, Any], stream: bool
 ) -> None:
-    app, stub = failing
     network = {
         "net-read-timeout": Answer(ending="hang"),
         "net-incomplete-chunked": Answer(pieces=[b": one\n\n"], ending="cut"),
@@ -213,7 +220,7 @@ def test_a_recorded_failure_comes_out_as_the_contract_says(
         name: said for name, said in case["headers"].items() if name not in ("content-type", "transfer-encoding")
     }
     stub.answer = lambda _: network.get(case["id"]) or Answer(case["status"], case["content_type"], headers, [body])
-    answer = ask(app, {**QUESTION, "stream": stream})
+    answer = ask(start("0.3" if case["id"] == "net-read-timeout" else "30"), {**QUESTION, "stream": stream})
     error = answer.json()["error"]
     code = case["expect"]["code"]
     fault = FAULTS.get(code, "owner" if code in OWNERS else "upstream")
@@ -265,7 +272,7 @@ def test_a_model_is_never_an_address_to_post_to(stub: StubUpstream, stub_app: Ru
         answer = ask(stub_app, {**QUESTION, "model": f"http://127.0.0.1:{thief.port}/v1"})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
         assert thief.connections == 0
-    assert stub.connections == 0
+    assert stub.requests == []
 
 
 def test_no_caller_turns_usage_off_for_the_others(stub: StubUpstream, stub_app: RunningApp) -> None:
@@ -304,7 +311,7 @@ def test_a_caller_who_leaves_stops_the_provider(
         head = f"POST /api/ai/chat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {make_token()}\r\n"
         caller.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         wait_until(lambda: stub.in_progress == 1)
-    wait_until(lambda: stub.left_early == 1, 1)
+    wait_until(lambda: stub.left_early == 1)
 
 
 def test_many_streams_at_once_are_neither_lost_nor_mixed(stub: StubUpstream, stub_app: RunningApp) -> None:
@@ -339,7 +346,7 @@ def test_the_reply_is_ascii_on_the_wire_and_whole_when_read(stub: StubUpstream, 
 
 
 def test_the_openapi_document_has_examples_and_the_bearer_scheme(offline_app: RunningApp, auth: dict[str, str]) -> None:
-    document = httpx2.get(f"{offline_app.url}/openapi.json", headers=auth).json()
+    document = httpx2.get(f"{offline_app.url}/openapi.json", headers=auth, verify=TLS).json()
     chat = document["paths"]["/api/ai/chat"]["post"]
     schema = chat["requestBody"]["content"]["application/json"]["schema"]
     assert schema["examples"][0]["messages"]

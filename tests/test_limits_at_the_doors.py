@@ -12,7 +12,6 @@ from typing import Any
 
 import jwt
 import pytest
-from gradio_client import Client
 
 from hfchat.error_texts import ENGLISH
 from hfchat.ledger import Account
@@ -20,7 +19,7 @@ from hfchat.limits import Limit
 from hfchat.page_history import NOTICE_ID
 from hfchat.policy import PolicyClaim
 from hfchat.stores import open_ledger
-from tests.conftest import KEY, RunningApp, make_settings, make_token, running, wait_until
+from tests.conftest import KEY, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.raw_client import Said, ask, line_to
 from tests.redis_server import redis_server
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply, usage_event
@@ -40,19 +39,6 @@ SETTINGS: dict[str, dict[str, str]] = {
 Start = Callable[[str], RunningApp]
 
 
-@pytest.fixture(scope="module")
-def module_stub() -> Iterator[StubUpstream]:
-    with StubUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def stub(module_stub: StubUpstream) -> StubUpstream:
-    module_stub.answer = echo
-    module_stub.requests.clear()
-    return module_stub
-
-
 @pytest.fixture(scope="module", params=["sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
     """The addresses of new ledgers, one after the other."""
@@ -65,14 +51,14 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def start(module_stub: StubUpstream, store: Callable[[], str]) -> Iterator[Start]:
+def start(shared_stub: StubUpstream, store: Callable[[], str]) -> Iterator[Start]:
     """The program with these settings, started when it is first asked for."""
     started: dict[str, RunningApp] = {}
     with ExitStack() as opened:
 
         def app_with(settings: str) -> RunningApp:
             if settings not in started:
-                variables = {"HF_CHAT_BASE_URL": module_stub.base_url, "HFCHAT_STORE": store()}
+                variables = {"HF_CHAT_BASE_URL": shared_stub.base_url, "HFCHAT_STORE": store()}
                 chosen = make_settings(**variables, **SETTINGS[settings])
                 started[settings] = opened.enter_context(running(chosen))
             return started[settings]
@@ -381,10 +367,9 @@ def test_whoever_may_use_no_model_is_told_so_at_both_doors(start: Start, stub: S
 
 def test_gradio_client_hears_of_a_limit_in_words(start: Start, stub: StubUpstream) -> None:
     token = make_token("client", policy=PolicyClaim(rate=Limit(1, "day")))
-    client = Client(start("roomy").url, headers=with_token(token), verbose=False, analytics_enabled=False)
-    assert client.predict(WORDS, api_name="/chat") == "hello there "
-    (notice,) = client.predict(WORDS, api_name="/chat")
-    client.close()
+    with page_client(start("roomy"), token) as client:
+        assert client.predict(WORDS, api_name="/chat") == "hello there "
+        (notice,) = client.predict(WORDS, api_name="/chat")
     assert "Too many requests: 1 request a day; try again in" in notice["content"]
     assert len(stub.requests) == 1
 

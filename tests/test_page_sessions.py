@@ -162,7 +162,7 @@ SPARE_FIELDS = {
 
 @pytest.mark.parametrize("field", SPARE_FIELDS.values(), ids=SPARE_FIELDS)
 def test_a_field_that_the_page_never_sends_is_refused(offline_app: RunningApp, field: dict[str, Any]) -> None:
-    body = {"data": [], "fn_index": functions(offline_app)["_who_is_here"], **field}
+    body = {"data": [], "fn_index": functions(offline_app)["who_is_here"], **field}
     assert _is_refused(post(offline_app, "/gradio_api/run/predict", body))
 
 

@@ -1,7 +1,7 @@
 """The page's side of the core, without a browser."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import httpx2
@@ -10,7 +10,7 @@ from gradio_client import Client
 
 from hfchat.page_history import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
 from hfchat.types import Call, Delta, Finish, Message
-from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.conftest import TLS, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
 NOTICE = {"role": "assistant", "content": "it failed", "metadata": {"id": NOTICE_ID}}
@@ -87,12 +87,17 @@ def test_a_long_history_loses_its_oldest_turns() -> None:
     assert [message.role for message in sendable(heavy)] == ["user", "assistant"]
 
 
+@pytest.fixture(scope="module")
+def module_client(shared_app: RunningApp) -> Iterator[Client]:
+    with page_client(shared_app) as found:
+        yield found
+
+
 @pytest.fixture
-def client(stub_app: RunningApp) -> Any:
-    headers = {"Authorization": f"Bearer {make_token()}"}
-    found = Client(stub_app.url, headers=headers, verbose=False, analytics_enabled=False)
-    yield found
-    found.close()
+def client(module_client: Client, stub: StubUpstream) -> Client:
+    """In a session that is new."""
+    module_client.reset_session()
+    return module_client
 
 
 def test_gradio_client_chats_and_the_session_is_its_history(client: Client, stub: StubUpstream) -> None:
@@ -122,10 +127,8 @@ def test_an_empty_message_is_refused_in_words_and_calls_nobody(
 
 
 def test_a_token_without_the_scope_chat_is_told_so(stub_app: RunningApp, stub: StubUpstream) -> None:
-    headers = {"Authorization": f"Bearer {make_token(scopes=('admin',))}"}
-    client = Client(stub_app.url, headers=headers, verbose=False, analytics_enabled=False)
-    (notice,) = client.predict("hello", api_name="/chat")
-    client.close()
+    with page_client(stub_app, make_token(scopes=("admin",))) as client:
+        (notice,) = client.predict("hello", api_name="/chat")
     assert "scope `chat`" in notice["content"]
     assert stub.requests == []
 
@@ -145,12 +148,11 @@ def test_a_crash_inside_is_shown_and_logged_without_its_text(
     auth: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(make_settings(), Crashing()) as app:
-        client = Client(app.url, headers=auth, verbose=False, analytics_enabled=False)
-        half, notice = client.predict("my secret", api_name="/chat")
-        client.close()
+        with page_client(app) as client:
+            half, notice = client.predict("my secret", api_name="/chat")
         body = {"messages": [{"role": "user", "content": "my secret"}], "stream": True}
-        answer = httpx2.post(f"{app.url}/api/ai/chat", json=body, headers=auth)
-        whole = httpx2.post(f"{app.url}/api/ai/chat", json={**body, "stream": False}, headers=auth)
+        answer = httpx2.post(f"{app.url}/api/ai/chat", json=body, headers=auth, verify=TLS)
+        whole = httpx2.post(f"{app.url}/api/ai/chat", json={**body, "stream": False}, headers=auth, verify=TLS)
     assert half["content"] == "half"
     assert "Something went wrong in hfchat itself" in notice["content"]
     assert answer.text.splitlines()[0] == 'data: {"delta": "half"}'
@@ -167,13 +169,13 @@ def test_what_gradio_itself_stumbles_over_is_printed_nowhere(
     for data in (["my secret", "more"], [{"role": "my secret"}], []):
         for path in ("call/chat", "run/predict", "queue/join"):
             body = {"data": data, "fn_index": 2, "session_hash": "abc"}
-            httpx2.post(f"{stub_app.url}/gradio_api/{path}", json=body, headers=auth)
+            httpx2.post(f"{stub_app.url}/gradio_api/{path}", json=body, headers=auth, verify=TLS)
     wait_until(lambda: "crash" in caplog.messages)
     said = capfd.readouterr()
     assert "my secret" not in said.out + said.err + caplog.text + str([vars(record) for record in caplog.records])
 
 
 def test_what_the_page_offers_is_only_the_chat(stub_app: RunningApp, auth: dict[str, str]) -> None:
-    info = httpx2.get(f"{stub_app.url}/gradio_api/info", headers=auth).json()
+    info = httpx2.get(f"{stub_app.url}/gradio_api/info", headers=auth, verify=TLS).json()
     assert list(info["named_endpoints"]) == ["/chat"]
-    assert "api.gradio.app" not in json.dumps(httpx2.get(f"{stub_app.url}/config", headers=auth).json())
+    assert "api.gradio.app" not in json.dumps(httpx2.get(f"{stub_app.url}/config", headers=auth, verify=TLS).json())

@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,16 @@ CALL = Call("org/model", (Message("system", "be brief"), Message("user", "hello"
 WHOLE = [event("Hel"), event("lo"), event(finish_reason="stop"), usage_event(3, 2), DONE]
 
 
+@pytest.fixture
+def stub() -> Iterator[StubUpstream]:
+    """One that nobody else has a connection to."""
+    with StubUpstream() as upstream:
+        yield upstream
+
+
 @asynccontextmanager
 async def hub(stub: StubUpstream, **more: Any) -> AsyncIterator[HubUpstream]:
-    upstream = HubUpstream(**{"hf_token": "hf_test", "base_url": stub.base_url, "timeout_s": 2, **more})
+    upstream = HubUpstream(**{"hf_token": "hf_test", "base_url": stub.base_url, "timeout_s": 30, **more})
     try:
         yield upstream
     finally:
@@ -79,21 +85,34 @@ async def test_what_is_sent_is_what_the_router_takes(stub: StubUpstream) -> None
     assert stub.headers[0]["x-hf-bill-to"] == "some-org"
 
 
+# A process of its own says "hello" with this token to this server, and prints the reply or the error's code.
+ONE_CALL = """
+import asyncio, sys
+from hfchat.errors import HfchatError
+from hfchat.types import Call, Delta, Message
+from hfchat.upstream import HubUpstream
+
+async def main(token, *base_url):
+    upstream = HubUpstream(hf_token=token or None, **dict(zip(("base_url",), base_url)))
+    try:
+        async for part in upstream.stream(Call("org/model", (Message("user", "hello"),), 64)):
+            print(part.content if isinstance(part, Delta) else "", end="")
+    except HfchatError as error:
+        print(error.code, end="")
+    await upstream.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
 async def test_without_a_token_none_is_sent_nor_looked_for(stub: StubUpstream, tmp_path: Path) -> None:
     # The hub client would take a saved token of the machine's user, and hand it to whatever server this is.
     (tmp_path / "token").write_text("hf_saved_by_somebody")
-    program = (
-        "import asyncio, sys; from hfchat.upstream import HubUpstream; from tests.test_upstream import read\n"
-        "async def main():\n"
-        "    upstream = HubUpstream(hf_token=None, base_url=sys.argv[1]); print((await read(upstream))[0])\n"
-        "    await upstream.close()\n"
-        "asyncio.run(main())"
-    )
     environ = {**os.environ, "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_of_the_environment", "PYTHONPATH": "."}
     ran = subprocess.run(
-        [sys.executable, "-c", program, stub.base_url], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", ONE_CALL, "", stub.base_url], env=environ, capture_output=True, text=True, check=True
     )
-    assert ran.stdout == "hello \n"
+    assert ran.stdout == "hello "
     assert "authorization" not in stub.headers[0]
 
 
@@ -107,19 +126,12 @@ async def test_auto_routing_posts_to_the_router_and_nowhere_else() -> None:
 
     async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
         address = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
-        program = (
-            "import asyncio; from hfchat.upstream import HubUpstream; from tests.test_upstream import failure_of\n"
-            "async def main():\n"
-            "    upstream = HubUpstream(hf_token='hf_test'); print((await failure_of(upstream)).code)\n"
-            "    await upstream.close()\n"
-            "asyncio.run(main())"
-        )
         environ = {**os.environ, "HTTPS_PROXY": address, "HTTP_PROXY": address, "PYTHONPATH": "."}
         ran = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, env=environ, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-c", ONE_CALL, "hf_test", env=environ, stdout=asyncio.subprocess.PIPE
         )
         said, _ = await ran.communicate()
-    assert said.decode().strip() == "upstream_unavailable"
+    assert said == b"upstream_unavailable"
     assert asked == ["CONNECT router.huggingface.co:443 HTTP/1.1"]
 
 
@@ -221,7 +233,7 @@ async def test_a_broken_answer_is_an_error_never_a_short_reply(
     stub: StubUpstream, answer: Answer, expected: type[e.HfchatError]
 ) -> None:
     stub.answer = lambda _: answer
-    async with hub(stub, timeout_s=0.5) as upstream:
+    async with hub(stub, timeout_s=0.3 if expected is e.UpstreamTimeout else 30) as upstream:
         error = await failure_of(upstream)
         assert type(error) is expected
         assert error.model == "org/model"
@@ -289,7 +301,7 @@ ENDINGS = ["aclose", "cancel", "before the first token"]
 async def test_stopping_the_reader_stops_the_provider(stub: StubUpstream, how: str) -> None:
     started = [] if how == "before the first token" else [event("one")]
     stub.answer = lambda _: Answer(pieces=started, ending="hang")
-    async with hub(stub, timeout_s=30) as upstream:
+    async with hub(stub, timeout_s=3600) as upstream:
         parts = upstream.stream(CALL)
         if how == "aclose":
             await anext(parts)
@@ -300,14 +312,12 @@ async def test_stopping_the_reader_stops_the_provider(stub: StubUpstream, how: s
             reading.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await reading
-        began = time.monotonic()
         await asyncio.to_thread(wait_until, lambda: stub.left_early == 1 and stub.open_connections == 0)
-        assert time.monotonic() - began < 1
 
 
 async def test_a_body_that_does_not_end_after_the_reply_holds_nobody_up(stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=WHOLE, ending="hang")
-    async with hub(stub, timeout_s=30) as upstream:
+    async with hub(stub, timeout_s=3600) as upstream:
         assert (await read(upstream))[0] == "Hello"
         await asyncio.to_thread(wait_until, lambda: stub.open_connections == 0)
 
