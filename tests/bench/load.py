@@ -7,9 +7,10 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count, cycle
+from itertools import count, cycle, pairwise
 from typing import Any
 
 import httptools
@@ -45,7 +46,8 @@ class Door:
 class Load:
     """What the callers do: `seconds` long and `each` replies per caller on average, whichever takes longer.
 
-    With `once` each asks once. `over_s` is the time over which they begin, evenly.
+    Before that they do the same for `warm_s` and a reply per caller, which does not count. With `once` each asks once, and
+    that counts. `over_s` is the time over which they begin, evenly.
     """
 
     shape: Shape
@@ -62,16 +64,18 @@ class Load:
 
 @dataclass
 class Outcome:
-    """What came of it. Times in nanoseconds, of requests that began after the warm-up; `errors` of all."""
+    """What came of it. Times in nanoseconds, of replies that came whole within `seconds`; `errors` of all.
+
+    Of paced replies, `on_the_way` is how long each chunk took from the stub to its caller, `gaps` the times between them.
+    """
 
     seconds: float = 0.0
-    replies: int = 0
     requests: int = 0
     unfinished: int = 0
-    connections: int = 0
     totals: list[int] = field(default_factory=list)
     firsts: list[int] = field(default_factory=list)
     on_the_way: list[int] = field(default_factory=list)
+    gaps: list[int] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
 
 
@@ -90,15 +94,20 @@ class Crowd:
         self._loop = asyncio.get_running_loop()
         self._bearers = cycle(door.bearers)
         self._before, self._after = _body(load)
-        self.counts_from_ns = 0
+        self.counting = True
+        self.done = 0
 
-    async def connect(self) -> list["Caller"]:
-        made = []
-        for _ in range(self.load.callers):
-            caller = Caller(self, self.next_bearer())
-            await caller.connect()
-            made.append(caller)
-        return made
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[list["Caller"]]:
+        """All callers, connected."""
+        callers = [Caller(self, self.next_bearer()) for _ in range(self.load.callers)]
+        try:
+            for caller in callers:
+                await caller.connect()
+            yield callers
+        finally:
+            for caller in callers:
+                caller.close()
 
     def next_bearer(self) -> str:
         return next(self._bearers)
@@ -121,31 +130,32 @@ class Crowd:
             self._idle.set()
 
     async def run(self, callers: list["Caller"]) -> Outcome:
-        load = self.load
+        """Let them ask, and wait until the last has its reply."""
+        load, outcome = self.load, self.outcome
         began = time.monotonic()
-        self.counts_from_ns = time.monotonic_ns() + (0 if load.once else int(load.warm_s * 1e9))
         self.active = len(callers)
         for position, caller in enumerate(callers):
             self._loop.call_later(load.over_s * position / load.callers, caller.ask)
         if not load.once:
-            await asyncio.sleep(load.warm_s + load.seconds)
-            while self._too_few() and time.monotonic() - began < load.at_most_s:
-                await asyncio.sleep(0.05)
-            self.outcome.seconds = time.monotonic() - began - load.warm_s
-            self.outcome.replies = len(self.outcome.totals)
+            self.counting = False
+            await self._until(began, load.warm_s, load.callers)
+            self.counting, since = True, time.monotonic()
+            await self._until(began, since - began + load.seconds, self.done + load.each * load.callers)
+            self.counting, outcome.seconds = False, time.monotonic() - since
         self.going = False
         try:
             async with asyncio.timeout(load.at_most_s):
                 await self._idle.wait()
         except TimeoutError:
-            self.outcome.unfinished = self.active
-        if load.once:
-            self.outcome.seconds = time.monotonic() - began
-            self.outcome.replies = len(self.outcome.totals)
-        return self.outcome
+            outcome.unfinished = self.active
+        outcome.seconds = outcome.seconds or time.monotonic() - began
+        return outcome
 
-    def _too_few(self) -> bool:
-        return len(self.outcome.totals) < self.load.each * self.load.callers and not self.outcome.errors
+    async def _until(self, began: float, seconds: float, replies: int) -> None:
+        """Wait until so much time has passed and so many replies came, or the time is up, or something is wrong."""
+        await asyncio.sleep(began + seconds - time.monotonic())
+        while self.done < replies and time.monotonic() - began < self.load.at_most_s and not self.outcome.errors:
+            await asyncio.sleep(0.02)
 
 
 class Caller(asyncio.Protocol):
@@ -163,7 +173,6 @@ class Caller(asyncio.Protocol):
     async def connect(self) -> None:
         loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
-        self._crowd.outcome.connections += 1
         await loop.create_connection(lambda: self, "127.0.0.1", self._crowd.door.port)
 
     def connection_made(self, transport: Any) -> None:
@@ -220,17 +229,19 @@ class Caller(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         ended_ns = time.monotonic_ns()
-        crowd, load, outcome = self._crowd, self._crowd.load, self._crowd.outcome
+        crowd, outcome = self._crowd, self._crowd.outcome
         self._asking = False
+        crowd.done += 1
         if wrong := self._what_is_wrong():
             outcome.errors[wrong] += 1
-        elif self._began_ns >= crowd.counts_from_ns:
+        elif crowd.counting:
             outcome.totals.append(ended_ns - self._began_ns)
-            outcome.firsts.append(self._first_ns - self._began_ns)
+            outcome.firsts.append((self._first_ns or ended_ns) - self._began_ns)
             outcome.on_the_way.extend(self._on_the_way())
+            outcome.gaps.extend(later - came for came, later in pairwise(self._times))
         if not self._parser.should_keep_alive() and self._transport is not None:
             self._transport.close()
-        if crowd.going and not load.once:
+        if crowd.going and not crowd.load.once:
             self.ask()
         else:
             crowd.ended()
@@ -253,8 +264,8 @@ class Caller(asyncio.Protocol):
 
     def _on_the_way(self) -> Iterator[int]:
         for piece, came_ns in zip(self._pieces, self._times, strict=False):
-            for clock in _CLOCK.findall(piece):
-                yield came_ns - int(clock)
+            for word in _WORD.findall(piece):
+                yield from (came_ns - int(clock) for clock in _CLOCK.findall(word))
 
 
 def _body(load: Load) -> tuple[bytes, bytes]:
@@ -280,9 +291,5 @@ def _request_head(door: Door, bearer: str, body_bytes: int) -> bytes:
 async def run(load: Load, door: Door) -> Outcome:
     """The outcome of this load at this door."""
     crowd = Crowd(load, door)
-    callers = await crowd.connect()
-    try:
+    async with crowd.connected() as callers:
         return await crowd.run(callers)
-    finally:
-        for caller in callers:
-            caller.close()

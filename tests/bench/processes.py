@@ -7,11 +7,11 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -38,20 +38,14 @@ class Program:
         settle_on(cores)
         try:
             with self.log.open("wb") as log:
-                self.process = subprocess.Popen(
-                    command, cwd=folder, env={**kept, **variables}, stdout=subprocess.PIPE, stderr=log
-                )
+                self.process = subprocess.Popen(command, cwd=folder, env={**kept, **variables}, stdout=log, stderr=log)
         finally:
             settle_on(LOADING)
-
-    def first_line(self) -> str:
-        return self.process.stdout.readline().decode() if self.process.stdout else ""
 
     async def answers(self, port: int, path: str, timeout_s: float = 90) -> None:
         """Wait until it answers 200 there. Raises: RuntimeError, with what it said, where it does not."""
         while time.monotonic() - self.began < timeout_s and self.process.poll() is None:
-            with suppress(OSError):
-                asked = HTTPConnection("127.0.0.1", port, timeout=2)
+            with suppress(OSError), closing(HTTPConnection("127.0.0.1", port, timeout=2)) as asked:
                 asked.request("GET", path)
                 if asked.getresponse().status == 200:
                     self.answered_s = time.monotonic() - self.began
@@ -85,25 +79,18 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
 
 
-@contextmanager
-def stub(folder: Path) -> Iterator[tuple[Program, int]]:
-    """The stub and its port."""
-    program = Program([sys.executable, "-m", "tests.bench.stub"], LOADING, folder, {"PYTHONPATH": str(ROOT)})
-    try:
-        yield program, int(program.first_line())
-    finally:
-        program.end()
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def ask_stub(port: int) -> dict[str, int]:
     """What the stub counted since it was last asked."""
-    asked = HTTPConnection("127.0.0.1", port, timeout=30)
-    asked.request("GET", "/counted")
-    counted: dict[str, int] = json.loads(asked.getresponse().read())
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as asked:
+        asked.request("GET", "/counted")
+        counted: dict[str, int] = json.loads(asked.getresponse().read())
     counted["connections"] -= 1  # this one
-    asked.close()
     return counted

@@ -1,10 +1,13 @@
-"""The upstream: `python -m tests.bench.stub` listens on a free port of loopback and prints it.
+"""The upstream: `python -m tests.bench.stub PORT TLS_PORT CERTIFICATE` answers on loopback.
 
 It says nothing that it has not ready, so that it is several times faster than what is measured, and counts what it sees:
 `GET /counted` says and forgets it.
 """
 
 import asyncio
+import gc
+import ssl
+import sys
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -191,14 +194,19 @@ class Paced:
         return b"%x\r\n%b\r\n" % (len(event), event)
 
 
-async def serve() -> None:
-    """Answer until it is ended."""
+async def serve(port: int, tls_port: int, certificate: str) -> None:
+    """Answer on both ports until it is ended; `certificate` is a file with the key in it too."""
     counted = Counted()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(counted), "127.0.0.1", 0, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    listening = [
+        await loop.create_server(lambda: Connection(counted), "127.0.0.1", where, ssl=how, backlog=4096)
+        for where, how in ((tls_port, tls), (port, None))
+    ]
+    gc.freeze()
+    await asyncio.gather(*(server.serve_forever() for server in listening))
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
