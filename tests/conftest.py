@@ -177,15 +177,10 @@ def stub_app(shared_app: RunningApp, stub: StubUpstream) -> RunningApp:
     return shared_app
 
 
-@contextmanager
-def page_client(app: RunningApp, token: str | None = None) -> Iterator[Client]:
-    """Gradio's own client, signed in."""
+def page_client(app: RunningApp, token: str | None = None) -> Client:
+    """Gradio's own client, signed in. Whoever asks for it closes it."""
     headers = {"Authorization": f"Bearer {token or make_token()}"}
-    client = Client(app.url, headers=headers, verbose=False, analytics_enabled=False, ssl_verify=TLS)  # type: ignore[arg-type]
-    try:
-        yield client
-    finally:
-        client.close()
+    return Client(app.url, headers=headers, verbose=False, analytics_enabled=False, ssl_verify=TLS)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
@@ -364,12 +365,12 @@ def test_a_revoked_token_opens_no_door(
 
 def test_a_client_of_the_page_whose_token_is_revoked_chats_no_more(app: RunningApp, stub: StubUpstream) -> None:
     token = make_token("zoe")
-    with page_client(app, token) as client:
+    with closing(page_client(app, token)) as client:
         assert client.predict("hello there", api_name="/chat") == "hello there "
         revoke(app, {"token": token})
         with pytest.raises(Exception, match="401"):
             client.predict("hello again", api_name="/chat")
-    with pytest.raises(Exception, match="Please login"), page_client(app, token):
+    with pytest.raises(Exception, match="Please login"), closing(page_client(app, token)):
         pass
     assert len(stub.requests) == 1
 

@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -367,7 +367,7 @@ def test_whoever_may_use_no_model_is_told_so_at_both_doors(start: Start, stub: S
 
 def test_gradio_client_hears_of_a_limit_in_words(start: Start, stub: StubUpstream) -> None:
     token = make_token("client", policy=PolicyClaim(rate=Limit(1, "day")))
-    with page_client(start("roomy"), token) as client:
+    with closing(page_client(start("roomy"), token)) as client:
         assert client.predict(WORDS, api_name="/chat") == "hello there "
         (notice,) = client.predict(WORDS, api_name="/chat")
     assert "Too many requests: 1 request a day; try again in" in notice["content"]

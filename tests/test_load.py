@@ -12,9 +12,8 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from gradio_client import Client
 
-from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.conftest import TLS, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.stub_upstream import StubUpstream, reply
 
 PEOPLE = 50
@@ -28,7 +27,7 @@ def upstream() -> Iterator[StubUpstream]:
         yield stub
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def app(upstream: StubUpstream) -> Iterator[RunningApp]:
     with running(make_settings(HF_CHAT_BASE_URL=upstream.base_url)) as served:
         yield served
@@ -50,8 +49,7 @@ def test_fifty_people_chat_at_once_on_the_pages_own_api(app: RunningApp, upstrea
     clients = {}
 
     def arrive(number: int) -> None:
-        headers = {"Authorization": f"Bearer {make_token(f'person-{number}')}"}
-        clients[number] = Client(app.url, headers=headers, verbose=False, analytics_enabled=False)
+        clients[number] = page_client(app, make_token(f"person-{number}"))
 
     def chat(number: int) -> None:
         for question in (f"q{number}", f"again{number}"):
@@ -75,7 +73,7 @@ def test_fifty_people_chat_at_once_on_the_pages_own_api(app: RunningApp, upstrea
     histories = [request["messages"] for request in upstream.requests if len(request["messages"]) == 3]
     assert len(histories) == PEOPLE
     assert all(first["content"][1:] == last["content"][5:] for first, _, last in histories)
-    all_at_once(lambda number: clients[number].close())  # each waits for its next heartbeat
+    all_at_once(lambda number: clients[number].close())  # each waits a second for its next heartbeat
 
 
 async def turn(app: RunningApp, number: int, leave_after: float | None) -> bytes:
@@ -101,7 +99,8 @@ async def turn(app: RunningApp, number: int, leave_after: float | None) -> bytes
 
 async def page_turn(app: RunningApp, number: int, token: str, leave_after: float | None) -> bytes:
     """The same by the page's own API."""
-    async with httpx2.AsyncClient(base_url=app.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(base_url=app.url, headers=headers, timeout=60, verify=TLS) as client:
         asked = {"data": [f"n{number}"], "session_hash": f"s{number}"}
         event_id = (await client.post("/gradio_api/call/chat", json=asked)).json()["event_id"]
         try:

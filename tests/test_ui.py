@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx2
@@ -89,7 +90,7 @@ def test_a_long_history_loses_its_oldest_turns() -> None:
 
 @pytest.fixture(scope="module")
 def module_client(shared_app: RunningApp) -> Iterator[Client]:
-    with page_client(shared_app) as found:
+    with closing(page_client(shared_app)) as found:
         yield found
 
 
@@ -127,7 +128,7 @@ def test_an_empty_message_is_refused_in_words_and_calls_nobody(
 
 
 def test_a_token_without_the_scope_chat_is_told_so(stub_app: RunningApp, stub: StubUpstream) -> None:
-    with page_client(stub_app, make_token(scopes=("admin",))) as client:
+    with closing(page_client(stub_app, make_token(scopes=("admin",)))) as client:
         (notice,) = client.predict("hello", api_name="/chat")
     assert "scope `chat`" in notice["content"]
     assert stub.requests == []
@@ -148,7 +149,7 @@ def test_a_crash_inside_is_shown_and_logged_without_its_text(
     auth: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(make_settings(), Crashing()) as app:
-        with page_client(app) as client:
+        with closing(page_client(app)) as client:
             half, notice = client.predict("my secret", api_name="/chat")
         body = {"messages": [{"role": "user", "content": "my secret"}], "stream": True}
         answer = httpx2.post(f"{app.url}/api/ai/chat", json=body, headers=auth, verify=TLS)
