@@ -24,6 +24,7 @@ from hfchat.ledger import Ledger
 from hfchat.models_api import models_router
 from hfchat.offline import OfflineUpstream
 from hfchat.openai_api import CompletionsEndpoint
+from hfchat.own_token import own_token_route
 from hfchat.passage import EXPOSED
 from hfchat.revocation import revocation
 from hfchat.settings import ROUTER_URL, Settings
@@ -79,14 +80,24 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         return not closed and not drain.began and await accounts.answers()
 
     app.include_router(documented(direct))
-    app.include_router(models_router(Catalog(upstream)))
+    catalog = Catalog(upstream)
+    app.include_router(models_router(catalog))
     app.include_router(account_router(revocation(verifier, accounts)))
     app.router.routes += [
         *health_routes(ready),
         *sign_in.routes(),
+        own_token_route(),
         docs_route(app.openapi, public_url=settings.public_url),
     ]
-    mount_page(app, chat, public_url=settings.public_url)
+    mount_page(
+        app,
+        chat,
+        catalog,
+        settings.appearance,
+        routed=settings.hf_chat_base_url == ROUTER_URL,
+        offline=isinstance(upstream, OfflineUpstream),
+        public_url=settings.public_url,
+    )
     return app
 
 

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 LONG_WORD = 12
 
+Tries = Callable[[str], None]
+
 # With these another model may well answer; a refused token or an empty account refuses every model.
 _ANOTHER_MODEL_MAY_HELP = frozenset(
     {
@@ -94,10 +96,16 @@ class Chat:
         await self._turns.close()
 
     async def stream(
-        self, caller: Caller, request: ChatRequest, *, request_id: str, told: Told = lambda _: None
+        self,
+        caller: Caller,
+        request: ChatRequest,
+        *,
+        request_id: str,
+        told: Told = lambda _: None,
+        tries: Tries = lambda _: None,
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream; all of it is charged
-        once, however it ends. `told` hears what the caller has left.
+        once, however it ends. `told` hears what the caller has left, `tries` each model before it is asked.
 
         Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken or RevokedToken as soon as the
         token ends or is taken back, also while the provider is silent.
@@ -111,7 +119,7 @@ class Chat:
                 call = authorize(caller, request)
                 call = replace(call, messages=build_messages(self._system_prompt, call.messages))
                 await turn.reserve(call)
-                async with aclosing(self._answer(caller, call, request_id)) as parts:
+                async with aclosing(self._answer(caller, call, request_id, tries)) as parts:
                     while (part := await turn.next_of(parts)) is not None:
                         if isinstance(part, Finish):
                             finish, outcome = part, "ok"
@@ -136,11 +144,14 @@ class Chat:
                     outcome = ended.code if ended and outcome == "abandoned" else outcome
                     _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
 
-    async def _answer(self, caller: Caller, call: Call, request_id: str) -> AsyncGenerator[Delta | Finish, None]:
+    async def _answer(
+        self, caller: Caller, call: Call, request_id: str, tries: Tries
+    ) -> AsyncGenerator[Delta | Finish, None]:
         """The first of the call's model and the fallback models that answers. Once a delta was given there is no other."""
         models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
         for model in models:
             began = False
+            tries(model)
             try:
                 async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
                     async for part in parts:

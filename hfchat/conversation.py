@@ -22,9 +22,16 @@ def check_messages(messages: Sequence[Message]) -> None:
 
 
 def build_messages(system_prompt: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages to send: the owner's system prompt, where there is one, then the conversation as it is."""
-    own = (Message("system", system_prompt),) if system_prompt else ()
-    return (*own, *messages)
+    """The messages to send: the owner's system prompt, where there is one, then the conversation as it is.
+
+    Instructions that a visitor of the page gave follow the owner's in the same message: many models take one only.
+    """
+    if not system_prompt:
+        return tuple(messages)
+    first = messages[0] if messages else None
+    if first is not None and first.role == "system" and first.written is None:
+        return (Message("system", f"{system_prompt}\n\n{first.content}"), *messages[1:])
+    return (Message("system", system_prompt), *messages)
 
 
 def drop_oldest(messages: Sequence[Message], *, max_messages: int, max_chars: int) -> list[Message]:

@@ -340,6 +340,7 @@ DETAILS: dict[str, tuple[str, str]] = {
     "one_of": ("it must be {value}.", "debe ser {value}."),
     "at_least": ("it must be at least {value}.", "debe ser al menos {value}."),
     "at_most": ("it must be at most {value}.", "debe ser como máximo {value}."),
+    "too_long": ("more than {value} characters.", "más de {value} caracteres."),
     "model_id": (
         "it is not a model's id, such as meta-llama/Llama-3.2-3B-Instruct:fastest.",
         "no es el nombre de un modelo, como meta-llama/Llama-3.2-3B-Instruct:fastest.",

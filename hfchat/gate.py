@@ -25,6 +25,7 @@ from hfchat.authentication import Authentication
 from hfchat.error_body import error_body, error_headers, say
 from hfchat.ledger import Person
 from hfchat.logs import log_crash, log_event
+from hfchat.page_language import chosen_first
 from hfchat.page_sessions import HEARTBEAT, own_session, session_token
 from hfchat.pages import page
 from hfchat.passage import Passage
@@ -53,6 +54,7 @@ PAGES = {
     "/theme.css": _GET,
     "/favicon.ico": _GET,
     "/manifest.json": _GET,
+    "/own-token": _POST,
     "/gradio_api/app_id": _GET,  # asked again and again by a page that lost its connection
     "/gradio_api/info": _GET,
     "/gradio_api/theme.css": _GET,
@@ -139,6 +141,7 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})  # nothing here speaks websocket
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"] = chosen_first(scope["headers"])
         headers = Headers(scope=scope)
         request_id = f"{_IDS.getrandbits(64):016x}"
         caller: Caller | None = None

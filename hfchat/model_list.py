@@ -1,10 +1,12 @@
 """Pure: the list of models as the router writes it. Whatever is not as it should be is left out."""
 
+import re
 from typing import Any
 
 from hfchat.types import MODEL_ID, ModelFacts
 
 MAX_MODELS = 5000
+_PROVIDER = re.compile(r"[\w.\-]{1,100}", re.ASCII)
 
 
 def read_models(answer: object) -> list[ModelFacts]:
@@ -33,7 +35,12 @@ def _facts(model: dict[str, Any]) -> ModelFacts:
         context_length=min((size for size in contexts if isinstance(size, int) and size > 0), default=None),
         input_modalities=tuple(name for name in modalities or () if isinstance(name, str)) if modalities else None,
         price=min(prices, key=sum, default=None),
+        providers=tuple(name for provider in providers if _is_provider(name := provider.get("provider"))),
     )
+
+
+def _is_provider(name: object) -> bool:
+    return isinstance(name, str) and _PROVIDER.fullmatch(name) is not None
 
 
 def _is_live(provider: object) -> bool:

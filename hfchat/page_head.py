@@ -3,10 +3,22 @@
 import json
 from pathlib import Path
 
+from hfchat.page_texts import CHAT, GRADIO_KEYS, GRADIO_LABELS
 from hfchat.texts import PAGE
 
 _STATIC = Path(__file__).parent / "static"
-_SAYS = {language: {key: texts[key] for key in ("session_over", "not_now")} for language, texts in PAGE.items()}
+_PAGE_KEYS = ("session_over", "not_now")
+_CHAT_KEYS = ("program_lead", "program_token", "program_failed", "use_from_program", "close", "copy", "copied")
+_SAYS = {
+    language: {
+        **{key: PAGE[language][key] for key in _PAGE_KEYS},
+        **{key: CHAT[language][key] for key in _CHAT_KEYS},
+        "retry": GRADIO_KEYS["chatbot.retry"] if language == "es" else "Retry",
+        "undo": GRADIO_KEYS["chatbot.undo"] if language == "es" else "Undo",
+        "labels": GRADIO_LABELS[language],
+    }
+    for language in PAGE
+}
 
 
 def static(name: str) -> str:
@@ -15,5 +27,8 @@ def static(name: str) -> str:
 
 
 # The page's Content-Security-Policy takes scripts from the page itself, and Gradio has no route for files of ours.
-HEAD = f"<script>window.hfchatSays = {json.dumps(_SAYS)};</script><script>{static('page.js')}</script>"
+_SCRIPTS = ("language.js", "page.js", "actions.js", "program.js")
+HEAD = f"<script>window.hfchatSays = {json.dumps(_SAYS)};</script>" + "".join(
+    f"<script>{static(name)}</script>" for name in _SCRIPTS
+)
 CSS = static("page.css")

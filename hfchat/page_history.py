@@ -7,9 +7,12 @@ from hfchat.types import Message
 
 MAX_HISTORY_MESSAGES = 100
 MAX_HISTORY_CHARS = 200_000
-# Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit.
+# Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit, that it
+# is waited for, and who gave it.
 NOTICE_ID = "hfchat-notice"
 CUT_ID = "hfchat-cut"
+WAIT_ID = "hfchat-wait"
+FACTS_ID = "hfchat-facts"
 
 
 def sendable(history: list[Any]) -> list[Message]:
@@ -28,13 +31,18 @@ def sendable(history: list[Any]) -> list[Message]:
             turn_began = len(kept)
         if metadata.get("id") == NOTICE_ID:
             kept = kept[:turn_began]
-        elif metadata.get("id") == CUT_ID or metadata.get("title"):
+        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
             continue
         elif role in ("user", "assistant") and text.strip():
             kept.append(Message(role, text))
     if kept and kept[-1].role == "user":
         kept = kept[:turn_began]
     return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
+
+
+def aside(text: str, mark: str) -> dict[str, Any]:
+    """A message of the page's own, marked so that no model is sent it."""
+    return {"role": "assistant", "content": text, "metadata": {"id": mark}}
 
 
 def _text(content: Any) -> str:

@@ -1,37 +1,101 @@
-"""What the page says itself in a conversation: why a turn failed, and what helps."""
+"""What the page says itself in a conversation: why a turn failed and what helps, what is waited for, who answered."""
 
 import re
+from html import escape
 from typing import Any
 
 from hfchat.error_body import say
-from hfchat.error_texts import DETAILS
+from hfchat.error_texts import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
 from hfchat.errors import HfchatError
-from hfchat.page_history import NOTICE_ID
-from hfchat.texts import PAGE, Language
+from hfchat.page_history import FACTS_ID, NOTICE_ID, aside
+from hfchat.page_texts import CHAT, short
+from hfchat.texts import PAGE, Language, spoken
+from hfchat.types import Finish
 
 # What a provider says is shown as it is written.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&:@])")
+_ANOTHER_MODEL = frozenset(
+    {
+        "model_not_allowed",
+        "model_not_supported",
+        "model_gated",
+        "unsupported_input",
+        "upstream_rejected",
+        "upstream_rate_limited",
+        "model_loading",
+        "upstream_overloaded",
+        "upstream_timeout",
+        "upstream_unavailable",
+        "upstream_invalid_response",
+    }
+)
+# Where the owner mends it: the words of the link, and where it leads.
+_OWNERS_PAGES = {
+    "model_not_supported": ("enable_provider", PROVIDERS_PAGE),
+    "model_gated": ("accept_terms", "https://huggingface.co/{model}"),
+    "credits_exhausted": ("see_billing", CREDITS_PAGE),
+    "hf_token_invalid": ("new_token", TOKEN_PAGE),
+    "hf_token_forbidden": ("new_token", TOKEN_PAGE),
+}
+_SHORTER = frozenset({"context_length_exceeded", "payload_too_large", "budget_exceeded"})
+_LONG_WAIT_S = 60
 
 
 def notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
-    """What failed and what helps, as a message of Gradio's."""
-    texts = PAGE[language]
+    """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on."""
     if error.detail == "empty_content":
-        return aside(texts["empty_message"], NOTICE_ID)
-    error.detail = (
-        error.detail
-        if error.detail.partition("|")[0] in DETAILS
-        else _MARKDOWN.sub(lambda mark: f"&#{ord(mark[1])};", error.detail)
-    )
+        return aside(PAGE[language]["empty_message"], NOTICE_ID)
+    if error.detail.partition("|")[0] not in DETAILS:
+        error.detail = _plain(error.detail)
     message, hint = say(error, language, to_owner=to_owner)
-    if error.status == 401:
-        hint = f"[{texts['session_over']}](/login)"
-    soon = error.retryable and (error.retry_after_s or 0) <= 60
-    again = texts["try_again"] if soon or error.fault == "owner" else ""
-    lines = (f"⚠️ **{message}**", hint, again, f"<small>{texts['request_id']}: {request_id}</small>")
+    number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
+    lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner), number)
     return aside("\n\n".join(filter(None, lines)), NOTICE_ID)
 
 
-def aside(text: str, mark: str) -> dict[str, Any]:
-    """A message of the page's own, marked so that no model is sent it."""
-    return {"role": "assistant", "content": text, "metadata": {"id": mark}}
+def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
+    """What helps, the likeliest first. Every error has one: where nothing else helps, trying again is offered."""
+    texts = CHAT[language]
+    if error.status == 401:
+        return f'<a class="hfchat-do" href="/login">{texts["sign_in_again"]}</a>'
+    acts = []
+    if error.retryable and (error.retry_after_s or 0) <= _LONG_WAIT_S:
+        acts.append("retry")
+    if error.code in _ANOTHER_MODEL:
+        acts.append("another_model")
+    if error.code in _SHORTER:
+        acts.append("shorter")
+    if error.code == "invalid_request" and error.param in ("temperature", "top_p", "max_tokens", "system_prompt"):
+        acts.append("choose_settings")
+    buttons = [_button(act, texts[act]) for act in acts or ["retry"]]
+    if to_owner and error.code in _OWNERS_PAGES:
+        words, page = _OWNERS_PAGES[error.code]
+        address = escape(page.format(model=(error.model or "").partition(":")[0]))
+        buttons.append(f'<a class="hfchat-do" href="{address}" target="_blank" rel="noreferrer">{texts[words]}</a>')
+    return " ".join(buttons)
+
+
+def _button(act: str, words: str) -> str:
+    return f'<button class="hfchat-do" data-do="{act}">{words}</button>'
+
+
+def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict[str, Any]:
+    """Which model gave the reply and what it took, small; and openly where it is another model than the one `asked`."""
+    texts, usage = CHAT[language], finish.usage
+    words = {"model": escape(short(finish.model)), "provider": escape(finish.provider or "")}
+    if usage is None:
+        said = texts["uncounted"].format(**words)
+    else:
+        tokens = spoken({"tokens": usage.total_tokens}, language)["tokens"]
+        words["tokens"] = texts["about"].format(tokens=tokens) if usage.estimated else tokens
+        said = texts["answered_by" if finish.provider else "answered"].format(**words)
+    instead = ""
+    if answered != asked:
+        names = {"asked": escape(short(asked)), "model": escape(short(answered))}
+        instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
+    # One HTML block: no name in it is read as Markdown.
+    return aside(f'<div class="hfchat-facts">{instead}{said}</div>', FACTS_ID)
+
+
+def _plain(text: str) -> str:
+    return _MARKDOWN.sub(lambda mark: f"&#{ord(mark[1])};", text)

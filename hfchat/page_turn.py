@@ -13,10 +13,12 @@ import gradio as gr
 
 from hfchat.chat import Chat
 from hfchat.errors import HfchatError
-from hfchat.page_history import CUT_ID, sendable
-from hfchat.page_notice import aside, notice
+from hfchat.page_choices import Choices
+from hfchat.page_history import CUT_ID, aside, sendable
+from hfchat.page_notice import facts, notice
+from hfchat.page_shown import Shown
 from hfchat.texts import PAGE, Language, language_of
-from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
+from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish, Message
 
 # A reader sees no more than this, and each yield makes Gradio work through the whole conversation.
 SHOW_EVERY_S = 0.06
@@ -27,59 +29,57 @@ PULSE_S = 1.0
 def responder(chat: Chat) -> Callable[..., AsyncGenerator[Any, None]]:
     """The function of the page's `gr.ChatInterface`."""
 
-    async def respond(message: str, history: list[Any], request: gr.Request) -> AsyncGenerator[Any, None]:
+    async def respond(
+        message: str,
+        history: list[Any],
+        request: gr.Request,
+        # None by default, so that a program need not name them.
+        model: str | None = None,
+        provider: str | None = None,
+        system_prompt: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: float | None = None,
+        details: bool = False,
+    ) -> AsyncGenerator[Any, None]:
         """Answer the message. Gives what there is of the reply, again and again, as it grows.
 
-        A text; a list of messages where there is more to it: what the model thought aloud, or a notice of failure.
+        A text; a list of messages where there is more to it: what the model thought aloud, a notice of failure, or, with
+        `details`, which model answered. What is None is as the owner or the model has it.
         """
         caller: Caller = request.request.state.caller
         language = language_of(request.headers.get("accept-language", ""))
         request_id = secrets.token_hex(8)
-        asked = ChatRequest((*sendable(history), Message("user", message or "")))
-        shown = _Shown(language)
+        choices = Choices(model, provider, system_prompt, temperature, top_p, max_tokens)
+        shown = Shown(language)
         try:
-            async with aclosing(_paced(chat.stream(caller, asked, request_id=request_id), shown)) as paces:
+            asked = choices.request((*sendable(history), Message("user", message or "")), caller.policy)
+            turn = chat.stream(caller, asked, request_id=request_id, tries=shown.trying)
+            async with aclosing(_paced(turn, shown)) as paces:
                 async for _ in paces:
                     messages = shown.messages()
                     yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
-            if shown.cut_at_its_limit:
-                yield [*shown.messages(final=True), aside(PAGE[language]["cut_at_limit"], CUT_ID)]
+            after = _after(shown, language, details=details is True)
+            if after:
+                yield [*shown.messages(final=True), *after]
         except HfchatError as error:
             yield [*shown.messages(final=True), notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
 
     return respond
 
 
-class _Shown:
-    """The reply as far as it has come, as Gradio's messages."""
-
-    def __init__(self, language: Language) -> None:
-        self._language = language
-        self._content: list[str] = []
-        self._reasoning: list[str] = []
-        self.cut_at_its_limit = False
-
-    def add(self, part: Delta | Finish) -> None:
-        if isinstance(part, Finish):
-            self.cut_at_its_limit = part.finish_reason == "length"
-        else:
-            self._content.append(part.content)
-            self._reasoning.append(part.reasoning)
-
-    def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
-        content, reasoning = "".join(self._content), "".join(self._reasoning)
-        self._content, self._reasoning = [content], [reasoning]
-        shown: list[dict[str, Any]] = []
-        if reasoning:
-            status = "done" if content or final else "pending"
-            metadata = {"title": PAGE[self._language]["thinking"], "status": status}
-            shown.append({"role": "assistant", "content": reasoning, "metadata": metadata})
-        if content or not (shown or final):
-            shown.append({"role": "assistant", "content": content})
-        return shown
+def _after(shown: Shown, language: Language, *, details: bool) -> list[dict[str, Any]]:
+    """What is said under a whole reply; that another model answered is said in any case."""
+    finish = shown.finish
+    said = []
+    if finish is not None and finish.finish_reason == "length":
+        said.append(aside(PAGE[language]["cut_at_limit"], CUT_ID))
+    if finish is not None and (details or shown.answered != shown.asked):
+        said.append(facts(finish, shown.asked, shown.answered, language))
+    return said
 
 
-async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: _Shown) -> AsyncGenerator[None, None]:
+async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: Shown) -> AsyncGenerator[None, None]:
     """Read the turn in a task of its own and say when to show what came: not too often, and once a second in any case."""
     news = asyncio.Event()
 

@@ -1,27 +1,47 @@
-"""The line that says who is signed in, what they have left, and lets them out."""
+"""The page's header: the owner's title, who is signed in, and a menu with what they have left, for them to leave, and more."""
 
 from html import escape
 
 import gradio as gr
 
+from hfchat.appearance import Appearance
 from hfchat.ledger import Allowance, Standing
+from hfchat.page_texts import CHAT
 from hfchat.texts import PAGE, Language, language_of, spoken
+
+# Below this part of a limit, what is left of it stands on the page for all to see; until then it is in the menu.
+LOW = 0.2
+
+
+def brand(look: Appearance) -> str:
+    """The owner's logo and title, as HTML."""
+    logo = f'<img src="{escape(look.logo)}" alt="">' if look.logo else ""
+    return f'<div class="hfchat-brand">{logo}<h1>{escape(look.title)}</h1></div>'
 
 
 def who_is_here(request: gr.Request) -> str:
     """Who is signed in, and what they have left, as HTML."""
     language = language_of(request.headers.get("accept-language", ""))
-    texts = PAGE[language]
-    subject = escape(request.username or "")
-    said = texts["signed_in_as"].format(subject=f"<strong>{subject}</strong>")
+    texts, chat = PAGE[language], CHAT[language]
+    subject = f"<strong>{escape(request.username or '')}</strong>"
     standing: Standing = request.request.state.standing
-    left = "".join(
-        f' · <span class="hfchat-left">{texts[key].format(**_spoken(allowance, language))}</span>'
-        for key, allowance in (("left_of_rate", standing.rate), ("left_of_budget", standing.budget))
-        if allowance is not None
-    )
+    left, low = [], []
+    for key, allowance in (("left_of_rate", standing.rate), ("left_of_budget", standing.budget)):
+        if allowance is not None:
+            said = texts[key].format(**_spoken(allowance, language))
+            left.append(f'<p class="hfchat-left">{said}</p>')
+            if allowance.remaining < allowance.limit * LOW:
+                low.append(f'<span class="hfchat-low">{said}</span>')
+    other = "es" if language == "en" else "en"
     # One HTML block: what stands inside is not read as Markdown, so a name is never a link.
-    return f'<div>{said}{left} · <form method="post" action="/logout"><button>{texts["sign_out"]}</button></form></div>'
+    return (
+        f'<div>{"".join(low)}<details class="hfchat-menu"><summary><span class="sr-only">{chat["account"]}: </span>'
+        f"{subject}</summary>"
+        f"<div><p>{texts['signed_in_as'].format(subject=subject)}</p>{''.join(left)}"
+        f'<button type="button" data-do="program">{chat["use_from_program"]}</button>'
+        f'<button type="button" data-do="language" data-language="{other}" lang="{other}">{chat["language"]}</button>'
+        f'<form method="post" action="/logout"><button>{texts["sign_out"]}</button></form></div></details></div>'
+    )
 
 
 def _spoken(allowance: Allowance, language: Language) -> dict[str, str]:

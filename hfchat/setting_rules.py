@@ -19,7 +19,7 @@ def names(values: Mapping[str, str], known: Collection[str]) -> list[str]:
     problems = []
     for name in values:
         if name.upper().startswith(("HFCHAT_", "HF_CHAT_")) and name not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
+            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
             advice = f"did you mean {near[0]}?" if near else "remove it."
             problems.append(f"{name}: this version has no such setting; {advice}")
     return problems

@@ -1,8 +1,9 @@
 """What each setting's value must be: each function gives the value of what is written, or says what to write instead.
 
-No message shows a value that may be a secret. Nothing is opened but the file that JWT_PUBLIC_KEY may name.
+No message shows a value that may be a secret. Nothing is opened but the files that JWT_PUBLIC_KEY and HFCHAT_LOGO may name.
 """
 
+import base64
 import importlib.util
 import ipaddress
 import re
@@ -20,6 +21,16 @@ _STORES = f"{STORE}, sqlite:////an/absolute/path.db, redis://host:6379/0, rediss
 _REDIS_OPTIONS = ("db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile")
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
 _MAX_PEM_BYTES = 64 * 1024
+_MAX_LOGO_BYTES = 100_000
+# The first bytes of a picture, and what it is then.
+_PICTURES = {
+    b"\x89PNG\r\n": "png",
+    b"\xff\xd8\xff": "jpeg",
+    b"GIF8": "gif",
+    b"RIFF": "webp",
+    b"<svg": "svg+xml",
+    b"<?xml": "svg+xml",
+}
 _MAX_NAME_CHARS = 255  # as much of a claim as is taken
 
 _PLACEHOLDER = re.compile(
@@ -223,6 +234,34 @@ def model_or_all(value: str) -> str:
 def comma_separated(value: object) -> object:
     """The parts of a list."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def bar_separated(value: object) -> object:
+    """The parts of a list whose parts may have commas."""
+    return tuple(part.strip() for part in value.split("|") if part.strip()) if isinstance(value, str) else value
+
+
+def colour(value: str) -> str:
+    """A colour, as #rrggbb."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise ValueError("it is not a colour; write # and six digits, for example #2563eb")
+    return value.lower()
+
+
+def logo(path: str) -> str:
+    """The picture at this path as a `data:` address: the page's policy lets no picture in from elsewhere."""
+    what = "write the path of a PNG, JPEG, WebP, GIF or SVG file"
+    try:
+        with Path(path).open("rb") as file:
+            picture = file.read(_MAX_LOGO_BYTES + 1)
+    except (OSError, ValueError):
+        raise ValueError(f"there is no file that can be read; {what}") from None
+    if len(picture) > _MAX_LOGO_BYTES:
+        raise ValueError(f"the file has more than {_MAX_LOGO_BYTES:,} bytes; make the picture smaller")
+    kind = next((kind for start, kind in _PICTURES.items() if picture.lstrip().startswith(start)), None)
+    if kind is None:
+        raise ValueError(f"the file is no such picture; {what}")
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def is_loopback(name: str) -> bool:

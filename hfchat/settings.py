@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from hfchat import setting_rules as rule
 from hfchat import setting_values as check
+from hfchat.appearance import ACCENT, Appearance
 from hfchat.limits import Limit, parse_limit
 from hfchat.policy import MAX_STREAMS, MAX_TOKENS
 from hfchat.setting_values import SECRET_BYTES, is_loopback
@@ -32,6 +33,7 @@ _SAID = {
     "less_than_equal": "it must be {le} or less",
     "literal_error": "it must be {expected}",
     "string_too_long": "it is longer than {max_length} characters",
+    "too_long": "it has more than {max_length}",
 }
 
 
@@ -47,6 +49,9 @@ _LIST = BeforeValidator(check.comma_separated)
 _Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
 _ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
 _Origins = Annotated[tuple[Annotated[str, _checked(check.origin)], ...], _LIST]
+_Examples = Annotated[
+    tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
+]
 _Algorithms = Annotated[tuple[Annotated[str, _checked(check.algorithm)], ...], _LIST]
 _Limit = Annotated[Limit, _checked(parse_limit)]
 
@@ -110,6 +115,15 @@ class Settings(BaseModel):
     hfchat_public_url: Annotated[str, _checked(check.origin)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )
+    hfchat_title: str = Field("hfchat", description="The name of the chat page.", max_length=60)
+    hfchat_greeting: str | None = Field(
+        None, description="What stands on the page before the first question.", max_length=500
+    )
+    hfchat_examples: _Examples = Field((), description="Example questions, with | between them.")
+    hfchat_logo: Annotated[str, _checked(check.logo)] | None = Field(
+        None, description="A picture for the top of the page: a PNG, JPEG, WebP, GIF or SVG file.", repr=False
+    )
+    hfchat_accent: Annotated[str, _checked(check.colour)] = Field(ACCENT, description="The page's colour.")
     hfchat_log_format: Annotated[Literal["text", "json"], _checked(str.lower)] = Field(
         "text", description="`json` for machines."
     )
@@ -139,6 +153,13 @@ class Settings(BaseModel):
             rate=(self.hfchat_rate,),
             budget=(self.hfchat_budget,),
             streams=self.hfchat_streams,
+        )
+
+    @property
+    def appearance(self) -> Appearance:
+        """How the page looks."""
+        return Appearance(
+            self.hfchat_title, self.hfchat_greeting, self.hfchat_examples, self.hfchat_logo, self.hfchat_accent
         )
 
     @property
@@ -211,6 +232,8 @@ def _ours(values: Mapping[str, str], token_name: str, folder: Path) -> dict[str,
         ours["huggingface_api_token"] = values[token_name]
     if "JWT_PUBLIC_KEY" in values and "-----BEGIN" not in values["JWT_PUBLIC_KEY"]:
         ours["jwt_public_key"] = str(folder / values["JWT_PUBLIC_KEY"])
+    if "HFCHAT_LOGO" in values:
+        ours["hfchat_logo"] = str(folder / values["HFCHAT_LOGO"])
     if "SPACE_ID" in values:
         ours.setdefault("gradio_server_name", "0.0.0.0")  # noqa: S104  a Space forwards to it from outside
     return ours

@@ -150,12 +150,16 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is known of a model; None where nothing is. `price` is for input and output, in US dollars a million tokens."""
+    """What is known of a model; None where nothing is. `price` is for input and output, in US dollars a million tokens.
+
+    `providers` are those who serve it, by the names that may stand after the colon.
+    """
 
     id: str
     context_length: int | None = None
     input_modalities: tuple[str, ...] | None = None
     price: tuple[float, float] | None = None
+    providers: tuple[str, ...] = ()
 
 
 class Upstream(Protocol):

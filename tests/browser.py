@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.conftest import RunningApp, in_ci, make_token
 
+# The box that questions are written into.
+BOX = "#hfchat-box textarea"
 # Without these Chromium looks its maker's hosts up at every start.
 _QUIET = [
     "--no-sandbox",
@@ -50,12 +52,18 @@ class Visit:
 
     def sign_in(self, token: str | None = None) -> "Visit":
         self.page.goto(f"{self.app.url}/login?token={token or make_token()}")
-        self.page.wait_for_selector("textarea")
+        self.page.wait_for_selector(BOX)
         return self
 
     def ask(self, text: str) -> None:
-        self.page.fill("textarea", text)
+        self.page.fill(BOX, text)
         self.page.keyboard.press("Enter")
+
+    def open_menu(self) -> None:
+        self.page.click(".hfchat-menu summary")
+
+    def expect_signed_in(self, name: str) -> None:
+        expect(self.page.locator(".hfchat-menu summary strong")).to_have_text(name)
 
     def replies(self) -> list[str]:
         return self.page.locator(".message.bot").all_inner_texts()

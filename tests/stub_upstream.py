@@ -54,10 +54,14 @@ def echo(request: dict[str, Any]) -> Answer:
 
 
 class StubUpstream:
-    """Runs in a thread of its own, on a free port. `answer` makes an Answer of each request's body."""
+    """Runs in a thread of its own, on a free port. `answer` makes an Answer of each request's body.
+
+    `listing` is the answer to who asks for the models; that is no request to count.
+    """
 
     def __init__(self, answer: Callable[[dict[str, Any]], Answer] = echo) -> None:
         self.answer = answer
+        self.listing = Answer(404, "application/json", pieces=[b"{}"])
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -119,9 +123,12 @@ class StubUpstream:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))) or b"{}")
         self.paths.append(head[0].split()[1])
-        self.headers.append(headers)
-        self.requests.append(body)
-        answer = self.answer(body)
+        if head[0].startswith("GET ") and self.paths[-1].endswith("/models"):
+            answer = self.listing
+        else:
+            self.headers.append(headers)
+            self.requests.append(body)
+            answer = self.answer(body)
         self.in_progress += 1
         self.peak = max(self.peak, self.in_progress)
         try:

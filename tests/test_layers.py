@@ -7,27 +7,31 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
-    0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits"],
-    1: ["types", "error_body", "logs", "pages", "page_head", "sse", "failure_rules"],
+    0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance"],
+    1: ["types", "error_body", "logs", "pages", "page_texts", "page_language", "sse", "failure_rules"],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
-        *("page_sessions", "pool", "model_list", "turn_response"),
+        *("page_sessions", "page_head", "pool", "model_list", "turn_response"),
     ],
     3: [
         *("setting_values", "tokens", "jwks", "passage", "sqlite_thread", "redis_ledger", "accounts", "reply"),
-        *("page_history", "page_who", "openai_body", "catalog"),
+        *("page_history", "page_who", "page_theme", "own_token", "openai_body", "api_bodies", "catalog"),
     ],
-    4: ["page_notice", "setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"],
-    5: ["settings", "stores", "authentication", "revocation", "chat"],
-    6: ["assembly", "gate", "signin", "api_bodies", "page_turn", "health", "docs", "openai_api"],
-    7: ["ui", "api", "account_api", "models_api", "documentation", "command_ledger"],
-    8: ["app", "token_commands", "usage_command"],
-    9: ["serve", "cli", "client"],
-    10: ["__main__"],
+    4: [
+        *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
+        *("page_models", "page_notice", "page_shown"),
+    ],
+    5: ["settings", "stores", "authentication", "revocation", "chat", "page_choices"],
+    6: ["assembly", "gate", "signin", "page_settings", "page_turn", "health", "docs", "openai_api"],
+    7: ["page_layout", "api", "account_api", "models_api", "documentation", "command_ledger"],
+    8: ["ui", "token_commands", "usage_command"],
+    9: ["app"],
+    10: ["serve", "cli", "client"],
+    11: ["__main__"],
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
 ONLY = {
-    "gradio": {"ui", "page_turn", "page_who"},
+    "gradio": {"ui", "page_layout", "page_settings", "page_theme", "page_turn", "page_who"},
     "huggingface_hub": {"upstream", "pool", "translate"},
     "jwt": {"tokens", "public_keys"},
     "fastapi": {"account_api", "models_api", "documentation", "ui", "app"},

@@ -436,7 +436,7 @@ LISTED = {
 
 def test_the_models_of_a_token_are_listed_with_what_the_router_says(upstream: StubUpstream) -> None:
     document = json.dumps(LISTED).encode()
-    upstream.answer = lambda _: Answer(content_type="application/json", pieces=[document])
+    upstream.listing = Answer(content_type="application/json", pieces=[document])
     variables = {"HF_CHAT_MODEL": "a/b:fastest", "HF_CHAT_MODELS": "*"}
     with running(make_settings(HF_CHAT_BASE_URL=upstream.base_url, **variables)) as app:
         head = {"Authorization": f"Bearer {make_token()}"}
@@ -460,7 +460,7 @@ def test_the_models_of_a_token_are_listed_with_what_the_router_says(upstream: St
 
 
 def test_where_there_is_no_list_the_models_have_their_names(app: RunningApp, upstream: StubUpstream) -> None:
-    upstream.answer = lambda _: Answer(404, "application/json", pieces=[b"{}"])
+    upstream.listing = Answer(404, "application/json", pieces=[b"{}"])
     head = {"Authorization": f"Bearer {make_token()}"}
     listed = httpx2.get(f"{app.url}/api/ai/models", headers=head).json()["models"]
     assert listed == [{"id": "meta-llama/Llama-3.2-3B-Instruct:fastest", "default": True}]

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from hfchat.limits import Limit
 from hfchat.policy import PolicyClaim
-from tests.browser import Visit, chromium, visiting
+from tests.browser import BOX, Visit, chromium, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.raw_client import ask, bearer
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
@@ -54,7 +54,7 @@ def contents(request: dict[str, Any]) -> list[tuple[str, str]]:
 
 def test_an_invite_link_opens_the_page_and_leaves_the_address_bar(visit: Visit) -> None:
     assert visit.page.url == f"{visit.app.url}/"
-    visit.wait_for("Signed in as alice")
+    visit.expect_signed_in("alice")
 
 
 def test_a_question_streams_an_answer_and_the_history_is_sent_with_the_next(visit: Visit, stub: StubUpstream) -> None:
@@ -105,12 +105,12 @@ def test_a_failed_turn_keeps_the_question_shows_why_and_can_be_tried_again(visit
     visit.wait_for("a hard question")
     stub.answer = echo
     # Gradio takes the turn into its state, and empties the box, after the last word is shown.
-    expect(visit.page.locator("textarea")).to_be_editable()
+    expect(visit.page.locator(BOX)).to_be_editable()
     visit.page.get_by_label("Retry").last.click()
     expect(visit.page.locator("body")).not_to_contain_text("was cut off")
     expect(visit.page.locator(".message.bot")).to_contain_text("a hard question")
     assert contents(stub.requests[1]) == [("user", "a hard question")]
-    expect(visit.page.locator("textarea")).to_be_editable()
+    expect(visit.page.locator(BOX)).to_be_editable()
 
 
 def test_a_failed_turn_is_no_part_of_what_is_sent_next(visit: Visit, stub: StubUpstream) -> None:
@@ -152,10 +152,10 @@ def test_closing_the_tab_ends_the_call_upstream(visit: Visit, stub: StubUpstream
 def test_undo_takes_the_turn_back(visit: Visit, stub: StubUpstream) -> None:
     visit.ask("take this back")
     expect(visit.page.locator(".message.bot")).to_contain_text("take this back")
-    expect(visit.page.locator("textarea")).to_be_editable()
+    expect(visit.page.locator(BOX)).to_be_editable()
     visit.page.get_by_label("Undo").last.click()
     expect(visit.page.locator(".message.bot")).to_have_count(0)
-    expect(visit.page.locator("textarea")).to_have_value("take this back")
+    expect(visit.page.locator(BOX)).to_have_value("take this back")
 
 
 def test_a_reply_can_be_copied(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
@@ -184,8 +184,8 @@ def test_the_page_speaks_spanish_to_who_reads_it(browser: Browser, app: RunningA
         visit.page.goto(app.url)
         visit.wait_for("Pega el token que te dieron")
         visit.sign_in()
-        expect(visit.page.locator("textarea")).to_have_attribute("placeholder", "Escribe un mensaje…")
-        visit.wait_for("Sesión de alice")
+        expect(visit.page.locator(BOX)).to_have_attribute("placeholder", "Escribe un mensaje…")
+        visit.expect_signed_in("alice")
         visit.ask("hola")
         visit.wait_for("El proveedor del modelo está limitando las peticiones.")
 
@@ -204,7 +204,7 @@ def test_the_page_fits_a_phone(browser: Browser, app: RunningApp, stub: StubUpst
 def test_a_lost_connection_is_found_again(visit: Visit, stub: StubUpstream) -> None:
     visit.ask("before")
     expect(visit.page.locator(".message.bot")).to_contain_text("before")
-    expect(visit.page.locator("textarea")).to_be_editable()
+    expect(visit.page.locator(BOX)).to_be_editable()
     visit.page.context.set_offline(True)
     visit.ask("while away")
     visit.page.wait_for_timeout(2500)
@@ -243,7 +243,7 @@ def test_who_signs_in_again_in_another_tab_goes_on_where_they_were(
         token = make_token("ann")
         visit.sign_in(token).ask("before")
         expect(visit.page.locator(".message.bot")).to_contain_text("before")
-        expect(visit.page.locator("textarea")).to_be_editable()
+        expect(visit.page.locator(BOX)).to_be_editable()
         take_back(app, token)
         visit.ask("my long thought")
         expect(visit.page.locator(ENDED)).to_have_text("Your session has ended: sign in again.")
@@ -252,9 +252,9 @@ def test_who_signs_in_again_in_another_tab_goes_on_where_they_were(
             visit.page.click(f"{ENDED} a")
         opened.value.fill("input[name=token]", make_token("ann"))
         opened.value.click("button")
-        opened.value.wait_for_selector("textarea")
-        expect(visit.page.locator("textarea")).to_have_value("my long thought")
-        visit.page.locator("textarea").press("Enter")
+        opened.value.wait_for_selector(BOX)
+        expect(visit.page.locator(BOX)).to_have_value("my long thought")
+        visit.page.locator(BOX).press("Enter")
         expect(visit.page.locator(".message.bot").last).to_contain_text("my long thought")
         expect(visit.page.locator(ENDED)).to_have_count(0)
 
@@ -270,9 +270,9 @@ def test_what_was_typed_is_there_again_for_the_same_person_only(
         visit.ask("my long thought")
         visit.page.wait_for_selector(ENDED)
         visit.sign_in(make_token(name))
-        visit.wait_for(f"Signed in as {name}")
+        visit.expect_signed_in(name)
         visit.page.wait_for_timeout(300)
-        expect(visit.page.locator("textarea")).to_have_value(typed)
+        expect(visit.page.locator(BOX)).to_have_value(typed)
 
 
 def test_code_in_angle_brackets_is_shown(visit: Visit, stub: StubUpstream) -> None:
@@ -312,9 +312,9 @@ def test_an_empty_message_is_met_with_words(visit: Visit, stub: StubUpstream) ->
 def test_the_focus_is_back_in_the_box_after_an_answer(visit: Visit, stub: StubUpstream) -> None:
     visit.ask("first")
     expect(visit.page.locator(".message.bot")).to_contain_text("first")
-    expect(visit.page.locator("textarea")).to_be_focused()
+    expect(visit.page.locator(BOX)).to_be_focused()
     visit.page.keyboard.type("typed blindly")
-    expect(visit.page.locator("textarea")).to_have_value("typed blindly")
+    expect(visit.page.locator(BOX)).to_have_value("typed blindly")
 
 
 def test_a_providers_words_are_not_read_as_markdown(visit: Visit, stub: StubUpstream) -> None:
@@ -342,11 +342,14 @@ def test_what_is_left_is_shown_and_is_another_after_a_turn(
         visit.sign_in()
         left = visit.page.locator(LEFT)
         expect(left).to_have_text(["30 of 30 requests left today", "1,200,300 of 1,200,300 tokens left this month"])
+        expect(left.first).to_be_hidden()
+        expect(visit.page.locator(".hfchat-low")).to_have_count(0)
+        visit.open_menu()
         expect(left.first).to_be_visible()
         visit.ask("hello there")
         expect(left).to_have_text(["29 of 30 requests left today", "1,200,291 of 1,200,300 tokens left this month"])
         stub.answer = lambda _: Answer(503, "application/json", pieces=[b'{"error":"Model x is currently loading"}'])
-        expect(visit.page.locator("textarea")).to_be_editable()
+        expect(visit.page.locator(BOX)).to_be_editable()
         visit.ask("a turn that fails")
         expect(left).to_have_text(["28 of 30 requests left today", "1,200,291 of 1,200,300 tokens left this month"])
         visit.page.reload()
@@ -366,6 +369,7 @@ def test_what_is_left_is_shown_in_spanish_and_fits_a_small_phone(
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
         visit.ask("hola")
         expect(left.first).to_have_text("quedan 29 de 30 peticiones hoy")
+        visit.open_menu()
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
         for part in (*left.all(), visit.page.get_by_role("button", name="Cerrar sesión")):
             box = part.bounding_box()
@@ -381,12 +385,12 @@ def test_a_turn_that_a_limit_refuses_is_said_in_the_chat_and_loses_nothing(
         for answered in ("first one", "second one"):
             visit.ask(answered)
             expect(visit.page.locator(".message.bot").last).to_contain_text(answered)
-            expect(visit.page.locator("textarea")).to_be_editable()
+            expect(visit.page.locator(BOX)).to_be_editable()
         visit.ask("my long thought")
         visit.wait_for("Too many requests: 2 requests a day; try again in")
         expect(visit.page.locator(".message.user").last).to_contain_text("my long thought")
-        expect(visit.page.locator("textarea")).to_be_editable()
-        expect(visit.page.locator("textarea")).to_be_focused()
+        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(BOX)).to_be_focused()
         expect(visit.page.locator(LEFT).first).to_have_text("0 of 2 requests left today")
         expect(visit.page.locator(ENDED)).to_have_count(0)
         visit.page.get_by_label("Retry").last.click()
@@ -423,7 +427,7 @@ def test_what_is_asked_while_the_store_is_away_waits_for_it(
     with running(settings) as app, visiting(browser, app, locale="en-GB") as visit:
         visit.sign_in().ask("before")
         expect(visit.page.locator(".message.bot")).to_contain_text("before")
-        expect(visit.page.locator("textarea")).to_be_editable()
+        expect(visit.page.locator(BOX)).to_be_editable()
         here.rename(away)
         visit.ask("and now?")
         visit.wait_for("This chat does not answer at the moment. What you sent waits until it does.")
@@ -434,10 +438,11 @@ def test_what_is_asked_while_the_store_is_away_waits_for_it(
         expect(visit.page.locator(".message.bot").last).to_contain_text("and now?")
         expect(visit.page.locator(ENDED)).to_have_count(0)
         expect(visit.page.locator(".message.user")).to_have_count(2)
-        stranger.locator("textarea").wait_for()  # it loads anew by itself
+        stranger.locator(BOX).wait_for()  # it loads anew by itself
 
 
 def test_signing_out_closes_the_page(visit: Visit) -> None:
+    visit.open_menu()
     visit.page.get_by_role("button", name="Sign out").click()
     visit.page.wait_for_url("**/login")
     visit.page.goto(visit.app.url)
@@ -460,7 +465,7 @@ def test_a_name_is_shown_as_it_is(browser: Browser, app: RunningApp) -> None:
     name = "[x](javascript:alert(1)) <img src=x onerror=alert(1)> **b** $x$"
     with visiting(browser, app) as visit:
         visit.sign_in(make_token(name))
-        visit.wait_for(f"Signed in as {name}")
+        visit.expect_signed_in(name)
         assert visit.page.locator("#hfchat-who a, #hfchat-who img").count() == 0
 
 

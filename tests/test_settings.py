@@ -55,6 +55,11 @@ def dotenv(folder: Path, content: str | bytes) -> Path:
 
 DEFAULTS: dict[str, Any] = {
     "huggingface_api_token": None,
+    "hfchat_title": "hfchat",
+    "hfchat_greeting": None,
+    "hfchat_examples": (),
+    "hfchat_logo": None,
+    "hfchat_accent": "#2563eb",
     "hf_chat_model": "meta-llama/Llama-3.2-3B-Instruct:fastest",
     "hf_chat_models": (),
     "hf_chat_fallback_models": (),
@@ -156,6 +161,15 @@ def test_a_good_value_is_taken(name: str, written: str, value: Any) -> None:
 
 # variable, what is written, what is said of it, what is said to write instead
 WRONG = [
+    ("HFCHAT_TITLE", "x" * 61, "longer than 60", ""),
+    ("HFCHAT_GREETING", "x" * 501, "longer than 500", ""),
+    ("HFCHAT_EXAMPLES", "x" * 201, "longer than 200", ""),
+    ("HFCHAT_EXAMPLES", "x|" * 9, "more than 8", ""),
+    ("HFCHAT_ACCENT", "blue", "not a colour", "#2563eb"),
+    ("HFCHAT_ACCENT", "#12345", "not a colour", "#2563eb"),
+    ("HFCHAT_LOGO", "/no/such/file.png", "no file", "PNG"),
+    ("HFCHAT_LOGO", "/proc/self/status", "no such picture", "PNG"),
+    ("HFCHAT_LOGO", "/dev/zero", "more than 100,000 bytes", "smaller"),
     ("HUGGINGFACE_API_TOKEN", "hf_" + "x" * 34, "looks like a sample", "https://huggingface.co/settings/tokens"),
     ("HUGGINGFACE_API_TOKEN", "hf_...", "looks like a sample", "copy the token again"),
     ("HUGGINGFACE_API_TOKEN", "hf_your_token_here", "looks like a sample", "copy the token again"),

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, expect
 
 from hfchat.settings import Settings
-from tests.browser import chromium
+from tests.browser import BOX, chromium
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 
 HOST = "somebody-chat.hf.space"
@@ -106,9 +106,10 @@ def test_a_person_signs_in_and_chats_inside_the_frame(browser: Browser) -> None:
     frame = page.frame_locator("iframe")
     frame.locator("input[name=token]").fill(make_token("ana"))
     frame.locator("button").click()
-    frame.locator("textarea").fill("hello from a frame")
-    frame.locator("textarea").press("Enter")
+    frame.locator(BOX).fill("hello from a frame")
+    frame.locator(BOX).press("Enter")
     expect(frame.locator(".message.bot")).to_contain_text("hello from a frame", timeout=15_000)
+    frame.locator(".hfchat-menu summary").click()
     frame.get_by_role("button", name="Sign out").click()
     expect(frame.locator("input[name=token]")).to_be_visible()
     assert asked == {HOST, HUB}
@@ -120,6 +121,6 @@ def test_an_invite_link_opens_the_page_in_a_window_of_its_own(browser: Browser) 
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
     page.goto(f"https://{HOST}/login?token={make_token('ana')}")
-    expect(page.get_by_text("Signed in as ana")).to_be_visible(timeout=15_000)
+    expect(page.locator(".hfchat-menu summary strong")).to_have_text("ana", timeout=15_000)
     assert page.url == f"https://{HOST}/"
     context.close()

@@ -18,7 +18,7 @@
     }
   }
   const KEPT = "hfchat-unsent", fetched = window.fetch;
-  const says = window.hfchatSays[navigator.language.startsWith("es") ? "es" : "en"];
+  const says = window.hfchat.says;
   let typed = "", line = null, disabled = false;
   const show = (text, href) => {
     line ??= document.body.appendChild(document.createElement("div"));
@@ -57,10 +57,10 @@
     return answer;
   };
   document.addEventListener("input", (event) => {
-    if (event.target.matches("textarea") && event.target.value.trim()) typed = event.target.value;
+    if (event.target.matches("#hfchat-box textarea") && event.target.value.trim()) typed = event.target.value;
   });
   const look = () => {
-    const box = document.querySelector("textarea");
+    const box = document.querySelector("#hfchat-box textarea");
     if (!box) return;
     if (disabled && !box.disabled) document.querySelector("#hfchat-turn-ended")?.click();
     if (disabled && !box.disabled && document.activeElement === document.body) box.focus();

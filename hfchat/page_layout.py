@@ -1,0 +1,94 @@
+"""The page from top to bottom: header, settings folded away, conversation, box. All of it is Gradio's own."""
+
+from typing import Any
+
+import gradio as gr
+
+from hfchat.appearance import Appearance
+from hfchat.catalog import Catalog
+from hfchat.chat import Chat
+from hfchat.page_settings import ChatSettings
+from hfchat.page_texts import CHAT, GRADIO_KEYS
+from hfchat.page_turn import responder
+from hfchat.page_who import brand, who_is_here
+from hfchat.texts import PAGE, language_of
+
+_LATEX = [
+    {"left": left, "right": right, "display": display}
+    for left, right, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+]
+_EXAMPLES = ("example_1", "example_2", "example_3")
+
+
+def translations() -> Any:
+    """The page's words by Gradio's own means; some of Gradio's, too, which have no Spanish."""
+    words = {}
+    for language in PAGE:
+        ours = {**CHAT[language], **{key: PAGE[language][key] for key in ("placeholder", "conversation", "greeting")}}
+        # With a prefix of ours: Gradio has texts of its own under some of these names.
+        words[language] = {f"hfchat_{key}": text for key, text in ours.items() if "{" not in text}
+    words["es"] |= GRADIO_KEYS
+    return gr.I18n(**words)
+
+
+def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, offline: bool) -> gr.Blocks:
+    """The page's blocks. `routed`: a model's name may have a provider after its colon; `offline`: no model answers."""
+    i18n = translations()
+    settings = ChatSettings(catalog, routed, i18n)
+    with gr.Blocks(title=look.title, fill_height=True, analytics_enabled=False) as page:
+        with gr.Row(elem_id="hfchat-header", equal_height=False):
+            gr.Markdown(brand(look), elem_id="hfchat-brand", sanitize_html=False, latex_delimiters=[])
+            settings.header()
+            who = gr.Markdown(elem_id="hfchat-who", sanitize_html=False, latex_delimiters=[])
+        if offline:
+            gr.Markdown(i18n("hfchat_offline"), elem_id="hfchat-offline", latex_delimiters=[])
+        settings.panel()
+        chatbot = gr.Chatbot(
+            label=i18n("hfchat_conversation"),
+            placeholder=look.greeting or i18n("hfchat_greeting"),
+            buttons=["copy"],
+            latex_delimiters=_LATEX,
+            scale=1,
+            allow_tags=True,  # tags that HTML does not know are shown as they are written: `List<String>`
+            reasoning_tags=[("<think>", "</think>")],
+            show_label=False,
+            feedback_options=None,
+            elem_id="hfchat-conversation",
+        )
+        gr.ChatInterface(
+            responder(chat),
+            api_name="chat",
+            concurrency_limit=None,
+            flagging_mode="never",
+            save_history=False,
+            show_progress="hidden",
+            examples=[[text] for text in look.examples or (CHAT["en"][key] for key in _EXAMPLES)],
+            run_examples_on_click=False,
+            chatbot=chatbot,
+            textbox=gr.Textbox(
+                show_label=False,
+                label=i18n("hfchat_placeholder"),
+                placeholder=i18n("hfchat_placeholder"),
+                scale=7,
+                autofocus=True,
+                submit_btn=True,
+                stop_btn=True,
+                max_lines=12,
+                elem_id="hfchat-box",
+            ),
+            additional_inputs=settings.inputs,
+        )
+        # The page's script presses it after each turn.
+        turn_ended = gr.Button(elem_id="hfchat-turn-ended")
+        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        gr.on([page.load, turn_ended.click], who_is_here, None, who, **quiet)
+        settings.connect(page)
+        if not look.examples:
+            page.load(_examples, None, chatbot, **quiet)
+    return page
+
+
+def _examples(request: gr.Request) -> Any:
+    """The page's own examples in the visitor's language."""
+    language = language_of(request.headers.get("accept-language", ""))
+    return gr.skip() if language == "en" else gr.Chatbot(examples=[{"text": CHAT[language][key]} for key in _EXAMPLES])

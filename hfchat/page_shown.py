@@ -1,0 +1,77 @@
+"""The reply as far as it has come, as Gradio's messages; before it comes, what is waited for."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hfchat.page_history import WAIT_ID, aside
+from hfchat.page_texts import CHAT, short
+from hfchat.texts import PAGE, Language
+from hfchat.types import Delta, Finish
+
+# A silence that nobody wonders about, and one after which people ask themselves what is going on.
+QUIET_S = 3.0
+LONG_S = 15.0
+
+
+class Shown:
+    """What is shown of a turn. `heard` of each model that is tried, of each part that came."""
+
+    def __init__(self, language: Language, clock: Callable[[], float] = time.monotonic) -> None:
+        self._language = language
+        self._clock = clock
+        self._asked_at = clock()
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+        self._tried: list[str] = []
+        self.finish: Finish | None = None
+
+    @property
+    def asked(self) -> str:
+        """The model that was asked first."""
+        return self._tried[0]
+
+    @property
+    def answered(self) -> str:
+        """The model that was asked last."""
+        return self._tried[-1]
+
+    def trying(self, model: str) -> None:
+        """This model is asked now."""
+        self._tried.append(model)
+        self._asked_at = self._clock()
+
+    def add(self, part: Delta | Finish) -> None:
+        """This came."""
+        if isinstance(part, Finish):
+            self.finish = part
+        else:
+            self._content.append(part.content)
+            self._reasoning.append(part.reasoning)
+
+    def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
+        """The messages to show now; at the end, `final`, nothing is waited for any more."""
+        content, reasoning = "".join(self._content), "".join(self._reasoning)
+        self._content, self._reasoning = [content], [reasoning]
+        shown: list[dict[str, Any]] = []
+        if reasoning:
+            status = "done" if content or final else "pending"
+            metadata = {"title": PAGE[self._language]["thinking"], "status": status}
+            shown.append({"role": "assistant", "content": reasoning, "metadata": metadata})
+        waits = "" if content or reasoning or final or self.finish else self._waits()
+        if waits:
+            return [aside(waits, WAIT_ID)]
+        if content or not (shown or final):
+            shown.append({"role": "assistant", "content": content})
+        return shown
+
+    def _waits(self) -> str:
+        texts, silent_s = CHAT[self._language], self._clock() - self._asked_at
+        if not self._tried:
+            return ""
+        names = {"model": f"`{short(self.answered)}`"}
+        if silent_s >= LONG_S:
+            return texts["waiting_long"].format(**names)
+        if len(self._tried) > 1:
+            return texts["trying"].format(failed=f"`{short(self._tried[-2])}`", **names)
+        return texts["waiting"].format(**names) if silent_s >= QUIET_S else ""
