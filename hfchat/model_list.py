@@ -35,7 +35,9 @@ def _facts(model: dict[str, Any]) -> ModelFacts:
         context_length=min((size for size in contexts if isinstance(size, int) and size > 0), default=None),
         input_modalities=tuple(name for name in modalities or () if isinstance(name, str)) if modalities else None,
         price=min(prices, key=sum, default=None),
-        providers=tuple(name for provider in providers if _is_provider(name := provider.get("provider"))),
+        providers=tuple(
+            dict.fromkeys(name for provider in providers if _is_provider(name := provider.get("provider")))
+        ),
     )
 
 

@@ -29,7 +29,9 @@ class Choices:
         numbers = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
         told = isinstance(self.model, str) and isinstance(self.provider, str)
         model = named(self.model, self.provider) if told else self.model
-        said = {"messages": [], "model": model or None, **numbers}
+        # The messages are the core's to check; these stand in for them.
+        stand_in = [{"role": "user", "content": "-"}]
+        said = {"messages": stand_in, "model": model or None, **numbers}
         body = parse(ChatBody, json.dumps(said, default=str).encode())
         prompt = "" if self.system_prompt is None else self.system_prompt
         if not isinstance(prompt, str):

@@ -89,12 +89,16 @@ async def test_what_is_known_stays_through_an_outage_which_is_not_asked_about_at
 
 
 LIVE = {"provider": "x", "status": "live"}
+X = ("x",)
 LISTS: dict[str, tuple[Any, list[ModelFacts]]] = {
     "nothing": (None, []),
     "another form": ({"data": {"id": "a/b"}}, []),
     "an id alone": ({"data": [{"id": "a/b"}]}, [ModelFacts("a/b")]),
     "ids that are none": ({"data": [{"id": 5}, {"id": "https://x"}, {"id": ""}, "a/b", {}]}, []),
-    "free": ({"data": [{"id": "a", "providers": [{**LIVE, "is_free": True}]}]}, [ModelFacts("a", price=(0.0, 0.0))]),
+    "free": (
+        {"data": [{"id": "a", "providers": [{**LIVE, "is_free": True}]}]},
+        [ModelFacts("a", price=(0.0, 0.0), providers=X)],
+    ),
     "the smallest context of those alive": (
         {
             "data": [
@@ -109,9 +113,16 @@ LISTS: dict[str, tuple[Any, list[ModelFacts]]] = {
                 }
             ]
         },
-        [ModelFacts("a", 5)],
+        [ModelFacts("a", 5, providers=X)],
     ),
-    "half a price": ({"data": [{"id": "a", "providers": [{**LIVE, "pricing": {"input": 1}}]}]}, [ModelFacts("a")]),
+    "half a price": (
+        {"data": [{"id": "a", "providers": [{**LIVE, "pricing": {"input": 1}}]}]},
+        [ModelFacts("a", providers=X)],
+    ),
+    "names of providers that are none": (
+        {"data": [{"id": "a", "providers": [{"provider": name} for name in ("y:z", "", 5, None, "y", "a b", "y")]}]},
+        [ModelFacts("a", providers=("y",))],
+    ),
     "odd architecture": ({"data": [{"id": "a", "architecture": ["x"], "providers": "x"}]}, [ModelFacts("a")]),
 }
 

@@ -19,6 +19,8 @@ from tests.conftest import KEY, RunningApp, wait_until
 from tests.raw_client import Said, ask, bearer, functions, line_to, post
 from tests.stub_upstream import StubUpstream, reply
 
+# The settings of a chat, as the page sends them where nobody touched them.
+UNSET = [None, None, "", None, None, None, False]
 META = {"_type": "gradio.FileData"}
 
 
@@ -194,7 +196,9 @@ def test_a_text_about_files_is_only_text(offline_app: RunningApp, text: str) -> 
 
 def test_a_text_about_files_reaches_the_model_as_it_is(stub_app: RunningApp, stub: StubUpstream) -> None:
     for text in TEXTS.values():
-        event_id = post(stub_app, "/gradio_api/call/chat", {"data": [text, []], "session_hash": "abc"}).json["event_id"]
+        event_id = post(stub_app, "/gradio_api/call/chat", {"data": [text, [], *UNSET], "session_hash": "abc"}).json[
+            "event_id"
+        ]
         assert b"event: complete" in ask(stub_app, "GET", f"/gradio_api/call/chat/{event_id}", bearer()).body
     assert [asked["messages"][-1]["content"] for asked in stub.requests] == list(TEXTS.values())
 
@@ -212,7 +216,10 @@ def test_another_persons_session_hash_reaches_nothing(stub_app: RunningApp, stub
         heard["bob"] = ask(stub_app, "GET", "/gradio_api/queue/data?session_hash=shared", bearer("bob")).body
 
     joined = post(
-        stub_app, "/gradio_api/queue/join", {"data": ["hi", []], "fn_index": chat, "session_hash": "shared"}, "bob"
+        stub_app,
+        "/gradio_api/queue/join",
+        {"data": ["hi", [], *UNSET], "fn_index": chat, "session_hash": "shared"},
+        "bob",
     )
     listening = threading.Thread(target=listen)
     listening.start()
@@ -255,7 +262,7 @@ def test_the_page_stops_its_own_reply(stub_app: RunningApp, stub: StubUpstream) 
     stub.answer = lambda _: reply(["word "] * 200, pause_s=0.05)
     chat = functions(stub_app)["chat"]
     joined = post(
-        stub_app, "/gradio_api/queue/join", {"data": ["hi", []], "fn_index": chat, "session_hash": "own"}, "bob"
+        stub_app, "/gradio_api/queue/join", {"data": ["hi", [], *UNSET], "fn_index": chat, "session_hash": "own"}, "bob"
     )
     wait_until(lambda: stub.in_progress == 1)
     cancelled = {"session_hash": "own", "fn_index": chat, "event_id": joined.json["event_id"]}
