@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from hfchat.limits import WINDOWS
+from hfchat.page_texts import CHAT
 from hfchat.texts import PAGE, Language, language_of, spoken
 
-SOURCES = [path for path in (Path(__file__).parent.parent / "hfchat").glob("*.py") if path.name != "texts.py"]
+TEXTS = ("texts.py", "page_texts.py")
+SOURCES = [path for path in (Path(__file__).parent.parent / "hfchat").glob("*.py") if path.name not in TEXTS]
 
 PREFERENCES: list[tuple[str, Language]] = [
     ("", "en"),
@@ -43,25 +45,31 @@ def test_the_preferred_of_our_two_languages_is_chosen(header: str, language: Lan
     assert language_of(header) == language
 
 
+ALL = {language: {**PAGE[language], **CHAT[language]} for language in PAGE}
+# Words that are the same in both languages, or that name the other one.
+SAME = {"token", "program_token", "uncounted", "answered"}
+
+
 def test_both_languages_have_the_same_sentences() -> None:
-    assert PAGE["en"].keys() == PAGE["es"].keys()
-    assert all(PAGE["en"].values())
-    assert all(PAGE["es"].values())
+    for texts in (PAGE, CHAT):
+        assert texts["en"].keys() == texts["es"].keys()
+    assert not PAGE["en"].keys() & CHAT["en"].keys()
+    assert all(ALL["en"].values())
+    assert all(ALL["es"].values())
 
 
-@pytest.mark.parametrize("key", PAGE["en"])
+@pytest.mark.parametrize("key", ALL["en"])
 def test_a_sentence_is_translated_and_keeps_what_it_names(key: str) -> None:
-    english, spanish = PAGE["en"][key], PAGE["es"][key]
-    assert (english == spanish) == (key == "token")
+    english, spanish = ALL["en"][key], ALL["es"][key]
+    assert (english == spanish) == (key in SAME)
     names = r"\{\w+\}|[A-Z]+_[A-Z_]+|↻"
     assert sorted(re.findall(names, english)) == sorted(re.findall(names, spanish))
 
 
-@pytest.mark.parametrize("key", PAGE["en"])
+@pytest.mark.parametrize("key", ALL["en"])
 def test_a_sentence_is_used(key: str) -> None:
-    assert any(
-        re.search(rf"""["']{key}["']|\b{key.rpartition("_")[0]}_\{{""", path.read_text("utf-8")) for path in SOURCES
-    )
+    used = rf"""["'](hfchat_)?{key}["']|\b{key.rpartition("_")[0]}_\{{"""
+    assert any(re.search(used, path.read_text("utf-8")) for path in SOURCES)
 
 
 # a window: what stands after "requests a", after "tokens for", and when what was used comes back
