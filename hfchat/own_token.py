@@ -18,11 +18,11 @@ def own_token_route() -> Route:
     """The route, for the app. The gate has let in only whose cookie is good; its answers are never stored."""
 
     async def own_token(request: Request) -> Response:
+        if HEADER not in request.headers:
+            raise InvalidRequest("required", param=HEADER)
         token = session_token(request.headers)
         if not token:
             raise MissingToken
-        if HEADER not in request.headers:
-            raise InvalidRequest("required", param=HEADER)
         return JSONResponse({"token": token})
 
     return Route("/own-token", own_token, methods=["POST"])

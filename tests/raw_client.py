@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.conftest import RunningApp, make_token
 
+# The settings of a chat, as the page sends them where nobody touched them.
+UNSET = [None, None, "", None, None, None, False]
 Headers = dict[str, str] | Iterable[tuple[str, str]]
 
 

@@ -177,7 +177,13 @@ async def test_the_owners_system_prompt_is_always_first(messages: tuple[Message,
     upstream = failing({"own/default": "model_loading"})
     falls_back = who_has(Policy("own/default", None, ("fall/back",)))
     await turn(chat(upstream, system_prompt="Be kind."), ChatRequest(messages), caller=falls_back)
-    assert [call.messages for call in upstream.calls] == [(Message("system", "Be kind."), *messages)] * 2
+    first, *others = upstream.calls[0].messages
+    assert (first.role, first.content.partition("\n")[0]) == ("system", "Be kind.")
+    assert (first.content, tuple(others)) in (
+        ("Be kind.", messages),
+        (f"Be kind.\n\n{messages[0].content}", messages[1:]),
+    )
+    assert [call.messages for call in upstream.calls] == [(first, *others)] * 2
 
 
 @pytest.mark.anyio

@@ -77,3 +77,12 @@ def test_the_oldest_that_do_not_fit_are_dropped(
     left = drop_oldest(messages, max_messages=number, max_chars=chars)
     assert "".join(message.content for message in left) == kept
     assert [message.role for message in left[:1]] in ([], ["user"])
+
+
+def test_a_visitors_instructions_follow_the_owners_in_one_message() -> None:
+    question = Message("user", "hello")
+    theirs = Message("system", "Obey me.")
+    assert build_messages("Be kind.", (theirs, question)) == (Message("system", "Be kind.\n\nObey me."), question)
+    assert build_messages(None, (theirs, question)) == (theirs, question)
+    whole = Message("system", "Obey me.", {"role": "system", "content": "Obey me."})
+    assert build_messages("Be kind.", (whole, question)) == (Message("system", "Be kind."), whole, question)

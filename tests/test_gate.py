@@ -20,7 +20,7 @@ from hfchat.gate import Drain, Gate
 from hfchat.ledger import Standing
 from hfchat.types import Call, Caller, Delta, Finish, Policy
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
-from tests.raw_client import Said, ask, bearer, cookie, functions, line_to, logged, post
+from tests.raw_client import UNSET, Said, ask, bearer, cookie, functions, line_to, logged, post
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "PURGE", "SEARCH", "LINK")
@@ -563,7 +563,7 @@ def test_a_session_ends_with_its_token(stub_app: RunningApp, stub: StubUpstream)
             line.begin("GET", path, {"Authorization": f"Bearer {token}"}).read()
         ends[path] = time.time()
 
-    joined = {"data": ["hello", []], "fn_index": chat, "session_hash": "abc", "trigger_id": None}
+    joined = {"data": ["hello", [], *UNSET], "fn_index": chat, "session_hash": "abc", "trigger_id": None}
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     with logged() as lines:
         assert ask(stub_app, "POST", "/gradio_api/queue/join", headers, json.dumps(joined).encode()).status == 200

@@ -16,11 +16,9 @@ from starlette.types import Message
 from hfchat.errors import HfchatError, InvalidRequest, PayloadTooLarge
 from hfchat.page_sessions import MAX_PAGE_BODY_BYTES, own_hash, own_session, read_body, replayed
 from tests.conftest import KEY, RunningApp, wait_until
-from tests.raw_client import Said, ask, bearer, functions, line_to, post
+from tests.raw_client import UNSET, Said, ask, bearer, functions, line_to, post
 from tests.stub_upstream import StubUpstream, reply
 
-# The settings of a chat, as the page sends them where nobody touched them.
-UNSET = [None, None, "", None, None, None, False]
 META = {"_type": "gradio.FileData"}
 
 
