@@ -46,16 +46,15 @@ class Reader:
         async with self._session.get(self._config_url, headers=self._headers) as answer:
             config = await answer.json()
         self._kinds = {part["id"]: part["type"] for part in config["components"]}
+        self._values = {part["id"]: part["props"].get("value") for part in config["components"]}
         functions = [function for function in config["dependencies"] if function["backend_fn"]]
-        box = next(number for number, kind in self._kinds.items() if kind == "textbox")
-        submit = next(f for f in functions if [box, "submit"] in f["targets"])
-        self._before, self._after = [submit], []
-        while not self._before[-1]["types"]["generator"]:
-            self._before.append(_next(functions, self._before[-1]))
+        submits = [[number, "submit"] for number, kind in self._kinds.items() if kind == "textbox"]
+        chains = (_chain(functions, f) for f in functions if any(submit in f["targets"] for submit in submits))
+        self._before = next(chain for chain in chains if chain[-1]["types"]["generator"])
+        self._box = next(number for number, event in self._before[0]["targets"] if event == "submit")
         self._streaming = self._before.pop()
         following = _next(functions, self._streaming)
-        if following and not following["queue"]:
-            self._after.append(following)
+        self._after = [following] if following and not following["queue"] else []
 
     async def remember(self, history: list[dict[str, Any]]) -> None:
         """Have had this conversation already."""
@@ -95,8 +94,8 @@ class Reader:
         return found
 
     def _data(self, function: dict[str, Any], message: str) -> list[Any]:
-        values = {"textbox": message, "chatbot": self._chat}
-        return [values.get(self._kinds[number]) for number in function["inputs"]]
+        values = {**self._values, self._box: message, self._chatbot(): self._chat}
+        return [None if self._kinds[number] == "state" else values[number] for number in function["inputs"]]
 
     async def _call(self, function: dict[str, Any], message: str) -> None:
         async with self._post("run/predict", function, message) as answer:
@@ -133,6 +132,14 @@ class Reader:
             "event_data": None,
         }
         return self._session.post(f"{self._url}/{path}", json=body, headers=self._headers)
+
+
+def _chain(functions: list[dict[str, Any]], first: dict[str, Any]) -> list[dict[str, Any]]:
+    """The functions that run one after another from this one to the one that streams, or to the last."""
+    chain = [first]
+    while not chain[-1]["types"]["generator"] and (following := _next(functions, chain[-1])):
+        chain.append(following)
+    return chain
 
 
 def _next(functions: list[dict[str, Any]], after: dict[str, Any]) -> Any:
