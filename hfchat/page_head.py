@@ -7,8 +7,18 @@ from hfchat.page_texts import CHAT, GRADIO_KEYS, GRADIO_LABELS
 from hfchat.texts import PAGE
 
 _STATIC = Path(__file__).parent / "static"
-_PAGE_KEYS = ("session_over", "not_now")
-_CHAT_KEYS = ("program_lead", "program_token", "program_failed", "use_from_program", "close", "copy", "copied")
+_PAGE_KEYS = ("session_over", "not_now", "placeholder")
+_CHAT_KEYS = (
+    "program_lead",
+    "program_token",
+    "program_failed",
+    "use_from_program",
+    "close",
+    "copy",
+    "copied",
+    "send",
+    "stop",
+)
 _SAYS = {
     language: {
         **{key: PAGE[language][key] for key in _PAGE_KEYS},

@@ -76,7 +76,8 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
 
 
 def _button(act: str, words: str) -> str:
-    return f'<button class="hfchat-do" data-do="{act}">{words}</button>'
+    # Of what stands in a conversation, Gradio keeps the class and little else.
+    return f'<button class="hfchat-do hfchat-do-{act}">{words}</button>'
 
 
 def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict[str, Any]:

@@ -60,6 +60,8 @@ CHAT: dict[Language, dict[str, str]] = {
         "example_1": "Explain black holes to a ten-year-old",
         "example_2": "Write a kind reply to a complaint about a late parcel",
         "example_3": "What can I cook with rice, eggs and spinach?",
+        "send": "Send",
+        "stop": "Stop",
     },
     "es": {
         "model": "Modelo",
@@ -118,18 +120,17 @@ CHAT: dict[Language, dict[str, str]] = {
         "example_1": "Explica los agujeros negros a una niña de diez años",
         "example_2": "Escribe una respuesta amable a una queja por un paquete retrasado",
         "example_3": "¿Qué puedo cocinar con arroz, huevos y espinacas?",
+        "send": "Enviar",
+        "stop": "Detener",
     },
 }
 
 # Gradio's own words that its front end does not translate, or not all: by what it says in English.
 GRADIO_LABELS: dict[Language, dict[str, str]] = {
     "en": {
-        "Submit": "Send",
         "chatbot conversation": "Conversation",
     },
     "es": {
-        "Submit": "Enviar",
-        "Stop": "Detener",
         "chatbot conversation": "Conversación",
         "Loading response": "Esperando la respuesta",
         "Loading content": "Cargando",

@@ -1,4 +1,4 @@
-// What the page's buttons do, by their `data-do`: those in its menu, and those under an error in the conversation. A model
+// What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class. A model
 // could write such a button too, so none does more than a visitor's own click would. And names for what Gradio names in
 // English only.
 (() => {
@@ -13,24 +13,32 @@
     if (button && !button.classList.contains("open")) button.click();
     focusOn(button);
   };
+  const last = (label) => [...document.querySelectorAll(`#hfchat-conversation button[aria-label="${label}"]`)].at(-1);
+  // Gradio knows of a turn's end only a moment after its last word is shown; what is pressed before goes wrong.
+  const whenFree = (act) => {
+    if (!box()?.disabled) return act();
+    const waits = setInterval(() => { if (!box()?.disabled) { clearInterval(waits); act(); } }, 50);
+  };
   const acts = {
     // Gradio's own Retry stands under the last message.
-    retry: () => [...document.querySelectorAll(`button[aria-label="${says.retry}"]`)].at(-1)?.click(),
+    retry: () => whenFree(() => last(says.retry)?.click()),
     another_model: () => {
       const picker = document.querySelector("#hfchat-model input");
       if (picker) focusOn(picker); else openSettings();
     },
     choose_settings: openSettings,
     shorter: () => {
-      const undo = [...document.querySelectorAll(`button[aria-label="${says.undo}"]`)].at(-1);
-      if (undo) undo.click(); else focusOn(box());
+      whenFree(() => { if (last(says.undo)) last(says.undo).click(); else focusOn(box()); });
     },
     language: (button) => { speak(button.dataset.language); location.reload(); },
     program: () => window.hfchat.showProgram(),
   };
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("button[data-do]");
-    if (button && Object.hasOwn(acts, button.dataset.do)) acts[button.dataset.do](button);
+    const button = event.target.closest?.("button[data-do], button.hfchat-do");
+    const act = button && (button.dataset.do ?? /hfchat-do-(\w+)/.exec(button.className)?.[1]);
+    if (act && Object.hasOwn(acts, act)) acts[act](button);
+    const fold = event.target.closest?.(".label-wrap");
+    if (fold) setTimeout(() => name(fold));
     // A menu closes when something else is clicked.
     const menu = document.querySelector(".hfchat-menu[open]");
     if (menu && !menu.contains(event.target)) menu.open = false;
@@ -45,11 +53,19 @@
   if (copy) {
     navigator.clipboard.writeText = (text) => copy(text.replace(/\n*<div class="hfchat-facts">.*<\/div>\s*$/s, ""));
   }
+  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap";
   const name = (found) => {
     const label = found.getAttribute("aria-label");
     // Gradio reads each message out a second time, as it is written, under a name in English.
-    if (/^(bot|user)'s message: /.test(label)) found.removeAttribute("aria-label");
+    if (/^((bot|user)'s message|Select example \d+): /.test(label)) found.removeAttribute("aria-label");
+    if (found.matches(".submit-button, .stop-button")) {
+      const said = found.matches(".stop-button") ? says.stop : says.send;
+      if (label !== said) found.setAttribute("aria-label", said);
+    }
+    if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
     if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
+    // A list has list items; what stands in this one are buttons.
+    if (found.matches('.examples[role="list"]')) found.setAttribute("role", "group");
     if (found.title && Object.hasOwn(says.labels, found.title)) found.title = says.labels[found.title];
   };
   new MutationObserver((changes) => {
@@ -58,7 +74,7 @@
       for (const node of addedNodes) {
         if (!(node instanceof Element)) continue;
         name(node);
-        node.querySelectorAll("[aria-label], [title]").forEach(name);
+        node.querySelectorAll(NAMED).forEach(name);
       }
     }
   }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["aria-label", "title"] });

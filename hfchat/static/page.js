@@ -65,6 +65,8 @@
     if (disabled && !box.disabled) document.querySelector("#hfchat-turn-ended")?.click();
     if (disabled && !box.disabled && document.activeElement === document.body) box.focus();
     disabled = box.disabled;
+    // Gradio takes it away with the first question.
+    if (!disabled && !box.placeholder) box.placeholder = says.placeholder;
     const kept = !line && who() && JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
     if (!kept) return;
     sessionStorage.removeItem(KEPT);
