@@ -137,14 +137,15 @@ def test_the_owner_is_led_to_where_a_provider_is_enabled(
 
 
 def test_a_forged_model_is_refused_as_the_api_does(app: RunningApp, upstream: ScriptedUpstream) -> None:
-    narrow = {"Authorization": f"Bearer {make_token('narrow', policy=PolicyClaim(models=(OTHER,)))}"}
+    token = make_token("narrow", policy=PolicyClaim(models=("own/third",)))
+    narrow = {"Authorization": f"Bearer {token}"}
     client = Client(app.url, headers=narrow, verbose=False, analytics_enabled=False)
-    for forged in ({"model": "own/third"}, {"model": "own", "provider": "x"}, {"model": "http://127.0.0.1:9/v1"}):
+    for forged in ({"model": OTHER}, {"model": "own/third", "provider": "x"}, {"model": "http://127.0.0.1:9/v1"}):
         (said,) = client.predict("a question", **forged, api_name="/chat")
         assert "is not offered here" in said["content"] or "it is not a model's id" in said["content"]
-    assert client.predict("a question", model=OTHER, api_name="/chat") == "a question "
+    assert client.predict("a question", model="own/third", api_name="/chat") == "a question "
     client.close()
-    assert [call.model for call in upstream.calls] == [OTHER]
+    assert [call.model for call in upstream.calls] == ["own/third"]
 
 
 def test_a_setting_out_of_bounds_is_named_and_the_settings_open(visit: Visit, upstream: ScriptedUpstream) -> None:
