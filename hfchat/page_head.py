@@ -37,8 +37,6 @@ def static(name: str) -> str:
 
 
 # The page's Content-Security-Policy takes scripts from the page itself, and Gradio has no route for files of ours.
-_SCRIPTS = ("language.js", "page.js", "actions.js", "program.js")
-HEAD = f"<script>window.hfchatSays = {json.dumps(_SAYS)};</script>" + "".join(
-    f"<script>{static(name)}</script>" for name in _SCRIPTS
-)
+EARLY = f"window.hfchatSays = {json.dumps(_SAYS)};\n{static('language.js')}"
+HEAD = "".join(f"<script>{static(name)}</script>" for name in ("page.js", "actions.js", "program.js"))
 CSS = static("page.css")

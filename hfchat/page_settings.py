@@ -104,12 +104,12 @@ class ChatSettings:
         picked = [self.model, self.provider, self.facts]
         page.load(self._open, [self.kept], [*self.inputs, self.facts], **quiet)
         self.reset.click(self._forget, [self.kept], [self.kept, *self.inputs, self.facts], **quiet)
-        self.model.input(self._pick, [self.model, self.provider], picked, **quiet).then(
+        gr.on([self.model.input, self.provider.input], self._pick, [self.model, self.provider], picked, **quiet).then(
             self._keep, [self.kept, *self.inputs], [self.kept], **quiet
         )
         changes = [part.blur for part in (self.system_prompt, self.temperature, self.top_p, self.max_tokens)]
         gr.on(
-            [self.provider.input, self.details.input, *changes],
+            [self.details.input, *changes],
             self._keep,
             [self.kept, *self.inputs],
             [self.kept],

@@ -6,13 +6,15 @@ import sys
 import gradio as gr
 from fastapi import FastAPI
 from gradio import queueing, route_utils, routes
+from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
 
 from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.logs import log_crash
-from hfchat.page_head import CSS, HEAD
+from hfchat.page_early import EarlyScript
+from hfchat.page_head import CSS, EARLY, HEAD
 from hfchat.page_layout import build_page, translations
 from hfchat.page_theme import theme
 from hfchat.types import Caller
@@ -47,7 +49,7 @@ def mount_page(
         "/",
         root_path=public_url,
         auth_dependency=_signed_in,
-        app_kwargs={"openapi_url": None},
+        app_kwargs={"openapi_url": None, "middleware": [Middleware(EarlyScript, script=EARLY)]},
         footer_links=[],
         show_error=False,
         max_file_size=1,

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
     0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance"],
-    1: ["types", "error_body", "logs", "pages", "page_texts", "page_language", "sse", "failure_rules"],
+    1: ["types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "sse", "failure_rules"],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
         *("page_sessions", "page_head", "pool", "model_list", "turn_response"),

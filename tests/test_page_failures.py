@@ -164,7 +164,7 @@ def test_another_model_that_answers_says_so(visit: Visit, upstream: ScriptedUpst
     def script(call: Call) -> list[Step]:
         if call.model == MODEL:
             return [UpstreamOverloaded()]
-        return [1.5, Delta("from the other"), Finish(OTHER, usage=Usage(30, 12, estimated=True), provider="groq")]
+        return [4, Delta("from the other"), Finish(OTHER, usage=Usage(30, 12, estimated=True), provider="groq")]
 
     upstream.script = script
     visit.ask("a question")

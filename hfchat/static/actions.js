@@ -30,7 +30,11 @@
     shorter: () => {
       whenFree(() => { if (last(says.undo)) last(says.undo).click(); else focusOn(box()); });
     },
-    language: (button) => { speak(button.dataset.language); location.reload(); },
+    language: (button) => {
+      if (box()?.value) window.hfchat.keepTyped();
+      speak(button.dataset.language);
+      location.reload();
+    },
     program: () => window.hfchat.showProgram(),
   };
   document.addEventListener("click", (event) => {

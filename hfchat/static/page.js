@@ -32,9 +32,11 @@
   };
   const hide = () => { line?.remove(); line = null; };
   const who = () => document.querySelector("#hfchat-who strong")?.textContent ?? "";
+  const keepTyped = () => sessionStorage.setItem(KEPT, JSON.stringify({ who: who(), typed }));
+  window.hfchat.keepTyped = keepTyped;
   const showEnded = () => {
     if (line?.querySelector("a")) return;
-    sessionStorage.setItem(KEPT, JSON.stringify({ who: who(), typed }));
+    keepTyped();
     show(says.session_over, "/login");
   };
   const whenOnline = async (request) => {
