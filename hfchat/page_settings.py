@@ -14,7 +14,7 @@ from hfchat.page_choices import MAX_SYSTEM_CHARS
 from hfchat.page_models import Pick, about, label, named, picks, provider_label
 from hfchat.page_texts import CHAT, short
 from hfchat.texts import Language, language_of, spoken
-from hfchat.types import Caller
+from hfchat.types import MODEL_ID, Caller
 
 # How many people's settings one browser remembers, and how much.
 MAX_REMEMBERED = 8
@@ -175,14 +175,16 @@ class ChatSettings:
         if pick is None and not (isinstance(model, str) and model and caller.policy.models is None):
             pick, provider = by_name.get(default[0]), default[1]
         if pick is None:  # typed by hand, where any model may be named
-            return [gr.skip(), gr.Dropdown(visible=False, value=""), str(model or default[0])]
+            typed = str(model or default[0])
+            listed = [(label(one, language), one.model) for one in found]
+            said = f"`{typed}`" if MODEL_ID.fullmatch(typed) else ""
+            return [gr.Dropdown(listed, value=typed), gr.Dropdown([], value="", visible=False), said]
         chosen = provider if isinstance(provider, str) and provider in pick.providers else pick.providers[0]
         return [
             # The one that is chosen by its name alone, which fits on a phone; all that is known of it is in the settings.
             gr.Dropdown(
                 [(short(one.model) if one is pick else label(one, language), one.model) for one in found],
                 value=pick.model,
-                visible=True,
             ),
             gr.Dropdown(
                 [(provider_label(one, language), one) for one in pick.providers],

@@ -38,6 +38,11 @@ def chromium(*arguments: str) -> Iterator[Browser]:
         browser.close()
 
 
+def _counts(complaint: str) -> bool:
+    """Whether it is the page's own: Gradio complains of requests that end because the page is left."""
+    return "AbortError" not in complaint
+
+
 class Visit:
     """A visitor's page with what it asked for and complained of."""
 
@@ -47,7 +52,9 @@ class Visit:
         self.hosts: set[str] = set()
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
-        self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        self.page.on(
+            "console", lambda said: said.type == "error" and _counts(said.text) and self.complaints.append(said.text)
+        )
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def sign_in(self, token: str | None = None) -> "Visit":

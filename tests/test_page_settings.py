@@ -153,6 +153,21 @@ def test_the_settings_reach_the_model_and_are_remembered_for_their_person_only(
     expect(page.get_by_label("Instructions")).to_have_value("")
 
 
+def test_a_model_that_is_not_listed_can_be_typed_where_any_may_be_named(
+    visit: Visit, upstream: ScriptedUpstream
+) -> None:
+    visit.page.fill(PICKER, "some/other:groq")
+    visit.page.locator(PICKER).press("Enter")
+    visit.page.locator(BOX).focus()
+    assert asked(visit, upstream, "first").model == "some/other:groq"
+    visit.page.reload()
+    expect(visit.page.locator(PICKER)).to_have_value("some/other:groq")
+    visit.page.click(PICKER)
+    visit.page.fill(PICKER, "Qwen")
+    visit.page.get_by_role("option", name="Qwen3").click()
+    assert asked(visit, upstream, "second").model.startswith(QWEN)
+
+
 def test_who_may_use_one_model_sees_that_one(browser: Browser, app: RunningApp, upstream: ScriptedUpstream) -> None:
     with visiting(browser, app, locale="en-GB") as visit:
         visit.sign_in(make_token("narrow", policy=PolicyClaim(models=(QWEN,), max_tokens=50)))
@@ -197,6 +212,7 @@ def test_the_language_is_switched_and_remembered(visit: Visit, upstream: Scripte
     visit.wait_for("La respuesta termina aquí")
     for name in ("Reintentar", "Deshacer", "Copiar el mensaje"):
         expect(page.get_by_role("button", name=name).last).to_be_visible()
+    expect(page.locator(BOX)).to_be_editable()
     visit.open_menu()
     page.get_by_role("button", name="Cerrar sesión").click()
     visit.wait_for("Pega el token que te dieron")

@@ -41,6 +41,8 @@
     const button = event.target.closest?.("button[data-do], button.hfchat-do");
     const act = button && (button.dataset.do ?? /hfchat-do-(\w+)/.exec(button.className)?.[1]);
     if (act && Object.hasOwn(acts, act)) acts[act](button);
+    const summary = event.target.closest?.(".hfchat-menu summary");
+    if (summary) menuIsOpen = !summary.parentElement.open;
     const fold = event.target.closest?.(".label-wrap");
     if (fold) setTimeout(() => name(fold));
     // A menu closes when something else is clicked.
@@ -57,7 +59,12 @@
   if (copy) {
     navigator.clipboard.writeText = (text) => copy(text.replace(/\n*<div class="hfchat-facts">.*<\/div>\s*$/s, ""));
   }
-  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap";
+  // The menu is written anew when a turn ends.
+  let menuIsOpen = false;
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.matches(".hfchat-menu")) menuIsOpen = target.open;
+  }, true);
+  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .hfchat-menu";
   const name = (found) => {
     const label = found.getAttribute("aria-label");
     // Gradio reads each message out a second time, as it is written, under a name in English.
@@ -66,6 +73,7 @@
       const said = found.matches(".stop-button") ? says.stop : says.send;
       if (label !== said) found.setAttribute("aria-label", said);
     }
+    if (found.matches(".hfchat-menu")) found.open = menuIsOpen;
     if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
     if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
     // A list has list items; what stands in this one are buttons.
