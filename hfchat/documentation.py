@@ -12,13 +12,8 @@ from hfchat.api_bodies import ChatBody, ReplyBody, body_of, errors, takes
 from hfchat.gate import Endpoint
 from hfchat.openai_schema import ANSWER, COMPLETION
 
-# As FastAPI writes a route of events.
-_EVENT = {
-    "type": "object",
-    "required": ["data"],
-    "properties": {"data": {"type": "string"}, "event": {"type": "string"}},
-}
-_EVENTS = {"text/event-stream": {"itemSchema": _EVENT}}
+# OpenAPI 3.1 has no words for the events of a stream.
+_EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {}}}
 _CHAT: dict[str, Any] = {
     "response_model": ReplyBody,
     "response_description": "The reply",

@@ -79,6 +79,8 @@ class Passage:
         if self.standing is not None:
             headers.update(standing_headers(self.standing))
         headers["Referrer-Policy"] = "no-referrer"
+        if headers.get("content-type", "").startswith("text/event-stream"):
+            headers["X-Accel-Buffering"] = "no"  # nginx and a Space's proxy would hold the page's events back
         if status >= 400 or not self._path.startswith(("/assets/", "/static/")):
             headers["Cache-Control"] = "no-store"
         if self._origin:

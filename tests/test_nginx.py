@@ -86,6 +86,15 @@ def test_a_stream_is_not_held_back(proxy: Proxy, upstream: StubUpstream, door: s
     left_at(upstream, gone, began)
 
 
+def test_the_pages_events_are_not_held_back(proxy: Proxy) -> None:
+    headers = {"Authorization": f"Bearer {make_token()}"}
+    with (
+        httpx2.Client(verify=proxy.trust, timeout=10, headers=headers) as client,
+        client.stream("GET", f"{proxy.url}/gradio_api/heartbeat/abc") as answer,
+    ):
+        assert "ALIVE" in next(answer.iter_text())  # the next one is due in fifteen seconds
+
+
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "plain"])
 @pytest.mark.parametrize("door", DOORS)
@@ -161,7 +170,9 @@ def test_the_page_chats_streams_and_stops(visit: Visit, proxy: Proxy, upstream: 
     began = time.monotonic()
     visit.page.click("button.stop-button")
     left_at(upstream, gone, began)
-    visit.page.reload()
-    visit.page.wait_for_selector("textarea")
     assert visit.hosts == {f"127.0.0.1:{proxy.port}"}
     assert visit.complaints == []
+    visit.ask("again")
+    expect(visit.page.locator(".message.bot").nth(2)).to_contain_text("half a")
+    visit.page.close()
+    wait_until(lambda: upstream.left_early == gone + 2)  # Gradio looks once a second
