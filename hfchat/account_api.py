@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from hfchat.api_bodies import RevokeBody, RevokedBody, StandingBody, body_of, errors, parse
 from hfchat.errors import InsufficientScope, InvalidRequest, InvalidToken
+from hfchat.ledger import Allowance, Standing
 from hfchat.page_sessions import read_body
 from hfchat.revocation import Revoke, token_in
 from hfchat.types import ADMIN_SCOPE, Caller
@@ -30,7 +31,8 @@ def account_router(revoke: Revoke) -> APIRouter:
     async def usage_route(request: Request) -> Response:
         """What this token may still use. Where several limits hold, the one that says no first."""
         caller: Caller = request.state.caller
-        left = {name: _allowance(allowance) for name, allowance in asdict(request.state.standing).items()}
+        standing: Standing = request.state.standing
+        left = {name: _allowance(getattr(standing, name)) for name in ("rate", "budget", "streams")}
         return JSONResponse({"subject": caller.subject, **left})
 
     @router.post(
@@ -60,5 +62,7 @@ def account_router(revoke: Revoke) -> APIRouter:
     return router
 
 
-def _allowance(allowance: dict[str, Any] | None) -> dict[str, Any] | None:
-    return allowance and {name: value for name, value in allowance.items() if value is not None}
+def _allowance(allowance: Allowance | None) -> dict[str, Any] | None:
+    if allowance is None:
+        return None
+    return {name: value for name, value in asdict(allowance).items() if value is not None}

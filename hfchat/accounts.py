@@ -7,12 +7,14 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from hfchat.counting import prompt_at_most
 from hfchat.errors import RevokedToken, StoreUnavailable
-from hfchat.ledger import Account, Ledger, Person, Reservation, Standing, meters_of, refusal, standing
+from hfchat.ledger import Account, Ledger, Person, Reservation, Standing, meters_of, refusal
 from hfchat.logs import log_crash, log_event
 from hfchat.types import Call, Caller, Usage
 
@@ -29,6 +31,7 @@ REPORT_TIMEOUT_S = 60.0
 LEASE_S = 60.0
 RETRY_S = 1.0
 MAX_UNSETTLED = 10_000
+SETTLED_AT_ONCE = 64
 LAST_SETTLING_S = 3.0
 NOTHING = Usage(0, 0)
 # They have to be different, not secret; asking the system for each costs more than the rest of it.
@@ -45,7 +48,6 @@ class Accounts:
         self._clock = clock
         self._timeout_s = timeout_s
         self._unsettled: dict[str, tuple[Reservation, Usage]] = {}
-        self._settling: set[asyncio.Task[Any]] = set()
         self._retrying: asyncio.Task[None] | None = None
         # When it last answered, and whether it last failed: to be read, and to be written.
         self._answered = {True: 0.0, False: 0.0}
@@ -60,7 +62,7 @@ class Accounts:
         )
         if reading.revoked:
             raise _revoked(caller)
-        return standing(caller.policy, reading, now)
+        return Standing(caller.policy, reading, now)
 
     async def reserve(self, caller: Caller, call: Call, told: Told) -> Reservation:
         """Take what the call may cost at most; `told` hears what is left then, also where it is refused.
@@ -86,23 +88,30 @@ class Accounts:
             raise
         if reading.revoked:
             raise _revoked(caller)
-        told(standing(caller.policy, reading, now))
+        told(Standing(caller.policy, reading, now))
         if reading.refused is not None:
             raise refusal(asked, reading, reading.refused, now)
         return asked
 
+    def synced(self) -> Callable[[], Awaitable[None]]:
+        """Asked for after a reservation: what it gives returns once that outlives a power cut, or raises StoreUnavailable."""
+        return partial(self._synced, self._ledger.synced())
+
     async def settle(self, caller: Caller, reserved: Reservation, usage: Usage, told: Told) -> None:
         """Charge what was used and give back the rest; `told` hears what is left then, where the store says it.
 
-        Never raises, and goes on where whoever waits for it is cancelled.
+        Fails never, and goes on where whoever waits for it is cancelled: settling twice counts once.
         """
         now = self._clock()
-        settling = asyncio.create_task(self._settle(reserved, usage, now))
-        self._settling.add(settling)
-        settling.add_done_callback(self._settling.discard)
-        reading = await asyncio.shield(settling)
-        if reading is not None:
-            told(standing(caller.policy, reading, now))
+        try:
+            reading = await self._in_time(self._ledger.settle(reserved, usage, now=now))
+        except StoreUnavailable:
+            self._settle_later(reserved, usage)
+        except asyncio.CancelledError:
+            self._settle_later(reserved, usage)
+            raise
+        else:
+            told(Standing(caller.policy, reading, now))
 
     async def renew(self, reserved: Sequence[Reservation]) -> None:
         """Keep these reservations for another lease. Raises: StoreUnavailable."""
@@ -134,22 +143,16 @@ class Accounts:
 
     async def close(self) -> None:
         """Settle what can be, for a moment, and close the ledger."""
-        if self._settling:
-            await asyncio.wait(self._settling, timeout=LAST_SETTLING_S)
         if self._retrying is not None:
-            await asyncio.wait({self._retrying}, timeout=self._timeout_s)
+            await asyncio.wait({self._retrying}, timeout=LAST_SETTLING_S)
             self._retrying.cancel()
         try:
             await self._ledger.close()
         except StoreUnavailable:
             log_event(logger, logging.WARNING, "store_unavailable", cause="while closing")
 
-    async def _settle(self, reserved: Reservation, usage: Usage, now: float) -> Any:
-        try:
-            return await self._in_time(self._ledger.settle(reserved, usage, now=now))
-        except StoreUnavailable:
-            self._settle_later(reserved, usage)
-            return None
+    async def _synced(self, synced: Callable[[], Awaitable[None]]) -> None:
+        await self._in_time(synced())
 
     def _settle_later(self, reserved: Reservation, usage: Usage) -> None:
         waiting = self._unsettled
@@ -166,24 +169,25 @@ class Accounts:
 
     async def _retry(self) -> None:
         while self._unsettled:
-            reservation_id, (reserved, usage) = next(iter(self._unsettled.items()))
-            try:
-                await self._in_time(self._ledger.settle(reserved, usage, now=self._clock()))
-            except StoreUnavailable:
+            some = dict(islice(self._unsettled.items(), SETTLED_AT_ONCE))
+            settling = [self._ledger.settle(reserved, usage, now=self._clock()) for reserved, usage in some.values()]
+            ends = await asyncio.gather(*map(self._in_time, settling), return_exceptions=True)
+            for reservation_id, end in zip(some, ends, strict=True):
+                if not isinstance(end, StoreUnavailable):
+                    self._unsettled.pop(reservation_id, None)
+                if isinstance(end, Exception) and not isinstance(end, StoreUnavailable):
+                    log_crash(logger, end)
+            if any(isinstance(end, StoreUnavailable) for end in ends):
                 await asyncio.sleep(RETRY_S)
-                continue
-            except Exception as crash:
-                log_crash(logger, crash)
-            self._unsettled.pop(reservation_id, None)
 
-    async def _in_time(self, answer: Coroutine[Any, Any, T], *, reads: bool = False, timeout_s: float = 0) -> T:
+    async def _in_time(self, answer: Awaitable[T], *, reads: bool = False, timeout_s: float = 0) -> T:
         """The answer, or StoreUnavailable where it does not come in time.
 
-        It is a task of its own: a client underneath that swallows a cancellation, as `asyncio.wait_for` of Python 3.11 may,
+        It is a future of its own: a client underneath that swallows a cancellation, as `asyncio.wait_for` of Python 3.11 may,
         then delays nobody, and an answer that came at the last moment counts.
         """
         loop = asyncio.get_running_loop()
-        asking = loop.create_task(answer)
+        asking = asyncio.ensure_future(answer)
         began, waited_s = loop.time(), 0.0
         try:
             # In short steps: where this process itself gets no time, each takes longer and counts no more. And while the
@@ -222,7 +226,7 @@ class Accounts:
             log_event(logger, logging.WARNING, "store_is_back")
 
 
-async def _done_within(seconds: float, asking: "asyncio.Task[Any]", loop: asyncio.AbstractEventLoop) -> None:
+async def _done_within(seconds: float, asking: "asyncio.Future[Any]", loop: asyncio.AbstractEventLoop) -> None:
     """As `asyncio.wait` of one task, in a third of its time."""
     over = loop.create_future()
 
@@ -239,7 +243,7 @@ async def _done_within(seconds: float, asking: "asyncio.Task[Any]", loop: asynci
         asking.remove_done_callback(end)
 
 
-def _heard(asking: "asyncio.Task[Any]") -> None:
+def _heard(asking: "asyncio.Future[Any]") -> None:
     # What nobody waits for any more may fail without a word: it was said to be unavailable.
     if not asking.cancelled():
         asking.exception()

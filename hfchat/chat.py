@@ -45,8 +45,11 @@ _ANOTHER_MODEL_MAY_HELP = frozenset(
 )
 
 
-def authorize(caller: Caller, request: ChatRequest) -> Call:
-    """The call that this caller may make. Raises: InsufficientScope, InvalidRequest, ModelNotAllowed."""
+def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = None) -> Call:
+    """The call that this caller may make, the owner's prompt in front.
+
+    Raises: InsufficientScope, InvalidRequest, ModelNotAllowed.
+    """
     policy = caller.policy
     if CHAT_SCOPE not in caller.scopes:
         raise InsufficientScope(f"scope_missing|{CHAT_SCOPE}")
@@ -61,7 +64,7 @@ def authorize(caller: Caller, request: ChatRequest) -> Call:
         raise ModelNotAllowed(offered or "no_models", param="model", model=model)
     return Call(
         model=model,
-        messages=request.messages,
+        messages=build_messages(system_prompt, request.messages),
         max_tokens=min(request.max_tokens or policy.max_tokens, policy.max_tokens),
         temperature=request.temperature,
         top_p=request.top_p,
@@ -116,8 +119,7 @@ class Chat:
         failure: BaseException | None = None
         with self._turns.begin(caller, told) as turn:
             try:
-                call = authorize(caller, request)
-                call = replace(call, messages=build_messages(self._system_prompt, call.messages))
+                call = authorize(caller, request, self._system_prompt)
                 await turn.reserve(call)
                 async with aclosing(self._answer(caller, call, request_id, tries)) as parts:
                     while (part := await turn.next_of(parts)) is not None:
@@ -153,7 +155,8 @@ class Chat:
             began = False
             tries(model)
             try:
-                async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
+                asked = call if model == call.model else replace(call, model=model)
+                async with aclosing(self._upstream.stream(asked)) as parts:
                     async for part in parts:
                         began = True
                         yield part

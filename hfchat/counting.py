@@ -74,7 +74,7 @@ class Tally:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._deltas = 0
-        self._about = 0.0
+        self._said: list[str] = []
         self._counted: Usage | None = None
 
     @property
@@ -93,7 +93,7 @@ class Tally:
             self._counted = part.usage
         elif part.content or part.reasoning or part.unseen:
             self._deltas += 1
-            self._about += _about(part.content) + _about(part.reasoning) + _about(part.unseen)
+            self._said += (part.content, part.reasoning, part.unseen)
 
     def usage(self) -> Usage:
         """The provider's count; where it gave none, or none of what it sent, an estimate.
@@ -103,7 +103,7 @@ class Tally:
         counted = self._counted
         if counted is not None and (counted.completion_tokens or not self.began):
             return counted
-        completion = max(self._deltas, math.ceil(self._about))
+        completion = max(self._deltas, math.ceil(_about("".join(self._said))))
         call = self._call
         completion = min(completion, call.max_tokens * call.replies)
         return Usage(prompt_about(call.messages, call.options), completion, estimated=True)

@@ -6,12 +6,12 @@ settled holds its place among the replies in progress until its lease ends, and 
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
-from hfchat.limits import window_end, window_start
+from hfchat.limits import Limit, window_end, window_start
 from hfchat.types import Caller, Policy, Usage
 
 REQUESTS, TOKENS = "requests", "tokens"
@@ -98,11 +98,15 @@ class Account:
 class Ledger(Protocol):
     """One store. `now` and `until` are in seconds since 1970. Raises: StoreUnavailable, everywhere, and nothing else."""
 
-    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
+    def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Awaitable[Reading]:
         """Take all that is asked for, or nothing; nothing where the token is revoked, too."""
         ...
 
-    async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
+    def synced(self) -> Callable[[], Awaitable[None]]:
+        """Asked for once a reservation was answered: what it gives returns when that reservation outlives a power cut."""
+        ...
+
+    def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Awaitable[Reading]:
         """Write what was really used and give back the rest, once: what is not reserved any more stays as it is."""
         ...
 
@@ -110,7 +114,7 @@ class Ledger(Protocol):
         """Keep these reservations; and tidy up what lapsed long ago."""
         ...
 
-    async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
+    def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Awaitable[Reading]:
         """What is used, and whether the token is revoked."""
         ...
 
@@ -171,7 +175,7 @@ def refusal(asked: Reservation, reading: Reading, refused: int, now: float) -> L
     return BudgetExceeded("budget_short" if left else "budget_used", facts=facts, retry_after_s=reset_s)
 
 
-def seconds_left(meter: Meter, start: int, now: float) -> int:
+def seconds_left(meter: Meter | Limit, start: int, now: float) -> int:
     """Whole seconds, 1 or more, until the window that began at `start` ends."""
     return max(math.ceil(window_end(meter.window, start) - now), 1)
 
@@ -186,26 +190,37 @@ class Allowance:
     window: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Standing:
-    """What somebody may still use. Where several limits hold, the one that says no first; None where none does."""
+    """What somebody may still use, as a reading of `meters_of(policy)` shows it; worked out where it is asked for.
 
-    rate: Allowance | None
-    budget: Allowance | None
-    streams: Allowance | None
+    Where several limits hold, it is the one that says no first; None where none does.
+    """
 
+    def __init__(self, policy: Policy, reading: Reading, now: float) -> None:
+        self._policy = policy
+        self._reading = reading
+        self._now = now
 
-def standing(policy: Policy, reading: Reading, now: float) -> Standing:
-    """The standing that a reading of `meters_of(policy)` shows."""
-    meters = meters_of(policy)
-    left = [
-        Allowance(meter.limit, max(meter.limit - used, 0), seconds_left(meter, start, now), meter.window)
-        for meter, (start, used) in zip(meters, reading.used, strict=True)
-    ]
-    rate, budget = left[: len(policy.rate)], left[len(policy.rate) :]
-    streams = policy.streams
-    return Standing(
-        min(rate, key=lambda allowance: allowance.remaining, default=None),
-        min(budget, key=lambda allowance: allowance.remaining, default=None),
-        None if streams is None else Allowance(streams, max(streams - reading.streams, 0)),
-    )
+    @property
+    def rate(self) -> Allowance | None:
+        """Requests."""
+        rate = self._policy.rate
+        return self._least(rate, self._reading.used[: len(rate)])
+
+    @property
+    def budget(self) -> Allowance | None:
+        """Tokens."""
+        return self._least(self._policy.budget, self._reading.used[len(self._policy.rate) :])
+
+    @property
+    def streams(self) -> Allowance | None:
+        """Replies at once."""
+        most = self._policy.streams
+        return None if most is None else Allowance(most, max(most - self._reading.streams, 0))
+
+    def _least(self, limits: Sequence[Limit], counts: Sequence[tuple[int, int]]) -> Allowance | None:
+        left = [
+            Allowance(limit.amount, max(limit.amount - used, 0), seconds_left(limit, start, self._now), limit.window)
+            for limit, (start, used) in zip(limits, counts, strict=True)
+        ]
+        return min(left, key=lambda allowance: allowance.remaining, default=None)

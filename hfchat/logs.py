@@ -2,11 +2,15 @@
 
 import json
 import logging
+import re
 import sys
+import time
 import traceback
+from functools import lru_cache
 from typing import Any
 
 _LOGGER = "hfchat"
+_PLAIN = re.compile(r'[^ "=\n\r\t]+')
 
 
 def log_event(logger: logging.Logger, level: int, event: str, **facts: object) -> None:
@@ -36,6 +40,11 @@ def configure_logging(log_format: str) -> None:
         logger.propagate = False
 
 
+@lru_cache(4)
+def _time_of(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+
+
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     facts: dict[str, Any] = dict(getattr(record, "facts", {}))
     if record.exc_info and record.exc_info[0]:
@@ -46,7 +55,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         facts = " ".join(f"{name}={_quoted(fact)}" for name, fact in _facts(record).items())
-        when = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
+        when = _time_of(int(record.created))
         return f"{when} {record.levelname} {_first_line(record)} {facts}".rstrip()
 
 
@@ -59,7 +68,7 @@ class _JsonFormatter(logging.Formatter):
 
 def _quoted(fact: object) -> str:
     text = str(fact)
-    return text if text and not any(mark in text for mark in ' "=\n\r\t') and text.isprintable() else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) and text.isprintable() else json.dumps(text)
 
 
 def _first_line(record: logging.LogRecord) -> str:

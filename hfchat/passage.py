@@ -1,5 +1,7 @@
 """What every answer carries on its way out: our headers, and our form where Gradio refuses in its own."""
 
+from collections.abc import Iterable
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
@@ -23,18 +25,26 @@ EXPOSED = (
 )
 
 
-def standing_headers(standing: Standing) -> dict[str, str]:
+_FIXED = [
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+_NO_STORE = (b"cache-control", b"no-store")
+_OURS = frozenset({b"x-request-id", b"cache-control", b"x-accel-buffering", *(name for name, _ in _FIXED)})
+
+
+def standing_headers(standing: Standing) -> list[tuple[bytes, bytes]]:
     """What the caller may still use, as headers."""
-    headers = {}
-    if standing.rate is not None:
-        rate = standing.rate
-        headers = {
-            "RateLimit-Limit": str(rate.limit),
-            "RateLimit-Remaining": str(rate.remaining),
-            "RateLimit-Reset": str(rate.reset_s),
-        }
-    if standing.budget is not None:
-        headers["X-Budget-Remaining"] = str(standing.budget.remaining)
+    headers = []
+    if (rate := standing.rate) is not None:
+        headers = [
+            (b"ratelimit-limit", b"%d" % rate.limit),
+            (b"ratelimit-remaining", b"%d" % rate.remaining),
+            (b"ratelimit-reset", b"%d" % (rate.reset_s or 0)),
+        ]
+    if (budget := standing.budget) is not None:
+        headers.append((b"x-budget-remaining", b"%d" % budget.remaining))
     return headers
 
 
@@ -67,26 +77,32 @@ class Passage:
             return
         if message["type"] == "http.response.start":
             self.began = True
-            self._add_headers(MutableHeaders(scope=message), message["status"])
+            message["headers"] = self._headers(message["headers"], message["status"])
         elif message["type"] == "http.response.body":
             self._ended = not message.get("more_body", False)
         await self._send(message)
 
-    def _add_headers(self, headers: MutableHeaders, status: int) -> None:
-        headers["X-Request-Id"] = self._request_id
-        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        headers["X-Content-Type-Options"] = "nosniff"
+    def _headers(self, given: Iterable[tuple[bytes, bytes]], status: int) -> list[tuple[bytes, bytes]]:
+        stays = status < 400 and self._path.startswith(("/assets/", "/static/"))
+        headers = [
+            header
+            for header in given
+            if (name := header[0].lower()) not in _OURS or (stays and name == b"cache-control")
+        ]
+        headers.append((b"x-request-id", self._request_id.encode()))
+        headers += _FIXED
         if self.standing is not None:
-            headers.update(standing_headers(self.standing))
-        headers["Referrer-Policy"] = "no-referrer"
-        if headers.get("content-type", "").startswith("text/event-stream"):
-            headers["X-Accel-Buffering"] = "no"  # nginx and a Space's proxy would hold the page's events back
-        if status >= 400 or not self._path.startswith(("/assets/", "/static/")):
-            headers["Cache-Control"] = "no-store"
+            headers += standing_headers(self.standing)
+        if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
+            headers.append((b"x-accel-buffering", b"no"))  # nginx and a Space's proxy would hold the events back
+        if not stays:
+            headers.append(_NO_STORE)
         if self._origin:
-            headers["Access-Control-Allow-Origin"] = self._origin
-            headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
-            headers.add_vary_header("Origin")
+            shared = MutableHeaders(raw=headers)
+            shared["Access-Control-Allow-Origin"] = self._origin
+            shared["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
+            shared.add_vary_header("Origin")
+        return headers
 
     async def cut(self) -> None:
         """End an answer that has begun."""

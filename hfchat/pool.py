@@ -94,7 +94,7 @@ class Pool:
 
 
 class Loan:
-    """What a hub client gets for one call, in place of an `httpx2.AsyncClient`; leaving it does not close the pool."""
+    """What a hub client gets for one call, in place of an `httpx2.AsyncClient`. It keeps the answer until it is given back."""
 
     def __init__(self, pool: Pool, body: bytes, timeout_s: float) -> None:
         self._pool = pool
@@ -106,8 +106,13 @@ class Loan:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self.response is not None:
-            self._pool.done(self.response)
+        return None
+
+    def give_back(self) -> None:
+        """Close the answer, where there is one."""
+        response, self.response = self.response, None
+        if response is not None:
+            self._pool.done(response)
 
     def stream(self, method: str, url: str, *, headers: Mapping[str, Any], **_: object) -> "_Posting":
         """As `httpx2.AsyncClient.stream`; the hub client's own body is left for ours."""

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from hfchat.ledger import (
@@ -74,25 +76,29 @@ class SqliteLedger:
     def __init__(self, path: Path | None) -> None:
         self._thread = SqliteThread(path, _VERSIONS)
 
-    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
-        """Take all or nothing; what is taken outlives a power cut before the turn begins."""
-        return await self._thread.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True)
+    def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Future[Reading]:
+        """Take all or nothing."""
+        return self._thread.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True)
 
-    async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
+    def synced(self) -> Callable[[], Awaitable[None]]:
+        """The disk has it."""
+        return partial(self._thread.synced, self._thread.last_committed())
+
+    def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Future[Reading]:
         """Write what was used."""
-        return await self._thread.run(lambda db: _settle(db, reserved, usage, now))
+        return self._thread.run(lambda db: _settle(db, reserved, usage, now))
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Keep the reservations, and tidy up."""
         await self._thread.run(lambda db: _renew(db, reservation_ids, now, lease_ends))
 
-    async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
+    def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Future[Reading]:
         """What is used."""
-        return await self._thread.run(lambda db: _look(db, person, token_id, meters, now), writes=False)
+        return self._thread.run(lambda db: _look(db, person, token_id, meters, now), writes=False)
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
-        await self._thread.run(lambda db: _revoke(db, token_id, now, until), durable=True)
+        await self._thread.run(lambda db: _revoke(db, token_id, now, until), synced_first=True)
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those that are revoked."""

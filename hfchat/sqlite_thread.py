@@ -4,6 +4,7 @@ What fails is answered with StoreUnavailable and the file is opened anew for the
 """
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
@@ -26,13 +27,15 @@ MAX_WAITING = 20_000
 
 @dataclass(slots=True)
 class _Job:
-    """`durable`: it is on the disk, not only handed to the operating system, before it is answered."""
+    """`durable`: it has to outlive a power cut; `number` counts such jobs. Answered once it is committed, or synced first."""
 
     work: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     writes: bool
-    durable: bool
+    durable: bool = False
+    synced_first: bool = False
+    number: int = 0
 
 
 class SqliteThread:
@@ -48,24 +51,46 @@ class SqliteThread:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._log: int | None = None
         self._was_made = False
         self._thread: threading.Thread | None = None
         self._closed = False
+        # Of the durable jobs: the last one given, the last one committed, and the last one that is on the disk.
+        self._given = self._committed = self._synced = 0
 
-    async def run(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = True, durable: bool = False) -> T:
+    def run(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        writes: bool = True,
+        durable: bool = False,
+        synced_first: bool = False,
+    ) -> asyncio.Future[T]:
         """What `work` gives, once its transaction is committed. Cancelled before it began, it is not done.
 
-        Raises: StoreUnavailable, and nothing of it was written. Whoever does not wait for it cannot know.
+        What is `durable` is handed to the disk right after it is answered, or, `synced_first`, before. Raises, when
+        awaited: StoreUnavailable, and nothing of it was written. Whoever does not wait for it cannot know.
         """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         if self._closed or self._jobs.qsize() > MAX_WAITING:
-            raise StoreUnavailable
+            future.set_exception(StoreUnavailable())
+            return future
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="hfchat-ledger", daemon=True)
             self._thread.start()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, future, loop, writes, durable))
-        return await future
+        self._given += durable or synced_first
+        self._jobs.put(_Job(work, future, loop, writes, durable or synced_first, synced_first, self._given))
+        return future
+
+    def last_committed(self) -> int:
+        """The number of the last durable job that was done, for `synced`."""
+        return self._committed
+
+    async def synced(self, number: int) -> None:
+        """Return once that job, and all before it, outlive a power cut. Raises: StoreUnavailable."""
+        if self._synced < number:
+            await self.run(lambda _: None, synced_first=True)
 
     def close(self) -> None:
         """Let what waits be done, and close the file. Blocks for a moment."""
@@ -86,27 +111,55 @@ class SqliteThread:
             # Reading waits for nobody's lock, so it goes first.
             for batch in ([job for job in jobs if not job.writes], [job for job in jobs if job.writes]):
                 if batch:
-                    done, failure = self._do(batch)
-                    _answer(batch, done, failure)
-        if self._connection is not None:
-            self._connection.close()
+                    self._do_and_answer(batch)
+        self._disconnect()
+
+    def _do_and_answer(self, jobs: list[_Job]) -> None:
+        """They stand or fall together."""
+        done, failure = self._do(jobs)
+        number = max((job.number for job in jobs if job.durable), default=0)
+        if failure is None and number:
+            self._committed = number
+        now = [place for place, job in enumerate(jobs) if failure or not job.synced_first]
+        if now:
+            _answer([jobs[place] for place in now], [] if failure else [done[place] for place in now], failure)
+        if failure or not number:
+            return
+        failure = self._sync()
+        if failure is None:
+            self._synced = number
+        later = [place for place, job in enumerate(jobs) if job.synced_first]
+        if later:
+            _answer([jobs[place] for place in later], [done[place] for place in later], failure)
 
     def _do(self, jobs: list[_Job]) -> tuple[list[Any], Exception | None]:
-        """The results, or why there is none: the jobs stand or fall together."""
+        """The results, or why there is none."""
         try:
             connection = self._connected()
-            if jobs[0].writes:
-                # The write-ahead log is synced with the transactions that must outlive a power cut.
-                connection.execute(f"PRAGMA synchronous = {'FULL' if any(job.durable for job in jobs) else 'NORMAL'}")
-                connection.execute("BEGIN IMMEDIATE")
-            else:
-                connection.execute("BEGIN")
+            connection.execute("BEGIN IMMEDIATE" if jobs[0].writes else "BEGIN")
             done = [job.work(connection) for job in jobs]
             connection.execute("COMMIT")
         except Exception as failure:
             self._disconnect()
             return [], failure
         return done, None
+
+    def _sync(self) -> Exception | None:
+        """Hand what is committed to the disk: as `synchronous = FULL` does, which would have everybody wait for it.
+
+        What is in the write-ahead log is valid by its checksums, and whoever takes it from there syncs it first.
+        """
+        if self._path is None:
+            return None
+        try:
+            if self._log is None:
+                self._log = os.open(f"{self._path}-wal", os.O_RDONLY)
+                _sync_folder(self._path.parent)
+            os.fdatasync(self._log)
+        except OSError as failure:
+            self._disconnect()
+            return failure
+        return None
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None and self._path is not None and _identity(self._path) != self._file:
@@ -126,6 +179,7 @@ class SqliteThread:
         connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_S)
         try:
             self._use_a_write_ahead_log(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)
         except BaseException:
             connection.close()
@@ -162,6 +216,9 @@ class SqliteThread:
         connection.execute("COMMIT")
 
     def _disconnect(self) -> None:
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
         if self._connection is None:
             return
         with suppress(sqlite3.Error):
@@ -171,6 +228,15 @@ class SqliteThread:
                 return
             self._connection.close()
         self._connection = None
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file that was made just now is found again after a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ proxies awake from then on. A caller who leaves ends the turn at once, streamed 
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from starlette.responses import Response
@@ -19,12 +19,7 @@ from hfchat.types import Delta, Finish, Part
 
 # Proxies close what is silent: nginx after 60 s, some after 30.
 KEEPALIVE_S = 10.0
-# The last two keep nginx and a Space's proxy from holding the events back.
-_SSE_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
+_SSE_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 _JSON_HEADERS = [(b"content-type", b"application/json")]
 
 
@@ -69,12 +64,16 @@ class TurnResponse(Response):
         self._to_owner = to_owner
         self._began = False
         self._left = False
+        self._said_at = asyncio.get_running_loop().time()
+        self._waking: asyncio.TimerHandle | None = None
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. Raises: HfchatError where the turn fails before anything was said."""
         answering = asyncio.current_task()
-        watching = asyncio.create_task(self._watch(receive, send, answering))
+        watching = asyncio.create_task(self._watch(receive, answering))
+        if self._stream:
+            self._keep_awake(send)
         try:
             async with aclosing(self._turn) as turn:
                 try:
@@ -88,23 +87,24 @@ class TurnResponse(Response):
                 raise
         finally:
             watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            if self._waking is not None:
+                self._waking.cancel()
 
-    async def _watch(self, receive: Receive, send: Send, answering: asyncio.Task[Any] | None) -> None:
-        """End the turn when the caller leaves; say something where nothing was said for long."""
-        while True:
-            try:
-                async with asyncio.timeout(KEEPALIVE_S):
-                    while (await receive())["type"] != "http.disconnect":
-                        pass
-                self._left = True
-                if answering is not None:
-                    answering.cancel()
-                return
-            except TimeoutError:
-                if self._stream:
-                    await self._say(b": keep-alive\n\n", send)
+    async def _watch(self, receive: Receive, answering: asyncio.Task[Any] | None) -> None:
+        """End the turn when the caller leaves."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._left = True
+        if answering is not None:
+            answering.cancel()
+
+    def _keep_awake(self, send: Send) -> None:
+        """Say something where nothing was said for long, and look again later."""
+        loop = asyncio.get_running_loop()
+        left_s = self._said_at + KEEPALIVE_S - loop.time()
+        if left_s <= 0:
+            self._comment = loop.create_task(self._say(b": keep-alive\n\n", send))
+        self._waking = loop.call_later(left_s if left_s > 0 else KEEPALIVE_S, self._keep_awake, send)
 
     async def _events(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
         waiting: list[bytes] = []
@@ -134,6 +134,7 @@ class TurnResponse(Response):
         await send({"type": "http.response.body", "body": body})
 
     async def _say(self, events: bytes, send: Send, *, more: bool = True) -> None:
+        self._said_at = asyncio.get_running_loop().time()
         if not self._began:
             self._began = True
             await send({"type": "http.response.start", "status": 200, "headers": _SSE_HEADERS})

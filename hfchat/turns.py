@@ -7,9 +7,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-
-import anyio
 
 from hfchat.accounts import LEASE_S, NOTHING, Accounts, Told
 from hfchat.counting import Tally
@@ -40,6 +37,7 @@ class Turn:
         self._model = ""
         # Asked once: asking costs a system call.
         self._consumer = asyncio.current_task()
+        self._synced: Callable[[], Awaitable[None]] | None = None
         self._over = False
         self._error: type[HfchatError] | None = None
         self._waits = False
@@ -48,6 +46,7 @@ class Turn:
         """Take what the call may cost. Raises: what `Accounts.reserve` does."""
         await self._renewed()
         self.reserved = await self._accounts.reserve(self.caller, call, self._told)
+        self._synced = self._accounts.synced()
         self._tally, self._model = Tally(call), call.model
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
@@ -59,11 +58,15 @@ class Turn:
         if part is None or self._tally is None:
             return part
         self._tally.add(part)
+        if self._synced is not None:
+            # The provider was asked meanwhile; nothing is handed out that a power cut would make free.
+            await self._synced()
+            self._synced = None
         if self._tally.over:
             # A provider that does not hold to `max_tokens` would go beyond what is reserved.
             part = Finish(self._model, "length", cut=True)
         if isinstance(part, Finish):
-            part = replace(part, usage=self._tally.usage())
+            part.usage = self._tally.usage()
             # Before the caller hears of the end: what they ask next finds it counted.
             await self.settle()
         return part
@@ -79,8 +82,7 @@ class Turn:
             return
         left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
         usage = self._tally.usage() if self._tally.began or left_by_themself else NOTHING
-        with anyio.CancelScope(shield=True):
-            await self._accounts.settle(self.caller, reserved, usage, self._told)
+        await self._accounts.settle(self.caller, reserved, usage, self._told)
 
     def end(self, error: type[HfchatError]) -> None:
         """Raise this error where the turn waits, or where it next would. Called in the event loop.

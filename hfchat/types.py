@@ -95,7 +95,7 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finish:
     """The end of a whole reply; a stream without one was cut. `usage` is None where the provider gave none.
 

@@ -6,8 +6,8 @@ replaced by `hfchat.pool`, `hfchat.sse` and `hfchat.reply`: its own reading lose
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import aiohttp
 import orjson
@@ -61,8 +61,10 @@ class HubUpstream:
 
         Raises: an error of `hfchat.errors` and nothing else, also after deltas were given.
         """
+        loan: Loan | None = None
         try:
-            async with self._send(call) as response, aclosing(self._read(response, call)) as parts:
+            loan, response = await self._send(call)
+            async with aclosing(self._read(response, call)) as parts:
                 async for part in parts:
                     yield part
         except Exception as failure:
@@ -71,6 +73,9 @@ class HubUpstream:
             if error is failure:
                 raise
             raise error from failure
+        finally:
+            if loan is not None:
+                loan.give_back()
 
     async def models(self) -> list[ModelFacts]:
         """What the server lists. Raises: an error of `hfchat.errors` where it does not."""
@@ -84,47 +89,42 @@ class HubUpstream:
     def _silence_s(self, call: Call) -> float:
         return self._timeout_s if call.stream else self._timeout_s * WHOLE_ANSWERS_TAKE
 
-    @asynccontextmanager
-    async def _send(self, call: Call) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _send(self, call: Call) -> tuple[Loan, aiohttp.ClientResponse]:
+        """The answer, which is no refusal, and what to give back after it."""
         ask_usage = self._usage_can_be_asked
-        async with self._post(call, ask_usage=ask_usage) as (response, refusal):
-            if refusal is None:
-                yield response
-                return
+        loan, response = await self._post(call, ask_usage=ask_usage)
+        if response.status == 200:
+            return loan, response
+        refusal = await _refusal(loan, response)
         if not ask_usage or not _refuses_the_usage_question(refusal):
             raise translate(refusal)
-        async with self._post(call, ask_usage=False) as (response, refusal):
-            if refusal is not None:
-                raise translate(refusal)
-            # Only a server that answers without the question is one that cannot take it.
-            self._usage_can_be_asked = False
-            yield response
+        loan, response = await self._post(call, ask_usage=False)
+        if response.status != 200:
+            raise translate(await _refusal(loan, response))
+        # Only a server that answers without the question is one that cannot take it.
+        self._usage_can_be_asked = False
+        return loan, response
 
-    @asynccontextmanager
-    async def _post(
-        self, call: Call, *, ask_usage: bool
-    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Refusal | None]]:
+    async def _post(self, call: Call, *, ask_usage: bool) -> tuple[Loan, aiohttp.ClientResponse]:
         if "://" in call.model:
             raise e.InvalidRequest("model_id", param="model")
-        async with Loan(self._pool, call_body(call, ask_usage=ask_usage), self._silence_s(call)) as loan:
-            lending = lent.set(loan)
-            try:
-                # The hub client's own copy of the call is not sent: what it adds is the address and the headers.
-                await self._client().chat_completion([], model=call.model, stream=True)
-            except Exception as failure:
-                error = translate(failure)
-                # Nothing had come that could have been interrupted.
-                raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
-            finally:
-                lent.reset(lending)
-            response = loan.response
-            if response is None:
+        loan = Loan(self._pool, call_body(call, ask_usage=ask_usage), self._silence_s(call))
+        lending = lent.set(loan)
+        try:
+            # The hub client's own copy of the call is not sent: what it adds is the address and the headers.
+            await self._client().chat_completion([], model=call.model, stream=True)
+            if loan.response is None:
                 raise e.UpstreamInvalidResponse
-            refusal = None
-            if response.status != 200:
-                body = await _body(response, MAX_REFUSAL_BYTES)
-                refusal = Refusal(response.status, body, response.headers)
-            yield response, refusal
+        except BaseException as failure:
+            loan.give_back()
+            if not isinstance(failure, Exception):
+                raise
+            error = translate(failure)
+            # Nothing had come that could have been interrupted.
+            raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
+        finally:
+            lent.reset(lending)
+        return loan, loan.response
 
     def _client(self) -> AsyncInferenceClient:
         headers = {} if self._hf_token else {"authorization": None}
@@ -181,6 +181,13 @@ class HubUpstream:
             if not reply.finish_reason:
                 raise
         return [], False
+
+
+async def _refusal(loan: Loan, response: aiohttp.ClientResponse) -> Refusal:
+    try:
+        return Refusal(response.status, await _body(response, MAX_REFUSAL_BYTES), response.headers)
+    finally:
+        loan.give_back()
 
 
 def _refuses_the_usage_question(refusal: Refusal) -> bool:

@@ -40,7 +40,10 @@ class Faulty:
         try:
             await self.before(what)
         except BaseException:
-            work.close()  # type: ignore[attr-defined]
+            if isinstance(work, asyncio.Future):
+                work.cancel()
+            else:
+                work.close()  # type: ignore[attr-defined]
             raise
         done = await work
         await self.after(what)
@@ -51,6 +54,10 @@ class Faulty:
 
     async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
         return await self._do("settle", self.real.settle(reserved, usage, now=now))
+
+    def synced(self) -> Callable[[], Awaitable[None]]:
+        synced = self.real.synced()
+        return lambda: self._do("synced", synced())
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         await self._do("renew", self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))

@@ -17,7 +17,7 @@ from hfchat import gate, passage
 from hfchat.authentication import Authentication
 from hfchat.errors import Overloaded
 from hfchat.gate import Drain, Gate
-from hfchat.ledger import Standing
+from hfchat.ledger import Reading, Standing
 from hfchat.types import Call, Caller, Delta, Finish, Policy
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.raw_client import UNSET, Said, ask, bearer, cookie, functions, line_to, logged, post
@@ -704,7 +704,7 @@ async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(f
         return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
 
     async def looks(_: Caller) -> Standing:
-        return Standing(None, None, None)
+        return Standing(Policy("m", None), Reading((), 0), 0)
 
     await Gate(fails, authenticate=Authentication(trusts, looks), drain=Drain())(
         _scope("/gradio_api/info"), receive, send

@@ -21,9 +21,9 @@ from hfchat.ledger import (
     Person,
     Reading,
     Reservation,
+    Standing,
     meters_of,
     refusal,
-    standing,
 )
 from hfchat.limits import Limit
 from hfchat.stores import open_ledger
@@ -340,13 +340,13 @@ def read(minute: int, day: int, tokens: int, streams: int = 0) -> Reading:
 
 
 def test_a_standing_shows_the_limit_that_says_no_first() -> None:
-    left = standing(POLICY, read(10, 10, 20_000, 1), NOON + 48)
+    left = Standing(POLICY, read(10, 10, 20_000, 1), NOON + 48)
     assert left.rate == Allowance(30, 20, 12, "minute")
     assert left.budget == Allowance(50_000, 30_000, 43_152, "day")
     assert left.streams == Allowance(4, 3)
-    assert standing(POLICY, read(10, 95, 0), NOON).rate == Allowance(100, 5, 43_200, "day")
-    assert standing(POLICY, read(0, 0, 60_000, 9), NOON).budget == Allowance(50_000, 0, 43_200, "day")
-    assert standing(Policy("m", None), Reading((), 5), NOON).streams is None
+    assert Standing(POLICY, read(10, 95, 0), NOON).rate == Allowance(100, 5, 43_200, "day")
+    assert Standing(POLICY, read(0, 0, 60_000, 9), NOON).budget == Allowance(50_000, 0, 43_200, "day")
+    assert Standing(Policy("m", None), Reading((), 5), NOON).streams is None
 
 
 SAYS_NO: dict[str, tuple[int, int, int, int, type[HfchatError], str, int]] = {

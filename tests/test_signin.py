@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from hfchat.authentication import Authentication
 from hfchat.gate import Drain, Gate
-from hfchat.ledger import Standing
+from hfchat.ledger import Reading, Standing
 from hfchat.settings import load_settings
 from hfchat.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
 from hfchat.types import Caller, Policy
@@ -139,7 +139,7 @@ class TrustingApp:
             return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
 
         async def looks(_: Caller) -> Standing:
-            return Standing(None, None, None)
+            return Standing(Policy("m", None), Reading((), 0), 0)
 
         trusting = Authentication(trusts, looks)
         self.app = Starlette(routes=SignIn(trusting).routes())
