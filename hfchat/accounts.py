@@ -48,6 +48,7 @@ class Accounts:
         self._clock = clock
         self._timeout_s = timeout_s
         self._unsettled: dict[str, tuple[Reservation, Usage]] = {}
+        self._settling: set[asyncio.Future[Any]] = set()
         self._retrying: asyncio.Task[None] | None = None
         # When it last answered, and whether it last failed: to be read, and to be written.
         self._answered = {True: 0.0, False: 0.0}
@@ -93,8 +94,11 @@ class Accounts:
             raise refusal(asked, reading, reading.refused, now)
         return asked
 
-    def synced(self) -> Callable[[], Awaitable[None]]:
-        """Asked for after a reservation: what it gives returns once that outlives a power cut, or raises StoreUnavailable."""
+    def synced(self) -> Callable[[], Awaitable[None] | None]:
+        """Asked for after a reservation: what it gives is None where that outlives a power cut already, or waits for it.
+
+        Raises, when awaited: StoreUnavailable.
+        """
         return partial(self._synced, self._ledger.synced())
 
     async def settle(self, caller: Caller, reserved: Reservation, usage: Usage, told: Told) -> None:
@@ -103,8 +107,10 @@ class Accounts:
         Fails never, and goes on where whoever waits for it is cancelled: settling twice counts once.
         """
         now = self._clock()
+        settling = asyncio.ensure_future(self._ledger.settle(reserved, usage, now=now))
+        self._settling.add(settling)
         try:
-            reading = await self._in_time(self._ledger.settle(reserved, usage, now=now))
+            reading = await self._in_time(settling)
         except StoreUnavailable:
             self._settle_later(reserved, usage)
         except asyncio.CancelledError:
@@ -112,6 +118,8 @@ class Accounts:
             raise
         else:
             told(Standing(caller.policy, reading, now))
+        finally:
+            self._settling.discard(settling)
 
     async def renew(self, reserved: Sequence[Reservation]) -> None:
         """Keep these reservations for another lease. Raises: StoreUnavailable."""
@@ -143,6 +151,8 @@ class Accounts:
 
     async def close(self) -> None:
         """Settle what can be, for a moment, and close the ledger."""
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=LAST_SETTLING_S)
         if self._retrying is not None:
             await asyncio.wait({self._retrying}, timeout=LAST_SETTLING_S)
             self._retrying.cancel()
@@ -151,8 +161,9 @@ class Accounts:
         except StoreUnavailable:
             log_event(logger, logging.WARNING, "store_unavailable", cause="while closing")
 
-    async def _synced(self, synced: Callable[[], Awaitable[None]]) -> None:
-        await self._in_time(synced())
+    def _synced(self, synced: Callable[[], Awaitable[None] | None]) -> Awaitable[None] | None:
+        waiting = synced()
+        return None if waiting is None else self._in_time(waiting)
 
     def _settle_later(self, reserved: Reservation, usage: Usage) -> None:
         waiting = self._unsettled

@@ -92,7 +92,7 @@ class Tally:
         if isinstance(part, Finish):
             self._counted = part.usage
         elif part.content or part.reasoning or part.unseen:
-            self._deltas += 1
+            self._deltas += part.count
             self._said += (part.content, part.reasoning, part.unseen)
 
     def usage(self) -> Usage:

@@ -102,8 +102,8 @@ class Ledger(Protocol):
         """Take all that is asked for, or nothing; nothing where the token is revoked, too."""
         ...
 
-    def synced(self) -> Callable[[], Awaitable[None]]:
-        """Asked for once a reservation was answered: what it gives returns when that reservation outlives a power cut."""
+    def synced(self) -> Callable[[], Awaitable[None] | None]:
+        """Asked for once a reservation was answered: what it gives is None where that outlives a power cut, or waits for it."""
         ...
 
     def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Awaitable[Reading]:

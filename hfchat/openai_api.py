@@ -49,9 +49,9 @@ class _OpenAiForm:
         self._own_words = False
 
     def delta(self, part: Delta) -> bytes:
-        if part.data is not None:
+        if part.events is not None:
             self._pieces.append(part.content)
-            return b"data: " + part.data.replace("\n", "\ndata: ").encode(errors="replace") + b"\n\n"
+            return "".join([_event_of(data) for data in part.events]).encode(errors="replace")
         if not part.content:
             return b""
         self._own_words = True
@@ -91,3 +91,7 @@ class _OpenAiForm:
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": f"chatcmpl-{self._request_id}", "object": kind, "created": self._made, "model": self._model}
+
+
+def _event_of(data: str) -> str:
+    return f"data: {data}\n\n" if "\n" not in data else "data: " + data.replace("\n", "\ndata: ") + "\n\n"

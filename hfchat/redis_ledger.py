@@ -5,7 +5,7 @@ forgotten who used what and which tokens were taken back: it is no store until t
 """
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -208,9 +208,9 @@ class RedisLedger:
         arguments += [asked.prompt_tokens, asked.completion_tokens, streams, person.issuer, person.subject]
         return _reading(await self._run(self._reserve, [*arguments, *_meters(asked.meters, now)]))
 
-    def synced(self) -> Callable[[], Awaitable[None]]:
+    def synced(self) -> Callable[[], None]:
         """As safe as the server keeps it: its own `appendfsync` says how."""
-        return _synced
+        return lambda: None
 
     async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
         """Write what was used."""
@@ -302,10 +302,6 @@ def _meters(meters: Sequence[Meter], now: float) -> list[Any]:
 def _account(row: list[Any]) -> Account:
     requests, prompt, completion, estimated, held = map(int, row[2:7])
     return Account(row[0], row[1], requests, prompt, completion, estimated, held, float(row[7]))
-
-
-async def _synced() -> None:
-    return None
 
 
 def _reading(said: list[Any]) -> Reading:

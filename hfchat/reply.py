@@ -1,7 +1,7 @@
 """A provider's reply while it comes in: its events or its one answer, as parts, and what the end of it says."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -10,6 +10,8 @@ from hfchat import errors as e
 from hfchat.sse import ServerSentEvent
 from hfchat.translate import Refusal, translate
 from hfchat.types import Call, Delta, Finish, Usage
+
+_PLAIN_FIELDS = frozenset({"role", "content"})
 
 
 class Reply:
@@ -28,26 +30,54 @@ class Reply:
         self.usage: Usage | None = None
         self._began = False
         self._data: str | None = None
+        # How many more deltas the call's limit leaves room for.
+        self._room = call.max_tokens * call.replies
 
-    def take(self, event: ServerSentEvent) -> Delta | None:
-        """What the event adds to the reply. Raises: the error that it carries, or UpstreamInvalidResponse."""
+    def take(self, events: Iterable[ServerSentEvent]) -> Iterator[Delta]:
+        """What the events that came at once add to the reply, as one delta; as two where the call's limit lies between.
+
+        Raises: the error that an event carries, or UpstreamInvalidResponse, after what came before it was given.
+        """
+        came = _Gathered(self._verbatim)
+        try:
+            for event in events:
+                self._take(event, came)
+                if came.count and came.count == self._room:
+                    yield self._given(came)
+                    came = _Gathered(self._verbatim)
+        except e.HfchatError:
+            if came:
+                yield self._given(came)
+            raise
+        if came:
+            yield self._given(came)
+
+    def _given(self, came: "_Gathered") -> Delta:
+        self._room -= came.count
+        return came.delta()
+
+    def _take(self, event: ServerSentEvent, came: "_Gathered") -> None:
         data = event.data.strip()
         if data == "[DONE]":
             self.done = True
-            return None
+            return
         if event.event == "error":
             raise translate(Refusal(200, data))
         if not data or self.done:
-            return None
+            return
         chunk = _loads(data)
         if not isinstance(chunk, dict):
-            return None
+            return
+        if (word := _plain_word(chunk)) is not None:
+            self._began = True
+            came.add(word)
+            came.events.append(data)
+            return
         delta = self._add(chunk, "delta")
-        if not self._verbatim:
-            return delta
-        delta = delta or Delta()
-        delta.data = self._as_asked(chunk, data)
-        return delta
+        if delta is not None:
+            came.add(delta.content, delta.reasoning, delta.unseen)
+        if self._verbatim and (asked := self._as_asked(chunk, data)) is not None:
+            came.events.append(asked)
 
     def _as_asked(self, chunk: dict[str, Any], data: str) -> str | None:
         """The event without the usage that this program asked for, where its caller did not."""
@@ -108,6 +138,54 @@ class Reply:
         self._finished.add(str(choice.get("index")))
         if len(self._finished) >= self._replies:
             self.finish_reason = reason
+
+
+class _Gathered:
+    """What events that came at once say, put together only once."""
+
+    def __init__(self, verbatim: bool) -> None:
+        self.count = 0
+        self.events: list[str] = []
+        self._verbatim = verbatim
+        self._contents: list[str] = []
+        self._thoughts: list[str] = []
+        self._unseen: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.count or (self._verbatim and self.events))
+
+    def add(self, content: str, thought: str = "", unseen: str = "") -> None:
+        """A delta's words."""
+        if content or thought or unseen:
+            self.count += 1
+            self._contents.append(content)
+            self._thoughts.append(thought)
+            self._unseen.append(unseen)
+
+    def delta(self) -> Delta:
+        """All of it."""
+        return Delta(
+            "".join(self._contents),
+            "".join(self._thoughts),
+            "".join(self._unseen),
+            self.events if self._verbatim else None,
+            self.count,
+        )
+
+
+def _plain_word(chunk: dict[str, Any]) -> str | None:
+    """The text of a chunk that has nothing else to say, as nearly all have not; None for any other."""
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or "error" in chunk or chunk.get("usage") is not None:
+        return None
+    choice = choices[0]
+    if type(choice) is not dict or choice.get("finish_reason") is not None:
+        return None
+    said = choice.get("delta")
+    if type(said) is not dict or not said.keys() <= _PLAIN_FIELDS:
+        return None
+    content = said.get("content")
+    return content if type(content) is str else None
 
 
 def _content(said: dict[str, Any]) -> str:

@@ -80,7 +80,7 @@ class SqliteLedger:
         """Take all or nothing."""
         return self._thread.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True)
 
-    def synced(self) -> Callable[[], Awaitable[None]]:
+    def synced(self) -> Callable[[], Awaitable[None] | None]:
         """The disk has it."""
         return partial(self._thread.synced, self._thread.last_committed())
 

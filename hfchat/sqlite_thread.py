@@ -87,10 +87,9 @@ class SqliteThread:
         """The number of the last durable job that was done, for `synced`."""
         return self._committed
 
-    async def synced(self, number: int) -> None:
-        """Return once that job, and all before it, outlive a power cut. Raises: StoreUnavailable."""
-        if self._synced < number:
-            await self.run(lambda _: None, synced_first=True)
+    def synced(self, number: int) -> asyncio.Future[None] | None:
+        """None where that job, and all before it, outlive a power cut; or what waits for it, and raises StoreUnavailable."""
+        return None if self._synced >= number else self.run(lambda _: None, synced_first=True)
 
     def close(self) -> None:
         """Let what waits be done, and close the file. Blocks for a moment."""

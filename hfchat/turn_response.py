@@ -107,20 +107,11 @@ class TurnResponse(Response):
         self._waking = loop.call_later(left_s if left_s > 0 else KEEPALIVE_S, self._keep_awake, send)
 
     async def _events(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
-        waiting: list[bytes] = []
-        try:
-            async for part in turn:
-                waiting.append(self._form.done(part) if isinstance(part, Finish) else self._form.delta(part))
-                if isinstance(part, Finish) or part.more:
-                    continue
-                if events := b"".join(waiting):
-                    await self._say(events, send)
-                waiting.clear()
-        except HfchatError:
-            if events := b"".join(waiting):
+        async for part in turn:
+            if isinstance(part, Finish):
+                await self._say(self._form.done(part), send, more=False)
+            elif events := self._form.delta(part):
                 await self._say(events, send)
-            raise
-        await self._say(b"".join(waiting), send, more=False)
 
     async def _gather(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
         body = b""

@@ -37,7 +37,7 @@ class Turn:
         self._model = ""
         # Asked once: asking costs a system call.
         self._consumer = asyncio.current_task()
-        self._synced: Callable[[], Awaitable[None]] | None = None
+        self._synced: Callable[[], Awaitable[None] | None] | None = None
         self._over = False
         self._error: type[HfchatError] | None = None
         self._waits = False
@@ -60,8 +60,9 @@ class Turn:
         self._tally.add(part)
         if self._synced is not None:
             # The provider was asked meanwhile; nothing is handed out that a power cut would make free.
-            await self._synced()
-            self._synced = None
+            synced, self._synced = self._synced(), None
+            if synced is not None:
+                await synced
         if self._tally.over:
             # A provider that does not hold to `max_tokens` would go beyond what is reserved.
             part = Finish(self._model, "length", cut=True)

@@ -70,15 +70,15 @@ class Call:
 class Delta:
     """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply.
 
-    `unseen` is what it says to no person, in calls of tools; it costs like the rest. `data` is the event it came in, as
-    JSON, where the call is `verbatim`. `more`: the next part is there already.
+    `unseen` is what it says to no person, in calls of tools; it costs like the rest. `events` are the provider's own, as
+    JSON, where the call is `verbatim`; `count` of its deltas came at once and are put together here.
     """
 
     content: str = field(default="", repr=False)
     reasoning: str = field(default="", repr=False)
     unseen: str = field(default="", repr=False)
-    data: str | None = field(default=None, repr=False)
-    more: bool = field(default=False, compare=False)
+    events: list[str] | None = field(default=None, repr=False)
+    count: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

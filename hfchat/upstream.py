@@ -145,22 +145,8 @@ class HubUpstream:
             decoder, more = SSEDecoder(), True
             while more and not reply.done:
                 came, more = await self._next_events(response.content, decoder, reply)
-                waiting: Delta | None = None
-                try:
-                    for event in came:
-                        delta = reply.take(event)
-                        if delta is None:
-                            continue
-                        if waiting is not None:
-                            waiting.more = True
-                            yield waiting
-                        waiting = delta
-                except e.HfchatError:
-                    if waiting is not None:
-                        yield waiting
-                    raise
-                if waiting is not None:
-                    yield waiting
+                for delta in reply.take(came):
+                    yield delta
             await _drain(response.content)
         yield reply.finish()
 

@@ -35,44 +35,36 @@ class Faulty:
         self.after: Callable[[str], Awaitable[None]] = _pass
         self.asked: list[str] = []
 
-    async def _do(self, what: str, work: Awaitable[Any]) -> Any:
+    async def _do(self, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
         self.asked.append(what)
-        try:
-            await self.before(what)
-        except BaseException:
-            if isinstance(work, asyncio.Future):
-                work.cancel()
-            else:
-                work.close()  # type: ignore[attr-defined]
-            raise
-        done = await work
+        await self.before(what)
+        done = await work()
         await self.after(what)
         return done
 
     async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
-        return await self._do("reserve", self.real.reserve(asked, now=now, lease_ends=lease_ends))
+        return await self._do("reserve", lambda: self.real.reserve(asked, now=now, lease_ends=lease_ends))
 
     async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
-        return await self._do("settle", self.real.settle(reserved, usage, now=now))
+        return await self._do("settle", lambda: self.real.settle(reserved, usage, now=now))
 
-    def synced(self) -> Callable[[], Awaitable[None]]:
-        synced = self.real.synced()
-        return lambda: self._do("synced", synced())
+    def synced(self) -> Callable[[], Awaitable[None] | None]:
+        return lambda: self._do("synced", lambda: self.real.revoked([], now=NOW))
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
-        await self._do("renew", self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))
+        await self._do("renew", lambda: self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))
 
     async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
-        return await self._do("look", self.real.look(person, token_id, meters, now=now))
+        return await self._do("look", lambda: self.real.look(person, token_id, meters, now=now))
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
-        await self._do("revoke", self.real.revoke(token_id, now=now, until=until))
+        await self._do("revoke", lambda: self.real.revoke(token_id, now=now, until=until))
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
-        return await self._do("revoked", self.real.revoked(token_ids, now=now))
+        return await self._do("revoked", lambda: self.real.revoked(token_ids, now=now))
 
     async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
-        return await self._do("accounts", self.real.accounts(subject, now=now))
+        return await self._do("accounts", lambda: self.real.accounts(subject, now=now))
 
     async def close(self) -> None:
         await self.real.close()
@@ -80,6 +72,10 @@ class Faulty:
 
 async def _pass(_: str) -> None:
     pass
+
+
+def left_of(standing: Standing) -> tuple[object, ...]:
+    return standing.rate, standing.budget, standing.streams
 
 
 def ignore(_: Standing) -> None:
@@ -128,7 +124,7 @@ async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(accounts
     await accounts.settle(ALICE, reserved, Usage(7, 5), told.append)
     after = told[-1]
     assert (after.rate.remaining, after.budget.remaining, after.streams.remaining) == (2, 988, 2)  # type: ignore[union-attr]
-    assert await accounts.look(ALICE) == after
+    assert left_of(await accounts.look(ALICE)) == left_of(after)
     (books,) = await accounts.everybody("alice")
     assert (books.requests, books.prompt_tokens, books.completion_tokens) == (1, 7, 5)
 

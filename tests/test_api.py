@@ -83,11 +83,10 @@ def test_a_question_gets_a_reply(stub_app: RunningApp, stub: StubUpstream) -> No
 
 def test_a_stream_gives_deltas_and_then_the_whole(stub_app: RunningApp) -> None:
     answer = ask(stub_app, {**QUESTION, "stream": True})
-    assert events_of(answer) == [
-        ("message", {"delta": "hello "}),
-        ("message", {"delta": "there "}),
-        ("done", ask(stub_app).json()),
-    ]
+    *deltas, done = events_of(answer)
+    assert {name for name, _ in deltas} == {"message"}
+    assert "".join(body["delta"] for _, body in deltas) == "hello there "
+    assert done == ("done", ask(stub_app).json())
     assert answer.headers["x-accel-buffering"] == "no"
 
 
@@ -253,7 +252,7 @@ def test_a_failure_after_the_first_byte_is_an_event_after_what_came(stub: StubUp
     answer = ask(stub_app, {**QUESTION, "stream": True})
     *deltas, (name, body) = events_of(answer)
     assert answer.status_code == 200
-    assert deltas == [("message", {"delta": "one "}), ("message", {"delta": "two "})]
+    assert "".join(delta["delta"] for _, delta in deltas) == "one two "
     assert (name, body["error"]["code"]) == ("error", "upstream_unavailable")
     assert body["error"]["request_id"] == answer.headers["x-request-id"]
 

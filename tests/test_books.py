@@ -155,7 +155,8 @@ async def one_stream(web: httpx2.AsyncClient, url: str, words: int, ending: str,
             return 0
         heard = 0
         async for line in said.aiter_lines():
-            heard += line.startswith('data: {"delta"')
+            if line.startswith('data: {"delta"'):
+                heard += len(json.loads(line.removeprefix("data: "))["delta"].split())
             if leave and heard == words:
                 return prompt + words
     assert heard == words
