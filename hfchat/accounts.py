@@ -8,13 +8,14 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from hfchat.counting import prompt_at_most
 from hfchat.errors import RevokedToken, StoreUnavailable
-from hfchat.ledger import Account, Ledger, Person, Reservation, Standing, meters_of, refusal
+from hfchat.ledger import Account, Ledger, Person, Reading, Reservation, Standing, meters_of, refusal
 from hfchat.logs import log_crash, log_event
 from hfchat.types import Call, Caller, Usage
 
@@ -36,6 +37,15 @@ LAST_SETTLING_S = 3.0
 NOTHING = Usage(0, 0)
 # They have to be different, not secret; asking the system for each costs more than the rest of it.
 _IDS = random.Random()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A reservation that the ledger has not answered yet."""
+
+    reservation: Reservation
+    now: float
+    reading: "asyncio.Future[Reading]"
 
 
 class Accounts:
@@ -70,9 +80,13 @@ class Accounts:
 
         Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; nothing is taken then.
         """
+        return await self.reserved(self.ask(caller, call), caller, told)
+
+    def ask(self, caller: Caller, call: Call) -> "Asked":
+        """Begin to reserve, to be awaited with `reserved`: what the call needs besides can be made meanwhile."""
         now = self._clock()
         prompt_tokens, completion_tokens = prompt_at_most(call.messages, call.options), call.max_tokens * call.replies
-        asked = Reservation(
+        reservation = Reservation(
             id=f"{_IDS.getrandbits(96):024x}",
             person=Person.of(caller),
             token_id=caller.token_id,
@@ -81,18 +95,27 @@ class Accounts:
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
         )
+        return Asked(
+            reservation,
+            now,
+            asyncio.ensure_future(self._ledger.reserve(reservation, now=now, lease_ends=now + LEASE_S)),
+        )
+
+    async def reserved(self, asked: "Asked", caller: Caller, told: Told) -> Reservation:
+        """What was asked for, once the ledger says yes. Raises: as `reserve`."""
+        reservation, now = asked.reservation, asked.now
         try:
-            reading = await self._in_time(self._ledger.reserve(asked, now=now, lease_ends=now + LEASE_S))
+            reading = await self._in_time(asked.reading)
         except (StoreUnavailable, asyncio.CancelledError):
             # It may have been taken all the same, and nobody will use it.
-            self._settle_later(asked, NOTHING)
+            self._settle_later(reservation, NOTHING)
             raise
         if reading.revoked:
             raise _revoked(caller)
         told(Standing(caller.policy, reading, now))
         if reading.refused is not None:
-            raise refusal(asked, reading, reading.refused, now)
-        return asked
+            raise refusal(reservation, reading, reading.refused, now)
+        return reservation
 
     def synced(self) -> Callable[[], Awaitable[None] | None]:
         """Asked for after a reservation: what it gives is None where that outlives a power cut already, or waits for it.

@@ -7,7 +7,7 @@ the body it was given over one pooled aiohttp session, and keeps the answer.
 
 import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -96,8 +96,10 @@ class Pool:
 class Loan:
     """What a hub client gets for one call, in place of an `httpx2.AsyncClient`. It keeps the answer until it is given back."""
 
-    def __init__(self, pool: Pool, body: bytes, timeout_s: float) -> None:
+    def __init__(self, pool: Pool, body: bytes, timeout_s: float, ready: Callable[[], Awaitable[None]]) -> None:
+        """Nothing is sent before `ready` has returned; what it raises goes through the hub client as it is."""
         self._pool = pool
+        self._ready = ready
         self._body = body
         self._timeout_s = timeout_s
         self.response: aiohttp.ClientResponse | None = None
@@ -121,6 +123,7 @@ class Loan:
     async def post(self, url: str, headers: dict[str, str]) -> httpx2.Response:
         """Send the call."""
         headers["content-type"] = "application/json"
+        await self._ready()
         self.response = await self._pool.post(url, headers, self._body, self._timeout_s)
         return _GOOD
 

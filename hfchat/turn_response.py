@@ -114,15 +114,14 @@ class TurnResponse(Response):
                 await self._say(events, send)
 
     async def _gather(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
-        body = b""
         async for part in turn:
-            if isinstance(part, Finish):
-                body = self._form.whole(part)
-            else:
+            if not isinstance(part, Finish):
                 self._form.delta(part)
-        headers = [*_JSON_HEADERS, (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+                continue
+            body = self._form.whole(part)
+            headers = [*_JSON_HEADERS, (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
     async def _say(self, events: bytes, send: Send, *, more: bool = True) -> None:
         self._said_at = asyncio.get_running_loop().time()

@@ -6,9 +6,9 @@ While there are any, their leases are renewed, and a token that is taken back, b
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from hfchat.accounts import LEASE_S, NOTHING, Accounts, Told
+from hfchat.accounts import LEASE_S, NOTHING, Accounts, Asked, Told
 from hfchat.counting import Tally
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.ledger import Reservation
@@ -27,9 +27,11 @@ LONGEST_TURN_S = 86_400.0
 class Turn:
     """One turn: reserve before it, settle after it. `told` hears what is left whenever that changes."""
 
-    def __init__(self, accounts: Accounts, caller: Caller, told: Told, renewed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, accounts: Accounts, caller: Caller, told: Told, turns: "Turns") -> None:
         self.caller = caller
-        self._renewed = renewed
+        self._turns = turns
+        self._call: Call | None = None
+        self._asked: Asked | None = None
         self.reserved: Reservation | None = None
         self._accounts = accounts
         self._told = told
@@ -42,12 +44,23 @@ class Turn:
         self._error: type[HfchatError] | None = None
         self._waits = False
 
-    async def reserve(self, call: Call) -> None:
-        """Take what the call may cost. Raises: what `Accounts.reserve` does."""
-        await self._renewed()
-        self.reserved = await self._accounts.reserve(self.caller, call, self._told)
-        self._synced = self._accounts.synced()
+    def reserve(self, call: Call) -> None:
+        """Begin to take what the call may cost. Nothing may be sent before `wait` has returned."""
         self._tally, self._model = Tally(call), call.model
+        self._asked = None if self._turns.late() else self._accounts.ask(self.caller, call)
+        self._call = call
+
+    async def wait(self) -> None:
+        """Return once it is reserved; at once where it is. Raises: what `Accounts.reserve` does."""
+        if self._call is None:
+            return
+        call, asked, self._call, self._asked = self._call, self._asked, None, None
+        if asked is None:
+            # After an outage of the store, the turns in progress have their places again before any is given away.
+            await self._turns.renew()
+            asked = self._accounts.ask(self.caller, call)
+        self.reserved = await self._accounts.reserved(asked, self.caller, self._told)
+        self._synced = self._accounts.synced()
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last; at the end of the reply it is settled, and has its usage.
@@ -57,6 +70,8 @@ class Turn:
         part = await self._wait_for(parts)
         if part is None or self._tally is None:
             return part
+        if self._call is not None:
+            raise AssertionError("the provider was asked before the turn was reserved")
         self._tally.add(part)
         if self._synced is not None:
             # The provider was asked meanwhile; nothing is handed out that a power cut would make free.
@@ -78,6 +93,10 @@ class Turn:
         Free is what failed before anything came. Whoever leaves before, or whose token ends, pays for the prompt: the
         provider had it.
         """
+        if self._asked is not None:
+            # It failed before anybody waited for it.
+            with suppress(HfchatError):
+                await self.wait()
         reserved, self.reserved = self.reserved, None
         if reserved is None or self._tally is None:
             return
@@ -138,7 +157,7 @@ class Turns:
     @contextmanager
     def begin(self, caller: Caller, told: Told) -> Iterator[Turn]:
         """A turn, in progress until the block ends. It ends with its caller's token, at the latest."""
-        turn = Turn(self._accounts, caller, told, self.renewed)
+        turn = Turn(self._accounts, caller, told, self)
         left_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
         expiry = asyncio.get_running_loop().call_later(left_s, turn.end, ExpiredToken)
         self._turns.add(turn)
@@ -162,15 +181,12 @@ class Turns:
             self._watching.cancel()
             await asyncio.wait({self._watching})
 
-    async def renewed(self) -> None:
-        """After an outage of the store, the turns in progress have their places again before any is given away.
+    def late(self) -> bool:
+        """Whether the leases of the turns in progress may soon end."""
+        return asyncio.get_running_loop().time() - self._renewed > LEASE_S * 2 / 3
 
-        Raises: StoreUnavailable.
-        """
-        if asyncio.get_running_loop().time() - self._renewed > LEASE_S * 2 / 3:
-            await self._renew()
-
-    async def _renew(self) -> None:
+    async def renew(self) -> None:
+        """Keep the places of the turns in progress. Raises: StoreUnavailable."""
         now = asyncio.get_running_loop().time()
         reserved = [turn.reserved for turn in self._turns if turn.reserved]
         if reserved:
@@ -188,7 +204,7 @@ class Turns:
                     if turn.caller.token_id in revoked:
                         turn.end(RevokedToken)
                 if asyncio.get_running_loop().time() - self._renewed > LEASE_S / 3:
-                    await self._renew()
+                    await self.renew()
             except StoreUnavailable:
                 pass  # what is in progress goes on, and nothing new begins
             except Exception as crash:

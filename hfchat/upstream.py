@@ -6,7 +6,7 @@ replaced by `hfchat.pool`, `hfchat.sse` and `hfchat.reply`: its own reading lose
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import aiohttp
@@ -56,20 +56,27 @@ class HubUpstream:
         """Close the pool and its connections."""
         await self._pool.close()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
+    def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of a reply as they come, then a Finish. Closing it, or cancelling, ends the call at the provider.
 
         Raises: an error of `hfchat.errors` and nothing else, also after deltas were given.
         """
+        return self.stream_once(call, _at_once)
+
+    async def stream_once(
+        self, call: Call, reserved: Callable[[], Awaitable[None]]
+    ) -> AsyncGenerator[Delta | Finish, None]:
+        """As `stream`; sends nothing before `reserved` has returned, and raises what that does."""
         loan: Loan | None = None
         try:
-            loan, response = await self._send(call)
+            loan, response = await self._send(call, reserved)
             async with aclosing(self._read(response, call)) as parts:
                 async for part in parts:
                     yield part
         except Exception as failure:
             error = translate(failure)
-            error.model = call.model
+            if not isinstance(error, e.LimitReached):
+                error.model = call.model
             if error is failure:
                 raise
             raise error from failure
@@ -89,26 +96,28 @@ class HubUpstream:
     def _silence_s(self, call: Call) -> float:
         return self._timeout_s if call.stream else self._timeout_s * WHOLE_ANSWERS_TAKE
 
-    async def _send(self, call: Call) -> tuple[Loan, aiohttp.ClientResponse]:
+    async def _send(self, call: Call, reserved: Callable[[], Awaitable[None]]) -> tuple[Loan, aiohttp.ClientResponse]:
         """The answer, which is no refusal, and what to give back after it."""
         ask_usage = self._usage_can_be_asked
-        loan, response = await self._post(call, ask_usage=ask_usage)
+        loan, response = await self._post(call, reserved, ask_usage=ask_usage)
         if response.status == 200:
             return loan, response
         refusal = await _refusal(loan, response)
         if not ask_usage or not _refuses_the_usage_question(refusal):
             raise translate(refusal)
-        loan, response = await self._post(call, ask_usage=False)
+        loan, response = await self._post(call, reserved, ask_usage=False)
         if response.status != 200:
             raise translate(await _refusal(loan, response))
         # Only a server that answers without the question is one that cannot take it.
         self._usage_can_be_asked = False
         return loan, response
 
-    async def _post(self, call: Call, *, ask_usage: bool) -> tuple[Loan, aiohttp.ClientResponse]:
+    async def _post(
+        self, call: Call, reserved: Callable[[], Awaitable[None]], *, ask_usage: bool
+    ) -> tuple[Loan, aiohttp.ClientResponse]:
         if "://" in call.model:
             raise e.InvalidRequest("model_id", param="model")
-        loan = Loan(self._pool, call_body(call, ask_usage=ask_usage), self._silence_s(call))
+        loan = Loan(self._pool, call_body(call, ask_usage=ask_usage), self._silence_s(call), reserved)
         lending = lent.set(loan)
         try:
             # The hub client's own copy of the call is not sent: what it adds is the address and the headers.
@@ -120,6 +129,8 @@ class HubUpstream:
             if not isinstance(failure, Exception):
                 raise
             error = translate(failure)
+            if error is failure:
+                raise
             # Nothing had come that could have been interrupted.
             raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
         finally:
@@ -167,6 +178,10 @@ class HubUpstream:
             if not reply.finish_reason:
                 raise
         return [], False
+
+
+async def _at_once() -> None:
+    return None
 
 
 async def _refusal(loan: Loan, response: aiohttp.ClientResponse) -> Refusal:
