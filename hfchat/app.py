@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 from hfchat import __version__
 from hfchat.account_api import account_router
@@ -50,16 +52,20 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         "/v1/chat/completions": CompletionsEndpoint(chat),
     }
     drain = Drain(lambda: chat.end_turns(Overloaded))
-    app = FastAPI(
+    guarding: dict[str, Any] = {
+        "authenticate": authenticate,
+        "drain": drain,
+        "origins": settings.hfchat_cors_origins,
+        "direct": direct,
+    }
+    app = _Application(
         title="hfchat",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(chat, upstream, verifier, accounts),
         middleware=[
-            Middleware(
-                Gate, authenticate=authenticate, drain=drain, origins=settings.hfchat_cors_origins, direct=direct
-            ),
+            Middleware(Gate, **guarding),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
             Middleware(
                 CORSMiddleware,
@@ -70,6 +76,8 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
             ),
         ],
     )
+    app.direct = frozenset(direct)
+    app.gate = Gate(_nothing, **guarding)
     app.state.drain = drain
     app.openapi = openapi_document(app)  # type: ignore[method-assign]
     https = (settings.public_url or "").startswith("https://")
@@ -99,6 +107,24 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         public_url=settings.public_url,
     )
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI, where a chat turn meets the gate before anything else: the layers in between do nothing for it."""
+
+    direct: frozenset[str]
+    gate: Gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything else meets the gate inside of FastAPI's own layers, which know how to fail."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self.direct:
+            await self.gate(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
+    raise LookupError("an endpoint that is direct has nothing behind the gate")
 
 
 def _upstream(settings: Settings) -> Upstream:
