@@ -1,10 +1,12 @@
 """A store that is gone, full, corrupt, locked, frozen or killed: the answer is no, in time, and it heals by itself."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -294,6 +296,52 @@ async def test_what_was_asked_together_is_answered_together_and_one_who_left_is_
     await asyncio.gather(*tasks, return_exceptions=True)
     requests, _, _ = await used(ledger)
     assert requests in (5, 6)
+
+
+async def test_what_is_reserved_is_handed_to_the_disk_after_it_was_answered(
+    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, began = threading.Event(), threading.Event()
+    real = os.fdatasync
+
+    def slowly(descriptor: int) -> None:
+        began.set()
+        disk.wait(30)
+        real(descriptor)
+
+    monkeypatch.setattr("hfchat.sqlite_thread.os.fdatasync", slowly)
+    assert (await reserve(ledger, ask("a"))).refused is None
+    synced = ledger.synced()
+    assert await asyncio.to_thread(began.wait, 30)
+    waiting = synced()
+    assert waiting is not None
+    asking = asyncio.ensure_future(waiting)
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+    disk.set()
+    await asking
+    assert synced() is None
+
+
+async def test_a_disk_that_does_not_take_it_is_a_no_and_heals(
+    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("hfchat.sqlite_thread.os.fdatasync", fails)
+        await reserve(ledger, ask("a"))
+        waiting = ledger.synced()()
+        assert waiting is not None
+        with pytest.raises(StoreUnavailable):
+            await waiting
+        with pytest.raises(StoreUnavailable):
+            await ledger.revoke("jti", now=NOON, until=NOON + 60)
+    await reserve(ledger, ask("b"))
+    waiting = ledger.synced()()
+    if waiting is not None:
+        await waiting
 
 
 async def test_a_ledger_that_is_closed_says_no(file: Path) -> None:

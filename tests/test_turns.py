@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -281,6 +281,92 @@ async def test_a_long_turn_keeps_its_place_and_a_store_that_is_away_does_not_end
     assert not task.done()
     task.cancel()
     assert await task == "cancelled"
+
+
+class Slow(SqliteLedger):
+    """A ledger whose disk has a reservation only when it is told so, or never."""
+
+    def __init__(self, disk: asyncio.Event, failure: BaseException | None = None) -> None:
+        super().__init__(None)
+        self._disk = disk
+        self._failure = failure
+
+    def synced(self) -> Callable[[], Awaitable[None]]:
+        return self._wait
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        await self._disk.wait()
+
+
+async def test_no_part_of_a_reply_is_handed_out_before_the_disk_has_its_reservation() -> None:
+    disk = asyncio.Event()
+    accounts = Accounts(Slow(disk))
+    upstream = Scripted(default=[A, Finish("m")])
+    asking = asyncio.create_task(run(Chat(upstream, accounts), caller()))
+    await asyncio.sleep(0.05)
+    assert (asking.done(), upstream.closed) == (False, 0)
+    disk.set()
+    assert await asking == "ok"
+    await accounts.close()
+
+
+async def test_where_the_disk_does_not_take_it_the_turn_is_refused_and_its_prompt_is_free() -> None:
+    accounts = Accounts(Slow(asyncio.Event(), e.StoreUnavailable()))
+    upstream = Scripted(default=[A, WAIT])
+    with logged():
+        assert await run(Chat(upstream, accounts), caller()) == "store_unavailable"
+    assert upstream.closed == 1
+    await accounts.close()
+
+
+class Prepares(Scripted):
+    """Makes itself ready before it waits for the reservation."""
+
+    ready = False
+
+    async def stream_once(
+        self, call: Call, reserved: Callable[[], Awaitable[None]]
+    ) -> AsyncGenerator[Delta | Finish, None]:
+        self.ready = True
+        if call.model == "own/fails":
+            raise e.UpstreamUnavailable
+        if call.model != "own/careless":
+            await reserved()
+        async with aclosing(self.stream(call)) as parts:
+            async for part in parts:
+                yield part
+
+
+async def test_a_call_is_made_ready_while_it_is_reserved_and_is_not_sent_where_that_is_refused(
+    accounts: Accounts,
+) -> None:
+    upstream = Prepares(default=[A, Finish("m")])
+    chat = Chat(upstream, accounts)
+    no_requests = replace(POLICY, rate=(Limit(1, "day"),))
+    assert await run(chat, caller(no_requests)) == "ok"
+    upstream.ready = False
+    assert await run(chat, caller(no_requests)) == "rate_limit_exceeded"
+    assert (upstream.ready, upstream.closed) == (True, 1)
+
+
+async def test_what_fails_before_it_waited_for_its_reservation_gives_it_back(accounts: Accounts) -> None:
+    chat = Chat(Prepares(default=[Finish("m", usage=Usage(0, 0))]), accounts)
+    assert await run(chat, caller()) == "ok"
+    failing = replace(POLICY, default_model="own/fails", fallback_models=())
+    assert await run(chat, caller(failing)) == "upstream_unavailable"
+    account = await books(accounts)
+    assert (account.requests, account.prompt_tokens, account.held_tokens) == (2, 0, 0)
+
+
+async def test_nothing_is_handed_out_of_a_call_that_did_not_wait_for_its_reservation(accounts: Accounts) -> None:
+    chat = Chat(Prepares(default=[Finish("m", usage=Usage(0, 0))], careless=[A, Finish("m")]), accounts)
+    assert await run(chat, caller()) == "ok"
+    with logged() as lines:
+        assert await run(chat, caller(replace(POLICY, default_model="own/careless"))) == "internal_error"
+    assert any("AssertionError" in line for line in lines)
+    assert (await books(accounts)).held_tokens == 0
 
 
 async def test_replies_at_once_are_limited_and_a_place_is_free_when_one_ends(accounts: Accounts) -> None:

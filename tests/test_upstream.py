@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 
 from hfchat import errors as e
+from hfchat.reply import Reply
+from hfchat.sse import ServerSentEvent
 from hfchat.types import Call, Delta, Finish, Message, Usage
 from hfchat.upstream import HubUpstream
 from tests.conftest import free_port, wait_until
@@ -326,7 +328,9 @@ async def test_the_first_call_of_a_process_makes_no_other(stub: StubUpstream) ->
     async with hub(stub, bill_to="some-org") as upstream:
         await read(upstream)
     assert len(stub.requests) == 1
-    assert huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY
+    code = "import hfchat.upstream, huggingface_hub.constants as c; print(c.HF_HUB_DISABLE_TELEMETRY)"
+    run = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "True\n"
 
 
 async def test_two_upstreams_live_in_one_process(stub: StubUpstream) -> None:
@@ -344,3 +348,31 @@ async def test_no_text_of_an_error_has_the_token_or_what_was_written(stub: StubU
         error = await failure_of(upstream)
     assert "hf_test" not in f"{error} {error!r} {error.detail}"
     assert "hello" not in repr(CALL)
+
+
+WORDS = [ServerSentEvent(event(word).decode()[6:].strip()) for word in ("a ", "b ", "c ")]
+
+
+@pytest.mark.parametrize("verbatim", [False, True])
+def test_what_came_at_once_is_put_together_and_split_where_the_limit_lies(verbatim: bool) -> None:
+    whole, split = (replace(CALL, max_tokens=most, verbatim=verbatim) for most in (10, 2))
+    (delta,) = Reply(whole, {}).take(WORDS)
+    assert (delta.content, delta.count) == ("a b c ", 3)
+    assert delta.events == ([word.data for word in WORDS] if verbatim else None)
+    first, second = Reply(split, {}).take(WORDS)
+    assert (first.content, first.count, second.content, second.count) == ("a b ", 2, "c ", 1)
+
+
+def test_what_came_before_an_error_is_given_before_it() -> None:
+    events = [*WORDS[:2], ServerSentEvent('{"error": "CUDA out of memory"}'), WORDS[2]]
+    given = Reply(CALL, {}).take(events)
+    assert next(given).content == "a b "
+    with pytest.raises(e.UpstreamUnavailable):
+        next(given)
+
+
+def test_what_says_nothing_is_no_delta() -> None:
+    role = ServerSentEvent('{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}')
+    assert list(Reply(CALL, {}).take([role])) == []
+    (shown,) = Reply(replace(CALL, verbatim=True), {}).take([role])
+    assert (shown.content, shown.count, shown.events) == ("", 0, [role.data])
