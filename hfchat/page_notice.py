@@ -6,7 +6,7 @@ from typing import Any
 
 from hfchat.error_body import say
 from hfchat.error_texts import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
-from hfchat.errors import HfchatError
+from hfchat.errors import HfchatError, LimitReached
 from hfchat.page_history import FACTS_ID, NOTICE_ID, aside
 from hfchat.page_texts import CHAT, short
 from hfchat.texts import PAGE, Language, spoken
@@ -63,6 +63,8 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
         acts.append("retry")
     if error.code in _ANOTHER_MODEL:
         acts.append("another_model")
+    if isinstance(error, LimitReached) and not acts:
+        acts.append("see_left")
     if error.code in _SHORTER:
         acts.append("shorter")
     if error.code == "invalid_request" and error.param in ("temperature", "top_p", "max_tokens", "system_prompt"):

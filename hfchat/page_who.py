@@ -9,7 +9,7 @@ from hfchat.ledger import Allowance, Standing
 from hfchat.page_texts import CHAT
 from hfchat.texts import PAGE, Language, language_of, spoken
 
-# Below this part of a limit, what is left of it stands on the page for all to see; until then it is in the menu.
+# At this part of a limit, or at the last one, what is left stands on the page for all to see; until then in the menu.
 LOW = 0.2
 
 
@@ -30,7 +30,7 @@ def who_is_here(request: gr.Request) -> str:
         if allowance is not None:
             said = texts[key].format(**_spoken(allowance, language))
             left.append(f'<p class="hfchat-left">{said}</p>')
-            if allowance.remaining < allowance.limit * LOW:
+            if allowance.remaining < allowance.limit and allowance.remaining <= max(allowance.limit * LOW, 1):
                 low.append(f'<span class="hfchat-low">{said}</span>')
     other = "es" if language == "en" else "en"
     # One HTML block: what stands inside is not read as Markdown, so a name is never a link.

@@ -65,6 +65,7 @@ def pick(page: Page, selector: str, option: str) -> None:
 def open_settings(page: Page) -> Locator:
     page.click("#hfchat-settings > button")
     expect(page.locator("#hfchat-reset")).to_be_visible()
+    page.locator("#hfchat-model-facts").click(trial=True)  # nothing stands before it, and nothing cuts it off
     return page.locator("#hfchat-settings")
 
 
@@ -252,6 +253,10 @@ def test_what_is_left_is_quiet_until_it_is_low(browser: Browser, app: RunningApp
             asked(visit, upstream, text)
         expect(visit.page.locator(".hfchat-low")).to_have_text("0 of 2 requests left today")
         expect(visit.page.locator(".hfchat-low")).to_be_visible()
+        expect(visit.page.locator(BOX)).to_be_editable()
+        visit.ask("three")
+        visit.page.get_by_role("button", name="See what is left").click()
+        expect(visit.page.locator(".hfchat-left").first).to_be_visible()
 
 
 def test_an_example_is_put_into_the_box(visit: Visit, upstream: ScriptedUpstream) -> None:

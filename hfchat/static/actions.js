@@ -27,6 +27,11 @@
       if (picker) focusOn(picker); else openSettings();
     },
     choose_settings: openSettings,
+    see_left: () => setTimeout(() => {
+      const menu = document.querySelector(".hfchat-menu");
+      if (menu) menu.open = true;
+      focusOn(menu?.querySelector("summary"));
+    }),
     shorter: () => {
       whenFree(() => { if (last(says.undo)) last(says.undo).click(); else focusOn(box()); });
     },
