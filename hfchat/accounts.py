@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from hfchat.counting import prompt_at_most
 from hfchat.errors import RevokedToken, StoreUnavailable
-from hfchat.ledger import Account, Ledger, Person, Reading, Reservation, Standing, meters_of, refusal
+from hfchat.ledger import Account, Claim, Ledger, Person, Reading, Reservation, Standing, meters_of, refusal
 from hfchat.logs import log_crash, log_event
 from hfchat.types import Call, Caller, Usage
 
@@ -158,6 +158,18 @@ class Accounts:
     async def revoked(self, token_ids: Collection[str]) -> set[str]:
         """Those of the tokens that are revoked. Raises: StoreUnavailable."""
         return await self._in_time(self._ledger.revoked(token_ids, now=self._clock()), reads=True)
+
+    async def claim(self, name: str, body: str, owner: str, *, until: float) -> Claim:
+        """Claim an answer that is to be given once. Raises: StoreUnavailable."""
+        return await self._in_time(self._ledger.claim(name, body, owner, now=self._clock(), until=until))
+
+    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
+        """Keep the claim, or the answer. Raises: StoreUnavailable."""
+        await self._in_time(self._ledger.keep(name, owner, until=until, answer=answer))
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give the claim up. Raises: StoreUnavailable."""
+        await self._in_time(self._ledger.release(name, owner))
 
     async def everybody(self, subject: str | None = None) -> list[Account]:
         """All accounts, or those of one subject. Raises: StoreUnavailable."""

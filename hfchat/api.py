@@ -6,8 +6,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hfchat.accounts import Accounts
 from hfchat.api_bodies import ChatBody, parse
-from hfchat.chat import Chat
+from hfchat.chat import Chat, authorize
+from hfchat.idempotency import OnceResponse, Try, key_of
 from hfchat.page_sessions import read_body
 from hfchat.texts import language_of
 from hfchat.turn_response import TurnResponse
@@ -19,16 +21,20 @@ MAX_BODY_BYTES = 1024 * 1024
 class ChatEndpoint:
     """`POST /api/ai/chat`. The gate has let in only who has a bearer token."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, accounts: Accounts) -> None:
         self._chat = chat
+        self._accounts = accounts
 
     async def __call__(self, request: Request) -> Response:
         """Answer the last message of the conversation.
 
         With `"stream": true`: `data: {"delta": "..."}` events, then `event: done` with the body that a plain call
         would have got, or `event: error` with the error's body.
+
+        With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
-        body = parse(ChatBody, await read_body(request.receive, MAX_BODY_BYTES))
+        sent = await read_body(request.receive, MAX_BODY_BYTES)
+        body = parse(ChatBody, sent)
         asked = ChatRequest(
             tuple(Message(message.role, message.content) for message in body.messages),
             body.model,
@@ -38,7 +44,7 @@ class ChatEndpoint:
         )
         state = request.state
         caller: Caller = state.caller
-        return TurnResponse(
+        response = TurnResponse(
             self._chat.stream(caller, asked, request_id=state.request_id, told=state.told),
             _ChatForm(),
             stream=bool(body.stream),
@@ -46,6 +52,12 @@ class ChatEndpoint:
             request_id=state.request_id,
             to_owner=ADMIN_SCOPE in caller.scopes,
         )
+        key = key_of(request.headers)
+        if key is None:
+            return response
+        authorize(caller, asked)
+        tried = Try.of(caller, request.url.path, key, sent)
+        return OnceResponse(response, self._accounts, caller, tried, state.told)
 
 
 class _ChatForm:

@@ -48,8 +48,8 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     upstream = upstream or _upstream(settings)
     chat = Chat(upstream, accounts, system_prompt=settings.hf_chat_system_prompt)
     direct: dict[str, Endpoint] = {
-        "/api/ai/chat": ChatEndpoint(chat),
-        "/v1/chat/completions": CompletionsEndpoint(chat),
+        "/api/ai/chat": ChatEndpoint(chat, accounts),
+        "/v1/chat/completions": CompletionsEndpoint(chat, accounts),
     }
     drain = Drain(lambda: chat.end_turns(Overloaded))
     guarding: dict[str, Any] = {

@@ -358,6 +358,14 @@ DETAILS: dict[str, tuple[str, str]] = {
         "the page's session is not in the right form.",
         "la sesión de la página no tiene la forma correcta.",
     ),
+    "idempotency_key": (
+        "it must be one key of 1 to 255 visible ASCII characters.",
+        "debe ser una sola clave de 1 a 255 caracteres ASCII visibles.",
+    ),
+    "idempotency_other": (
+        "this key came with another body before: use a new key for a new request.",
+        "esta clave ya llegó con otro cuerpo: usa una clave nueva para cada petición nueva.",
+    ),
     "no_files": (
         "it has fields that the page does not send: files, components or others.",
         "tiene campos que la página no envía: archivos, componentes u otros.",

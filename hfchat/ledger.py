@@ -7,7 +7,7 @@ settled holds its place among the replies in progress until its lease ends, and 
 
 import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
@@ -95,6 +95,18 @@ class Account:
     last_seen: float
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is known of an answer that is to be given once: another try is `running`, it had an `other` body, or its answer.
+
+    None of these: it is claimed now.
+    """
+
+    running: bool = False
+    other: bool = False
+    answer: bytes | None = field(default=None, repr=False)
+
+
 class Ledger(Protocol):
     """One store. `now` and `until` are in seconds since 1970. Raises: StoreUnavailable, everywhere, and nothing else."""
 
@@ -124,6 +136,18 @@ class Ledger(Protocol):
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those of the tokens that are revoked."""
+        ...
+
+    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+        """Claim the answer of that name for this owner, or say what is known of it."""
+        ...
+
+    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
+        """Keep the owner's claim, or the answer, until then."""
+        ...
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give up the owner's claim."""
         ...
 
     async def accounts(self, subject: str | None, *, now: float) -> list[Account]:

@@ -7,7 +7,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfchat.chat import Chat
+from hfchat.accounts import Accounts
+from hfchat.chat import Chat, authorize
+from hfchat.idempotency import OnceResponse, Try, key_of
 from hfchat.openai_body import read_completion
 from hfchat.page_sessions import read_body
 from hfchat.texts import language_of
@@ -20,15 +22,20 @@ MAX_BODY_BYTES = 16 * 1024 * 1024  # pictures stand in it
 class CompletionsEndpoint:
     """`POST /v1/chat/completions`. The gate has let in only who has a bearer token."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, accounts: Accounts) -> None:
         self._chat = chat
+        self._accounts = accounts
 
     async def __call__(self, request: Request) -> Response:
-        """A chat completion, as OpenAI's API has it, streamed or not."""
-        asked = read_completion(await read_body(request.receive, MAX_BODY_BYTES))
+        """A chat completion, as OpenAI's API has it, streamed or not.
+
+        With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
+        """
+        sent = await read_body(request.receive, MAX_BODY_BYTES)
+        asked = read_completion(sent)
         state = request.state
         caller: Caller = state.caller
-        return TurnResponse(
+        response = TurnResponse(
             self._chat.stream(caller, asked, request_id=state.request_id, told=state.told),
             _OpenAiForm(asked.model or caller.policy.default_model, state.request_id),
             stream=asked.stream,
@@ -36,6 +43,12 @@ class CompletionsEndpoint:
             request_id=state.request_id,
             to_owner=ADMIN_SCOPE in caller.scopes,
         )
+        key = key_of(request.headers)
+        if key is None:
+            return response
+        authorize(caller, asked)
+        tried = Try.of(caller, request.url.path, key, sent)
+        return OnceResponse(response, self._accounts, caller, tried, state.told)
 
 
 class _OpenAiForm:

@@ -4,6 +4,7 @@ The store must keep what it is told (`appendonly yes`, `maxmemory-policy noevict
 forgotten who used what and which tokens were taken back: it is no store until the program is started again.
 """
 
+import base64
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from hfchat.errors import StoreUnavailable
-from hfchat.ledger import KEPT_AFTER_LEASE_S, TOKENS, Account, Meter, Person, Reading, Reservation
+from hfchat.ledger import KEPT_AFTER_LEASE_S, TOKENS, Account, Claim, Meter, Person, Reading, Reservation
 from hfchat.limits import window_start
 from hfchat.types import Usage
 
@@ -31,6 +32,7 @@ MAX_CONNECTIONS = 64
 #   people         set: every P
 #   revoked:T      until when the token is refused
 #   settled:R      this reservation was settled before it came to be taken: it is not taken any more
+#   answer:A       hash: body, owner, answer; it ends by itself
 #   ledger, ledger:ID  which ledger this is
 _COMMON = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return redis.error_reply('GONE the ledger was emptied or replaced') end
@@ -180,6 +182,28 @@ return {redis.call('HGET', key('person', ARGV[2]), 'issuer'), redis.call('HGET',
 """
 
 
+# ARGV: name, body, owner, end in milliseconds.
+_CLAIM = """
+local name = key('answer', ARGV[1])
+local known = redis.call('HMGET', name, 'body', 'owner', 'answer')
+if not known[1] then
+  redis.call('HSET', name, 'body', ARGV[2], 'owner', ARGV[3])
+  redis.call('PEXPIREAT', name, ARGV[4])
+  return {0, 0, ''}
+end
+return {(not known[3] and known[2] ~= ARGV[3]) and 1 or 0, known[1] ~= ARGV[2] and 1 or 0, known[3] or ''}
+"""
+# ARGV: name, owner, end in milliseconds or nothing to release it, answer or nothing.
+_KEEP = """
+local name = key('answer', ARGV[1])
+local known = redis.call('HMGET', name, 'owner', 'answer')
+if known[1] ~= ARGV[2] or known[2] then return end
+if ARGV[3] == '' then redis.call('DEL', name) return end
+if ARGV[4] ~= '' then redis.call('HSET', name, 'answer', ARGV[4]) end
+redis.call('PEXPIREAT', name, ARGV[3])
+"""
+
+
 class RedisLedger:
     """A ledger at a Redis URL. Used in one event loop."""
 
@@ -195,8 +219,9 @@ class RedisLedger:
             retry=Retry(NoBackoff(), 1),
         )
         self._redis: Any = Redis(connection_pool=pool)
-        self._look, self._reserve, self._settle, self._renew, self._account = (
-            self._redis.register_script(_COMMON + script) for script in (_LOOK, _RESERVE, _SETTLE, _RENEW, _ACCOUNT)
+        self._look, self._reserve, self._settle, self._renew, self._account, self._claim, self._keep = (
+            self._redis.register_script(_COMMON + script)
+            for script in (_LOOK, _RESERVE, _SETTLE, _RENEW, _ACCOUNT, _CLAIM, _KEEP)
         )
         self._marker: str | None = None
 
@@ -245,6 +270,20 @@ class RedisLedger:
         if here is None:
             raise StoreUnavailable
         return {token_id for token_id, until in zip(asked, untils, strict=True) if until and float(until) > now}
+
+    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+        """Claim an answer; when it ends is the server's to know."""
+        running, other, answer = await self._run(self._claim, [name, body, owner, int(until * 1000)])
+        return Claim(bool(int(running)), bool(int(other)), base64.b64decode(answer) if answer else None)
+
+    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
+        """Keep it."""
+        written = base64.b64encode(answer).decode() if answer else ""
+        await self._run(self._keep, [name, owner, int(until * 1000), written])
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give it up."""
+        await self._run(self._keep, [name, owner, "", ""])
 
     async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
         """All that was ever used."""

@@ -12,6 +12,7 @@ from hfchat.ledger import (
     KEPT_AFTER_LEASE_S,
     TOKENS,
     Account,
+    Claim,
     Meter,
     Person,
     Reading,
@@ -40,6 +41,12 @@ _VERSIONS = (
         estimated_tokens INTEGER NOT NULL DEFAULT 0, last_seen REAL NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE revocations (token_id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE answers (
+        name TEXT PRIMARY KEY, body TEXT NOT NULL, owner TEXT NOT NULL, until REAL NOT NULL, answer BLOB
+    );
+    CREATE INDEX answers_by_end ON answers (until)
     """,
 )
 # What lapsed, its lease ended and never settled, is spent in full and by estimate.
@@ -106,6 +113,20 @@ class SqliteLedger:
         query = "SELECT token_id FROM revocations WHERE until > ? AND token_id IN (SELECT value FROM json_each(?))"
         rows = await self._thread.run(lambda db: db.execute(query, (now, asked)).fetchall(), writes=False)
         return {token_id for (token_id,) in rows}
+
+    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+        """Claim an answer."""
+        return await self._thread.run(lambda db: _claim(db, name, body, owner, now, until))
+
+    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
+        """Keep it."""
+        change = "UPDATE answers SET until = ?, answer = ? WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._thread.run(lambda db: db.execute(change, (until, answer, name, owner)))
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give it up."""
+        change = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._thread.run(lambda db: db.execute(change, (name, owner)))
 
     async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
         """All that was ever used."""
@@ -180,6 +201,15 @@ def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, l
         (now - KEPT_AFTER_LEASE_S,),
     ).fetchall()
     db.executemany(_SPENT, [(prompt, completion, prompt + completion, person) for person, prompt, completion in lapsed])
+
+
+def _claim(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> Claim:
+    db.execute("DELETE FROM answers WHERE until <= ?", (now,))
+    known = db.execute("SELECT body, owner, answer FROM answers WHERE name = ?", (name,)).fetchone()
+    if known is None:
+        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (name, body, owner, until))
+        return Claim()
+    return Claim(running=known[2] is None and known[1] != owner, other=known[0] != body, answer=known[2])
 
 
 def _revoke(db: sqlite3.Connection, token_id: str, now: float, until: float) -> None:

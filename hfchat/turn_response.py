@@ -44,7 +44,7 @@ class Form(Protocol):
 
 
 class TurnResponse(Response):
-    """Streams the turn, or gathers it. `to_owner` shows the owner's hints in errors."""
+    """Streams the turn, or gathers it. `to_owner` shows the owner's hints in errors. `finished`: the reply is whole."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class TurnResponse(Response):
         self._request_id = request_id
         self._to_owner = to_owner
         self._began = False
+        self.finished = False
         self._left = False
         self._said_at = asyncio.get_running_loop().time()
         self._waking: asyncio.TimerHandle | None = None
@@ -109,6 +110,7 @@ class TurnResponse(Response):
     async def _events(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
         async for part in turn:
             if isinstance(part, Finish):
+                self.finished = True
                 await self._say(self._form.done(part), send, more=False)
             elif events := self._form.delta(part):
                 await self._say(events, send)
@@ -118,6 +120,7 @@ class TurnResponse(Response):
             if not isinstance(part, Finish):
                 self._form.delta(part)
                 continue
+            self.finished = True
             body = self._form.whole(part)
             headers = [*_JSON_HEADERS, (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})

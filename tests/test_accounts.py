@@ -9,7 +9,7 @@ import pytest
 
 from hfchat.accounts import NOTHING, Accounts
 from hfchat.errors import BudgetExceeded, RateLimitExceeded, RevokedToken, StoreUnavailable, TooManyStreams
-from hfchat.ledger import Account, Ledger, Meter, Person, Reading, Reservation, Standing
+from hfchat.ledger import Account, Claim, Ledger, Meter, Person, Reading, Reservation, Standing
 from hfchat.limits import Limit
 from hfchat.sqlite_ledger import SqliteLedger
 from hfchat.types import Call, Caller, Message, Policy, Usage
@@ -62,6 +62,15 @@ class Faulty:
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         return await self._do("revoked", lambda: self.real.revoked(token_ids, now=now))
+
+    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+        return await self._do("claim", lambda: self.real.claim(name, body, owner, now=now, until=until))
+
+    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
+        await self._do("keep", lambda: self.real.keep(name, owner, until=until, answer=answer))
+
+    async def release(self, name: str, owner: str) -> None:
+        await self._do("release", lambda: self.real.release(name, owner))
 
     async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
         return await self._do("accounts", lambda: self.real.accounts(subject, now=now))

@@ -19,7 +19,7 @@ FLOORS = {
     ],
     4: [
         *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
-        *("page_models", "page_notice", "page_shown"),
+        *("page_models", "page_notice", "page_shown", "idempotency"),
     ],
     5: ["settings", "stores", "authentication", "revocation", "chat", "page_choices"],
     6: ["assembly", "gate", "signin", "page_settings", "page_turn", "health", "docs", "openai_api"],
