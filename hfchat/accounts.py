@@ -5,6 +5,7 @@ Where the store does not answer, the answer is no. What cannot be settled at onc
 
 import asyncio
 import logging
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -37,6 +38,7 @@ LAST_SETTLING_S = 3.0
 NOTHING = Usage(0, 0)
 # They have to be different, not secret; asking the system for each costs more than the rest of it.
 _IDS = random.Random()
+os.register_at_fork(after_in_child=_IDS.seed)
 
 
 @dataclass(frozen=True, slots=True)

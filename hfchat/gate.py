@@ -7,6 +7,7 @@ tell when that changes.
 
 import asyncio
 import logging
+import os
 import random
 import re
 import secrets
@@ -80,6 +81,7 @@ LAST_WORDS_S = 2.0
 
 # They have to be different, not secret.
 _IDS = random.Random()
+os.register_at_fork(after_in_child=_IDS.seed)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -1,6 +1,8 @@
 """Accounts over a ledger that is slow, fails or loses its voice: in time, nothing lost, nothing taken for nothing."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
@@ -333,3 +335,19 @@ async def test_what_fails_for_good_is_kept_within_bounds(
     assert [used for _, used in accounts._unsettled.values()] == [Usage(1, 1)] * 3
     ledger.before = _pass
     await asyncio.to_thread(wait_until, lambda: not accounts._unsettled)
+
+
+ONE_ID_IN_EACH_OF_TWO = """
+import os
+from hfchat import accounts, gate
+child = os.fork()
+print(accounts._IDS.getrandbits(96), gate._IDS.getrandbits(64), flush=True)
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_processes_that_a_server_forks_have_ids_of_their_own() -> None:
+    said = subprocess.run([sys.executable, "-c", ONE_ID_IN_EACH_OF_TWO], capture_output=True, text=True, check=True)
+    ids = said.stdout.split()
+    assert len(set(ids)) == len(ids) == 4

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import TLS, RunningApp, make_settings, make_token, running, wait_until
+from tests.conftest import CALL, RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import DONE, Answer, StubUpstream, event, reply
 
 CASES = json.loads((Path(__file__).parent / "data" / "upstream_failures.json").read_text("utf-8"))
@@ -55,7 +55,7 @@ def ask(app: RunningApp, body: Any = QUESTION, *, token: str | None = None, **he
         **{name.replace("_", "-"): said for name, said in headers.items()},
     }
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx2.post(f"{app.url}/api/ai/chat", content=content, headers=sent, timeout=60, verify=TLS)
+    return httpx2.post(f"{app.url}/api/ai/chat", content=content, headers=sent, **CALL)
 
 
 def events_of(answer: httpx2.Response) -> list[tuple[str, Any]]:
@@ -345,7 +345,7 @@ def test_the_reply_is_ascii_on_the_wire_and_whole_when_read(stub: StubUpstream, 
 
 
 def test_the_openapi_document_has_examples_and_the_bearer_scheme(offline_app: RunningApp, auth: dict[str, str]) -> None:
-    document = httpx2.get(f"{offline_app.url}/openapi.json", headers=auth, verify=TLS).json()
+    document = httpx2.get(f"{offline_app.url}/openapi.json", headers=auth, **CALL).json()
     chat = document["paths"]["/api/ai/chat"]["post"]
     schema = chat["requestBody"]["content"]["application/json"]["schema"]
     assert schema["examples"][0]["messages"]

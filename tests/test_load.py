@@ -13,7 +13,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.conftest import TLS, RunningApp, make_settings, make_token, page_client, running, wait_until
+from tests.conftest import CALL, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.stub_upstream import StubUpstream, reply
 
 PEOPLE = 50
@@ -100,7 +100,7 @@ async def turn(app: RunningApp, number: int, leave_after: float | None) -> bytes
 async def page_turn(app: RunningApp, number: int, token: str, leave_after: float | None) -> bytes:
     """The same by the page's own API."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(base_url=app.url, headers=headers, timeout=60, verify=TLS) as client:
+    async with httpx2.AsyncClient(base_url=app.url, headers=headers, **CALL) as client:
         asked = {"data": [f"n{number}"], "session_hash": f"s{number}"}
         event_id = (await client.post("/gradio_api/call/chat", json=asked)).json()["event_id"]
         try:

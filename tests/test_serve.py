@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,18 +15,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import KEY, RunningApp, make_token, wait_until
-from tests.process import REPOSITORY, Process, started
+from tests.conftest import CALL, KEY, RunningApp, make_token, wait_until
+from tests.process import REPOSITORY, Process, forked, started
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
 QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
 
 
 def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None:
-    began = time.monotonic()
     with started(tmp_path) as program:
         program.listening()
-        took_s = time.monotonic() - began
         wait_until(lambda: len(program.out) == 4)
         where, offline, sign_in, call = program.out
         assert program.err == []
@@ -35,12 +32,11 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
         assert "No Hugging Face token is set" in offline
         assert "offline stand-in" in offline
         link = sign_in.removeprefix("Sign in: ").strip()
-        page = httpx2.get(link, follow_redirects=False)
+        page = httpx2.get(link, follow_redirects=False, **CALL)
         assert (page.status_code, page.headers["location"]) == (303, "/")
         curl = shlex.split(call.removeprefix("Or call: "))
         said = subprocess.run(curl, capture_output=True, text=True, check=True)
         assert "stand-in" in json.loads(said.stdout)["reply"]
-        assert took_s < 10 * 3  # ten seconds on a machine that does nothing else
         token = link.partition("token=")[2]
         assert token not in "".join(program.err)
         assert sorted(path.name for path in tmp_path.iterdir()) == [".env", ".hfchat"]
@@ -54,10 +50,10 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
 
 def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
     (tmp_path / ".env").write_text(f"JWT_SECRET={KEY}\nHF_CHAT_BASE_URL={stub.base_url}\n", "utf-8")
-    with started(tmp_path) as program:
+    with forked(tmp_path) as program:
         program.listening()
         answer = httpx2.post(
-            f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}
+            f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}, **CALL
         )
         assert answer.json()["reply"] == "hello there "
         assert program.out[0] == f"hfchat listens on {program.url}\n"
@@ -103,15 +99,15 @@ def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path, stub: StubUpstrea
 
 
 def test_on_a_space_without_a_key_everything_is_closed_but_the_set_up_page(tmp_path: Path) -> None:
-    with started(
+    with forked(
         tmp_path, SPACE_ID="somebody/chat", SPACE_HOST="somebody-chat.hf.space", GRADIO_SERVER_NAME="127.0.0.1"
     ) as program:
         program.listening()
-        assert httpx2.get(f"{program.url}/readyz").status_code == 503
-        page = httpx2.get(program.url, headers={"Accept": "text/html"}, follow_redirects=True)
+        assert httpx2.get(f"{program.url}/readyz", **CALL).status_code == 503
+        page = httpx2.get(program.url, headers={"Accept": "text/html"}, follow_redirects=True, **CALL)
         assert (page.status_code, "JWT_SECRET" in page.text) == (200, True)
         refused = httpx2.post(
-            f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}
+            f"{program.url}/api/ai/chat", json=QUESTION, headers={"Authorization": f"Bearer {make_token()}"}, **CALL
         )
         assert refused.status_code == 401
 
@@ -120,7 +116,7 @@ def test_on_a_space_without_a_key_everything_is_closed_but_the_set_up_page(tmp_p
     "line", [b"x-filler: " + b"y" * 1000 + b"\r\n", b"y" * 1000], ids=["many headers", "one header"]
 )
 def test_a_head_that_does_not_end_is_cut_off(offline_app: RunningApp, line: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", offline_app.port), timeout=5) as stranger:
+    with socket.create_connection(("127.0.0.1", offline_app.port), timeout=60) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nx-first: ")
         sent = 0
         with suppress(ConnectionError):
@@ -133,33 +129,41 @@ def test_a_head_that_does_not_end_is_cut_off(offline_app: RunningApp, line: byte
 def test_a_large_body_is_no_large_head(offline_app: RunningApp) -> None:
     large = {"messages": [{"role": "user", "content": "x" * 500_000}]}
     answer = httpx2.post(
-        f"{offline_app.url}/api/ai/chat", json=large, headers={"Authorization": f"Bearer {make_token()}"}
+        f"{offline_app.url}/api/ai/chat", json=large, headers={"Authorization": f"Bearer {make_token()}"}, **CALL
     )
     assert answer.status_code == 200
 
 
 @contextmanager
 def serving(tmp_path: Path, stub: StubUpstream) -> Iterator[Process]:
-    with started(tmp_path, JWT_SECRET=KEY, HF_CHAT_BASE_URL=stub.base_url) as program:
+    with forked(tmp_path, JWT_SECRET=KEY, HF_CHAT_BASE_URL=stub.base_url) as program:
         yield program.listening()
+
+
+def lets_nobody_in(program: Process) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", program.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_a_reply_in_progress_is_finished_when_it_is_told_to_stop(tmp_path: Path, stub: StubUpstream) -> None:
     stub.answer = lambda _: reply(["word "] * 20, pause_s=0.1)
     auth = {"Authorization": f"Bearer {make_token()}"}
     answers: list[Any] = []
-    with serving(tmp_path, stub) as program, httpx2.Client(base_url=program.url, headers=auth, timeout=20) as client:
+    with serving(tmp_path, stub) as program, httpx2.Client(base_url=program.url, headers=auth, **CALL) as client:
         hash_ = "abcdefghij"
         data = {"data": ["hello", []], "session_hash": hash_}
 
         def ask() -> None:
-            answers.append(httpx2.post(f"{program.url}/api/ai/chat", json=QUESTION, headers=auth, timeout=20).json())
+            answers.append(httpx2.post(f"{program.url}/api/ai/chat", json=QUESTION, headers=auth, **CALL).json())
 
         def page() -> None:
             event_id = client.post("/gradio_api/call/chat", json={**data, "data": ["hello"]}).json()["event_id"]
             answers.append(client.get(f"/gradio_api/call/chat/{event_id}").text)
 
-        with httpx2.stream("GET", f"{program.url}/gradio_api/heartbeat/{hash_}", headers=auth, timeout=20) as heartbeat:
+        with httpx2.stream("GET", f"{program.url}/gradio_api/heartbeat/{hash_}", headers=auth, **CALL) as heartbeat:
             threads = [threading.Thread(target=ask), threading.Thread(target=page)]
             for thread in threads:
                 thread.start()
@@ -167,10 +171,9 @@ def test_a_reply_in_progress_is_finished_when_it_is_told_to_stop(tmp_path: Path,
             program.process.send_signal(signal.SIGTERM)
             with suppress(httpx2.HTTPError):
                 assert all("ALIVE" in piece for piece in heartbeat.iter_text())
-        with pytest.raises(httpx2.ConnectError):
-            httpx2.get(f"{program.url}/healthz")
+        wait_until(lambda: lets_nobody_in(program))
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert program.ended() == -signal.SIGTERM
     whole = next(answer for answer in answers if isinstance(answer, dict))
     streamed = next(answer for answer in answers if isinstance(answer, str))
@@ -187,13 +190,13 @@ def test_a_connection_that_is_kept_gets_a_refusal_while_it_stops(tmp_path: Path,
     with serving(tmp_path, stub) as program:
         auth = {"Authorization": f"Bearer {make_token()}"}
         body = {**QUESTION, "stream": True}
-        with httpx2.stream("POST", f"{program.url}/api/ai/chat", json=body, headers=auth, timeout=20) as answer:
+        with httpx2.stream("POST", f"{program.url}/api/ai/chat", json=body, headers=auth, **CALL) as answer:
             pieces = answer.iter_text()
             assert "one" in next(pieces)
             program.process.send_signal(signal.SIGTERM)
-            time.sleep(0.1)
+            wait_until(lambda: lets_nobody_in(program))
             with pytest.raises(httpx2.HTTPError):
-                httpx2.post(f"{program.url}/api/ai/chat", json=QUESTION, headers=auth)
+                httpx2.post(f"{program.url}/api/ai/chat", json=QUESTION, headers=auth, **CALL)
         assert program.ended() == -signal.SIGTERM
         assert "Traceback" not in "".join(program.err)
     wait_until(lambda: stub.in_progress == 0)
@@ -205,10 +208,10 @@ def test_the_log_has_the_owners_whole_story_and_nobodys_words(tmp_path: Path, st
     with serving(tmp_path, stub) as program:
         question = {"messages": [{"role": "user", "content": "my deepest fear"}]}
         error = httpx2.post(
-            f"{program.url}/api/ai/chat", json=question, headers={"Authorization": f"Bearer {token}"}
+            f"{program.url}/api/ai/chat", json=question, headers={"Authorization": f"Bearer {token}"}, **CALL
         ).json()
-        httpx2.get(f"{program.url}/login?token={token}")
-        httpx2.post(f"{program.url}/login", content=f"token={token}x", headers={"Origin": program.url})
+        httpx2.get(f"{program.url}/login?token={token}", **CALL)
+        httpx2.post(f"{program.url}/login", content=f"token={token}x", headers={"Origin": program.url}, **CALL)
         program.process.send_signal(signal.SIGTERM)
         program.ended()
         log = "".join(program.err)

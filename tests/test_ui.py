@@ -11,7 +11,7 @@ from gradio_client import Client
 
 from hfchat.page_history import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
 from hfchat.types import Call, Delta, Finish, Message
-from tests.conftest import TLS, RunningApp, make_settings, make_token, page_client, running, wait_until
+from tests.conftest import CALL, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
 NOTICE = {"role": "assistant", "content": "it failed", "metadata": {"id": NOTICE_ID}}
@@ -152,8 +152,8 @@ def test_a_crash_inside_is_shown_and_logged_without_its_text(
         with closing(page_client(app)) as client:
             half, notice = client.predict("my secret", api_name="/chat")
         body = {"messages": [{"role": "user", "content": "my secret"}], "stream": True}
-        answer = httpx2.post(f"{app.url}/api/ai/chat", json=body, headers=auth, verify=TLS)
-        whole = httpx2.post(f"{app.url}/api/ai/chat", json={**body, "stream": False}, headers=auth, verify=TLS)
+        answer = httpx2.post(f"{app.url}/api/ai/chat", json=body, headers=auth, **CALL)
+        whole = httpx2.post(f"{app.url}/api/ai/chat", json={**body, "stream": False}, headers=auth, **CALL)
     assert half["content"] == "half"
     assert "Something went wrong in hfchat itself" in notice["content"]
     assert answer.text.splitlines()[0] == 'data: {"delta": "half"}'
@@ -170,13 +170,13 @@ def test_what_gradio_itself_stumbles_over_is_printed_nowhere(
     for data in (["my secret", "more"], [{"role": "my secret"}], []):
         for path in ("call/chat", "run/predict", "queue/join"):
             body = {"data": data, "fn_index": 2, "session_hash": "abc"}
-            httpx2.post(f"{stub_app.url}/gradio_api/{path}", json=body, headers=auth, verify=TLS)
+            httpx2.post(f"{stub_app.url}/gradio_api/{path}", json=body, headers=auth, **CALL)
     wait_until(lambda: "crash" in caplog.messages)
     said = capfd.readouterr()
     assert "my secret" not in said.out + said.err + caplog.text + str([vars(record) for record in caplog.records])
 
 
 def test_what_the_page_offers_is_only_the_chat(stub_app: RunningApp, auth: dict[str, str]) -> None:
-    info = httpx2.get(f"{stub_app.url}/gradio_api/info", headers=auth, verify=TLS).json()
+    info = httpx2.get(f"{stub_app.url}/gradio_api/info", headers=auth, **CALL).json()
     assert list(info["named_endpoints"]) == ["/chat"]
-    assert "api.gradio.app" not in json.dumps(httpx2.get(f"{stub_app.url}/config", headers=auth, verify=TLS).json())
+    assert "api.gradio.app" not in json.dumps(httpx2.get(f"{stub_app.url}/config", headers=auth, **CALL).json())
