@@ -12,8 +12,20 @@ from tests.conftest import RunningApp, in_ci, make_token
 
 # The box that questions are written into.
 BOX = "#hfchat-box textarea"
-# Without these Chromium looks its maker's hosts up at every start.
+# Ample on a busy machine; nothing waits for it to pass.
+PATIENCE_S = 30
+expect.set_options(timeout=PATIENCE_S * 1000)
+# Playwright's own list, in whose place this one is, and then what fills the address bar of each new window, which nobody
+# sees: that is half the work of a visit.
+_OFF = (
+    *("AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades", "LensOverlay"),
+    *("HttpsFirstBalancedModeAutoEnable", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning"),
+    *("AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints", "NetworkTimeServiceQuerying", "AimEnabled"),
+    *("PreconnectToSearch", "WebUIOmniboxPopup", "WebUIOmniboxAimPopup"),
+)
+# Without most of these Chromium looks its maker's hosts up at every start.
 _QUIET = [
+    f"--disable-features={','.join(_OFF)}",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -75,14 +87,14 @@ class Visit:
     def replies(self) -> list[str]:
         return self.page.locator(".message.bot").all_inner_texts()
 
-    def wait_for(self, text: str, timeout_s: float = 10) -> None:
+    def wait_for(self, text: str, timeout_s: float = PATIENCE_S) -> None:
         self.page.get_by_text(text).first.wait_for(timeout=timeout_s * 1000)
 
 
 @contextmanager
 def visiting(browser: Browser, app: RunningApp, **options: object) -> Iterator[Visit]:
     context = browser.new_context(**options)  # type: ignore[arg-type]
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     try:
         yield Visit(context, app)
     finally:

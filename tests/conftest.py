@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from gradio_client import Client
 
 from hfchat.app import create_app
 from hfchat.ledger import Ledger
@@ -178,8 +177,10 @@ def stub_app(shared_app: RunningApp, stub: StubUpstream) -> RunningApp:
     return shared_app
 
 
-def page_client(app: RunningApp, token: str | None = None) -> Client:
+def page_client(app: RunningApp, token: str | None = None) -> Any:
     """Gradio's own client, signed in. Whoever asks for it closes it."""
+    from gradio_client import Client  # it imports the hub's client, which hfchat keeps quiet when it is first
+
     headers = {"Authorization": f"Bearer {token or make_token()}"}
     return Client(app.url, headers=headers, verbose=False, analytics_enabled=False, ssl_verify=TLS)
 

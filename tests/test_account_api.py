@@ -19,7 +19,7 @@ from hfchat.policy import PolicyClaim
 from hfchat.sqlite_ledger import SqliteLedger
 from hfchat.turns import CUT_S, WATCH_S
 from tests.conftest import KEY, RunningApp, make_settings, make_token, page_client, running, wait_until
-from tests.raw_client import Said, ask, bearer, cookie, line_to, logged
+from tests.raw_client import UNSET, Said, ask, bearer, cookie, line_to, logged
 from tests.stub_upstream import Answer, StubUpstream, event
 
 QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
@@ -135,7 +135,7 @@ def test_the_cookie_opens_neither(app: RunningApp, path: str, method: str) -> No
 
 CHAT = json.dumps(QUESTION).encode()
 STREAM = json.dumps({**QUESTION, "stream": True}).encode()
-JOIN = json.dumps({"data": ["hello there"], "session_hash": "abc"}).encode()
+JOIN = json.dumps({"data": ["hello there", [], *UNSET], "session_hash": "abc"}).encode()
 ANSWERS: dict[str, tuple[str, str, bytes, int]] = {
     "page": ("GET", "/", b"", 200),
     "page's head": ("HEAD", "/", b"", 200),

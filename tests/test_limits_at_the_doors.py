@@ -20,7 +20,7 @@ from hfchat.page_history import NOTICE_ID
 from hfchat.policy import PolicyClaim
 from hfchat.stores import open_ledger
 from tests.conftest import KEY, RunningApp, make_settings, make_token, page_client, running, wait_until
-from tests.raw_client import Said, ask, line_to
+from tests.raw_client import UNSET, Said, ask, line_to
 from tests.redis_server import redis_server
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply, usage_event
 
@@ -77,7 +77,7 @@ def by_api(app: RunningApp, headers: dict[str, str], **more: Any) -> Said:
 
 def join(app: RunningApp, headers: dict[str, str]) -> str:
     """Ask by the page's own API; gives where the reply is heard."""
-    said = ask(app, "POST", "/gradio_api/call/chat", headers, json.dumps({"data": [WORDS]}).encode())
+    said = ask(app, "POST", "/gradio_api/call/chat", headers, json.dumps({"data": [WORDS, [], *UNSET]}).encode())
     assert said.status == 200
     return f"/gradio_api/call/chat/{said.json['event_id']}"
 
@@ -435,7 +435,7 @@ def test_while_the_ledger_is_away_no_door_opens_and_each_says_so(stub: StubUpstr
             ask(app, "POST", "/api/ai/revoke", headers, revoked),
             ask(app, "GET", "/", session),
             ask(app, "GET", "/config", session),
-            ask(app, "POST", "/gradio_api/call/chat", headers, json.dumps({"data": [WORDS]}).encode()),
+            ask(app, "POST", "/gradio_api/call/chat", headers, json.dumps({"data": [WORDS, [], *UNSET]}).encode()),
         ):
             assert (said.status, said.code, said.headers["Retry-After"]) == (503, "store_unavailable", "5")
             assert said.json["error"]["fault"] == "owner"

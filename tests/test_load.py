@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from tests.conftest import CALL, RunningApp, make_settings, make_token, page_client, running, wait_until
+from tests.raw_client import UNSET
 from tests.stub_upstream import StubUpstream, reply
 
 PEOPLE = 50
@@ -101,7 +102,7 @@ async def page_turn(app: RunningApp, number: int, token: str, leave_after: float
     """The same by the page's own API."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(base_url=app.url, headers=headers, **CALL) as client:
-        asked = {"data": [f"n{number}"], "session_hash": f"s{number}"}
+        asked = {"data": [f"n{number}", [], *UNSET], "session_hash": f"s{number}"}
         event_id = (await client.post("/gradio_api/call/chat", json=asked)).json()["event_id"]
         try:
             async with asyncio.timeout(leave_after):

@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import CALL, KEY, RunningApp, make_token, wait_until
 from tests.process import REPOSITORY, Process, forked, started
+from tests.raw_client import UNSET
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
 QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
@@ -154,13 +155,13 @@ def test_a_reply_in_progress_is_finished_when_it_is_told_to_stop(tmp_path: Path,
     answers: list[Any] = []
     with serving(tmp_path, stub) as program, httpx2.Client(base_url=program.url, headers=auth, **CALL) as client:
         hash_ = "abcdefghij"
-        data = {"data": ["hello", []], "session_hash": hash_}
+        question = {"data": ["hello", [], *UNSET], "session_hash": hash_}
 
         def ask() -> None:
             answers.append(httpx2.post(f"{program.url}/api/ai/chat", json=QUESTION, headers=auth, **CALL).json())
 
         def page() -> None:
-            event_id = client.post("/gradio_api/call/chat", json={**data, "data": ["hello"]}).json()["event_id"]
+            event_id = client.post("/gradio_api/call/chat", json=question).json()["event_id"]
             answers.append(client.get(f"/gradio_api/call/chat/{event_id}").text)
 
         with httpx2.stream("GET", f"{program.url}/gradio_api/heartbeat/{hash_}", headers=auth, **CALL) as heartbeat:
