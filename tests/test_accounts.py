@@ -107,8 +107,9 @@ async def ledger() -> Faulty:
 
 
 @pytest.fixture
-async def accounts(ledger: Faulty) -> AsyncIterator[Accounts]:
-    made = Accounts(ledger, clock=lambda: NOW, timeout_s=0.1)
+async def accounts(ledger: Faulty, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Accounts]:
+    monkeypatch.setattr("hfchat.accounts.RETRY_S", 0.05)
+    made = Accounts(ledger, clock=lambda: NOW, timeout_s=0.5)
     yield made
     ledger.before = ledger.after = _pass
     await made.close()
@@ -120,11 +121,9 @@ async def held(ledger: Ledger) -> int:
 
 async def settled(ledger: Faulty) -> None:
     """Wait until nothing is held; asked of the real ledger."""
-    for _ in range(400):
-        if await held(ledger.real) == 0:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("something is still held")
+    async with asyncio.timeout(30):
+        while await held(ledger.real):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(accounts: Accounts, ledger: Faulty) -> None:
@@ -168,18 +167,18 @@ async def test_a_revoked_token_looks_at_nothing_and_takes_nothing(accounts: Acco
 async def test_a_store_that_does_not_answer_is_a_no_everywhere(
     accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfchat.accounts.REPORT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("hfchat.accounts.REPORT_TIMEOUT_S", 0.5)
     ledger.before = fault
-    for asked in (
+    answers = await asyncio.gather(
         accounts.look(ALICE),
         accounts.reserve(ALICE, CALL, ignore),
         accounts.renew([]),
         accounts.revoke("x", NOW),
         accounts.revoked({"x"}),
         accounts.everybody(),
-    ):
-        with pytest.raises(StoreUnavailable):
-            await asked
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 6
     assert not await accounts.answers()
     ledger.before = _pass
     assert await accounts.answers()
@@ -220,27 +219,27 @@ async def test_a_store_that_is_only_busy_is_waited_for(accounts: Accounts, ledge
             await asyncio.sleep(0.03)
 
     ledger.before = one_by_one
-    standings = await asyncio.gather(*(accounts.look(ALICE) for _ in range(20)))
-    assert len(standings) == 20
+    standings = await asyncio.gather(*(accounts.look(ALICE) for _ in range(40)))
+    assert len(standings) == 40
 
 
 async def test_a_client_that_swallows_a_cancellation_delays_nobody(accounts: Accounts, ledger: Faulty) -> None:
+    over = asyncio.Event()
+
     async def deaf(_: str) -> None:
-        until = asyncio.get_running_loop().time() + 0.5
-        while (left := until - asyncio.get_running_loop().time()) > 0:
+        while not over.is_set():
             with suppress(asyncio.CancelledError):
-                await asyncio.sleep(left)
+                await over.wait()
 
     ledger.before = deaf
-    began = asyncio.get_running_loop().time()
     with pytest.raises(StoreUnavailable):
         await accounts.look(ALICE)
-    assert asyncio.get_running_loop().time() - began < 0.4
     asking = asyncio.create_task(accounts.look(ALICE))
     await asyncio.sleep(0.01)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+    over.set()
 
 
 async def test_a_reservation_that_was_taken_too_late_is_given_back(accounts: Accounts, ledger: Faulty) -> None:
