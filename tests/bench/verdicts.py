@@ -1,6 +1,6 @@
 """What the figures say: whether the load was no bottleneck, which targets hold, and the ratios for the README."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.bench.contenders import API, DIRECT, LITELLM, V1
@@ -94,32 +94,41 @@ def growth(results: Results, who: str) -> float | None:
 
 def readme_table(results: Results) -> Iterator[str]:
     """How many times as good as LiteLLM's proxy the two doors are, as the README has it."""
-    rows = []
-    for said, cell, figure, more_is_better in (
-        ("requests a second, 16 callers", "plain-16", "rate", True),
-        ("streamed replies a second, 16 callers", "stream-16", "rate", True),
-        ("processor time of a request", "plain-16", "cpu_us", False),
-        ("processor time of a streamed reply", "stream-16", "cpu_us", False),
-        ("memory of an open stream", "held-1000", "kib", False),
-    ):
-        ratios = [
-            results.ratio(cell, *((door, LITELLM) if more_is_better else (LITELLM, door)), figure) for door in (V1, API)
-        ]
-        rows.append((said, ratios))
-    for said, cell, figure in (
-        ("latency added, 1 caller", "plain-1", "total_p50"),
-        ("time to the first word added, 1 caller", "stream-1", "first_p50"),
-    ):
-        theirs = results.added(cell, LITELLM, DIRECT, figure)
-        ours = [results.added(cell, door, DIRECT, figure) for door in (V1, API)]
-        rows.append((said, [theirs / added if theirs and added else None for added in ours]))
-    start = results.ratio("cold", LITELLM, V1, "start_s")
-    rows.append(("time to start", [start, start]))
+    rows = [(said, [ratio(results, door) for door in (V1, API)]) for said, ratio in _README.items()]
     measured = [(said, ratios) for said, ratios in rows if None not in ratios]
     if measured:
         yield f"| how many times better than LiteLLM's proxy | `/v1` | `{API}` |"
         yield "|---|---|---|"
-        yield from (
-            f"| {said} | {' | '.join(f'{ratio:.0f}' if ratio and ratio >= 9.5 else f'{ratio:.1f}' for ratio in ratios)} |"
-            for said, ratios in measured
-        )
+        yield from (f"| {said} | {' | '.join(map(_rounded, ratios))} |" for said, ratios in measured)
+
+
+def _more(cell: str, figure: str) -> Callable[[Results, str], float | None]:
+    return lambda results, door: results.ratio(cell, door, LITELLM, figure)
+
+
+def _less(cell: str, figure: str) -> Callable[[Results, str], float | None]:
+    return lambda results, door: results.ratio(cell, LITELLM, door, figure)
+
+
+def _adds_less(cell: str, figure: str) -> Callable[[Results, str], float | None]:
+    def ratio(results: Results, door: str) -> float | None:
+        ours, theirs = (results.added(cell, who, DIRECT, figure) for who in (door, LITELLM))
+        return theirs / ours if ours and theirs else None
+
+    return ratio
+
+
+def _rounded(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.0f}" if ratio >= 9.5 else f"{ratio:.1f}"
+
+
+_README: dict[str, Callable[[Results, str], float | None]] = {
+    "latency added, 1 caller": _adds_less("plain-1", "total_p50"),
+    "time to the first word added, 1 caller": _adds_less("stream-1", "first_p50"),
+    "requests a second, 16 callers": _more("plain-16", "rate"),
+    "streamed replies a second, 16 callers": _more("stream-16", "rate"),
+    "processor time of a request": _less("plain-16", "cpu_us"),
+    "processor time of a streamed reply": _less("stream-16", "cpu_us"),
+    "memory of an open stream": _less("held-1000", "kib"),
+    "time to start": lambda results, door: results.ratio("cold", LITELLM, V1, "start_s"),
+}
