@@ -340,9 +340,9 @@ ONE_ID_IN_EACH_OF_TWO = """
 import os
 from hfchat import accounts, gate
 child = os.fork()
-print(accounts._IDS.getrandbits(96), gate._IDS.getrandbits(64), flush=True)
 if child:
     os.waitpid(child, 0)
+print(accounts._IDS.getrandbits(96), gate._IDS.getrandbits(64))
 """
 
 

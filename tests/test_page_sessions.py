@@ -265,7 +265,7 @@ def test_the_page_stops_its_own_reply(stub_app: RunningApp, stub: StubUpstream) 
     wait_until(lambda: stub.in_progress == 1)
     cancelled = {"session_hash": "own", "fn_index": chat, "event_id": joined.json["event_id"]}
     assert post(stub_app, "/gradio_api/cancel", cancelled, "bob").status == 200
-    wait_until(lambda: stub.in_progress == 0, 2)
+    wait_until(lambda: stub.in_progress == 0)
     assert stub.left_early == 1
 
 
