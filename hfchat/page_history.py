@@ -1,5 +1,9 @@
-"""What of the page's conversation a model is sent: text of whole turns, and nothing that the page said itself."""
+"""What of the page's conversation a model is sent: text of whole turns, and nothing that the page said itself.
 
+And what of a conversation that a browser kept is shown again.
+"""
+
+import re
 from typing import Any
 
 from hfchat.conversation import drop_oldest
@@ -7,12 +11,17 @@ from hfchat.types import Message
 
 MAX_HISTORY_MESSAGES = 100
 MAX_HISTORY_CHARS = 200_000
+# More is not shown again at once: Gradio works through all of it at each step of a reply.
+MAX_SHOWN_MESSAGES = 200
+MAX_SHOWN_CHARS = 1_000_000
+MAX_MARK_CHARS = 200
 # Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit, that it
 # is waited for, and who gave it.
 NOTICE_ID = "hfchat-notice"
 CUT_ID = "hfchat-cut"
 WAIT_ID = "hfchat-wait"
 FACTS_ID = "hfchat-facts"
+_ID = re.compile(r"[\w-]{1,64}")
 
 
 def sendable(history: list[Any]) -> list[Message]:
@@ -43,6 +52,36 @@ def sendable(history: list[Any]) -> list[Message]:
 def aside(text: str, mark: str) -> dict[str, Any]:
     """A message of the page's own, marked so that no model is sent it."""
     return {"role": "assistant", "content": text, "metadata": {"id": mark}}
+
+
+def shown(conversation: list[Any]) -> list[dict[str, Any]]:
+    """What a browser kept, as messages for the page: texts of the two who speak, and the marks that `sendable` reads.
+
+    The newest of it, where it is too much to show.
+    """
+    kept: list[dict[str, Any]] = []
+    chars = 0
+    for entry in reversed(conversation):
+        role, text = entry.get("role"), _text(entry.get("content"))
+        if role not in ("user", "assistant") or not text:
+            continue
+        chars += len(text)
+        if len(kept) == MAX_SHOWN_MESSAGES or chars > MAX_SHOWN_CHARS:
+            break
+        metadata = _marks(entry.get("metadata") or {}) if role == "assistant" else {}
+        content = [{"type": "text", "text": text}]
+        kept.append({"role": role, "content": content, **({"metadata": metadata} if metadata else {})})
+    return kept[::-1]
+
+
+def _marks(metadata: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: said[:MAX_MARK_CHARS] for name, said in metadata.items() if isinstance(said, str)}
+    kept: dict[str, Any] = {name: texts[name] for name in ("id", "parent_id") if _ID.fullmatch(texts.get(name, ""))}
+    kept |= {name: texts[name] for name in ("title", "log") if name in texts}
+    duration = metadata.get("duration")
+    if isinstance(duration, int | float) and 0 <= duration < 1e6:
+        kept["duration"] = duration
+    return {**kept, "status": "done"} if "title" in kept else kept
 
 
 def _text(content: Any) -> str:

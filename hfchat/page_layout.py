@@ -7,6 +7,7 @@ import gradio as gr
 from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
+from hfchat.page_conversations import keep_conversations
 from hfchat.page_settings import ChatSettings
 from hfchat.page_texts import CHAT, GRADIO_KEYS
 from hfchat.page_turn import responder
@@ -55,7 +56,7 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
             feedback_options=None,
             elem_id="hfchat-conversation",
         )
-        gr.ChatInterface(
+        interface = gr.ChatInterface(
             responder(chat),
             api_name="chat",
             concurrency_limit=None,
@@ -78,6 +79,7 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
             ),
             additional_inputs=settings.inputs,
         )
+        keep_conversations(page, interface)
         # The page's script presses it after each turn.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}

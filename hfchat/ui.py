@@ -13,6 +13,7 @@ from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.logs import log_crash
+from hfchat.page_conversations import conversations_head
 from hfchat.page_early import EarlyScript
 from hfchat.page_head import CSS, EARLY, HEAD
 from hfchat.page_layout import build_page, translations
@@ -59,7 +60,7 @@ def mount_page(
         run_history=False,
         pwa=False,
         i18n=translations(),
-        head=HEAD,
+        head=HEAD + conversations_head(),
         css=CSS,
         theme=theme(look.accent),
     )

@@ -8,7 +8,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
     0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance"],
-    1: ["types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "sse", "failure_rules"],
+    1: [
+        *("types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "history_texts", "sse"),
+        "failure_rules",
+    ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
         *("page_sessions", "page_head", "pool", "model_list", "turn_response"),
@@ -19,7 +22,7 @@ FLOORS = {
     ],
     4: [
         *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
-        *("page_models", "page_notice", "page_shown", "idempotency"),
+        *("page_conversations", "page_models", "page_notice", "page_shown", "idempotency"),
     ],
     5: ["settings", "stores", "authentication", "revocation", "chat", "page_choices"],
     6: ["assembly", "gate", "signin", "page_settings", "page_turn", "health", "docs", "openai_api"],
@@ -31,7 +34,7 @@ FLOORS = {
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
 ONLY = {
-    "gradio": {"ui", "page_layout", "page_settings", "page_theme", "page_turn", "page_who"},
+    "gradio": {"ui", "page_conversations", "page_layout", "page_settings", "page_theme", "page_turn", "page_who"},
     "huggingface_hub": {"upstream", "pool", "translate"},
     "jwt": {"tokens", "public_keys"},
     "fastapi": {"account_api", "models_api", "documentation", "ui", "app"},

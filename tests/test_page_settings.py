@@ -216,6 +216,7 @@ def test_the_language_is_switched_and_remembered(visit: Visit, upstream: Scripte
     expect(page.locator(BOX)).to_be_editable()
     visit.open_menu()
     page.get_by_role("button", name="Cerrar sesión").click()
+    page.get_by_role("button", name="Eliminarlas y cerrar la sesión").click()
     visit.wait_for("Pega el token que te dieron")
     visit.sign_in()
     visit.open_menu()

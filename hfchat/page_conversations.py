@@ -1,0 +1,77 @@
+"""Ties the chat to the conversations that the visitor's browser keeps: `static/history*.js` keep, list and open them.
+
+Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+import gradio as gr
+
+from hfchat.history_texts import HISTORY
+from hfchat.ledger import Person
+from hfchat.page_head import static
+from hfchat.page_history import FACTS_ID, NOTICE_ID, WAIT_ID, shown
+from hfchat.types import Caller
+
+_SCRIPTS = (
+    "history_wire.js",
+    "history_store.js",
+    "history_files.js",
+    "history_tab.js",
+    "history_panel.js",
+    "history.js",
+)
+_FACTS = {"says": HISTORY, "notice": NOTICE_ID, "wait": WAIT_ID, "facts": FACTS_ID}
+
+
+def conversations_head() -> str:
+    """What the page's `<head>` needs for it: one script, one style."""
+    script = "\n".join((f"const FACTS = {json.dumps(_FACTS)};", *(static(name) for name in _SCRIPTS)))
+    return f"<style>{static('history.css')}</style><script>(() => {{\n{script}\n}})();</script>"
+
+
+def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface) -> None:
+    """Let the page's script ask what the chat shows, and show what it opens. Called inside `page`.
+
+    The script presses the buttons. It finds the conversation in the request that follows: that of the first it answers
+    itself, and into that of the second it writes what is to be opened. (Gradio's way, `js=`, needs `eval`, which the
+    page's policy forbids.)
+    """
+    _drop_echo(page, chat)
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    read = gr.Button(elem_id="hfchat-read", visible="hidden")
+    read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
+    opening = gr.Button(elem_id="hfchat-open", visible="hidden")
+    opening.click(_open, chat.chatbot, [chat.chatbot, chat.chatbot_state], **quiet)
+    person = gr.Button(elem_id="hfchat-person", visible="hidden")
+    answer = gr.Textbox(visible=False)
+    person.click(_person, None, answer, **quiet)
+
+
+def _drop_echo(page: gr.Blocks, chat: gr.ChatInterface) -> None:
+    """Gradio shows the whole conversation once more after each turn, for who sets `chatbot_value`, which nobody does here.
+
+    Coming late it would overwrite a conversation that was opened meanwhile.
+    """
+    events = page.default_config.fns
+    echo = {number for number, event in events.items() if (chat.chatbot_value._id, "change") in event.targets}
+    echo |= {number for number, event in events.items() if event.trigger_after in echo}
+    for number in echo:
+        del events[number]
+
+
+def _person(request: gr.Request) -> str:
+    """Whose conversations the browser is to list: the same after each sign-in and restart, and no secret."""
+    caller: Caller = request.request.state.caller
+    return hashlib.sha256(f"hfchat\0{Person.of(caller).key}".encode()).hexdigest()[:32]
+
+
+def _nothing(_: list[Any]) -> None:
+    pass
+
+
+def _open(given: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    conversation = shown(given)
+    return conversation, conversation

@@ -1,0 +1,180 @@
+// Ties the parts together: what Gradio's events call, what the panel's buttons do, other tabs, signing out.
+
+const says = FACTS.says[window.hfchat.language];
+let store, person, panel, tab, tabs, wanted = null;
+
+const tell = (news) => tabs?.postMessage({ person, ...news });
+
+async function list() {
+  panel.heads = await store.heads(person);
+  panel.current = tab.conversation.id ?? "";
+  panel.draw();
+}
+
+const does = {
+  // One after the other; of several that are pressed meanwhile the last.
+  async open(id) {
+    if (!panel.wide.matches) panel.show(false);
+    const waits = wanted !== null;
+    wanted = id;
+    if (waits) return;
+    panel.aside.setAttribute("aria-busy", "true");
+    panel.say("");
+    for (let opened = null; opened !== wanted;) {
+      opened = wanted;
+      if ((opened !== tab.conversation.id || !opened) && !(await tab.open(opened))) line(says.not_opened);
+    }
+    wanted = null;
+    panel.aside.removeAttribute("aria-busy");
+    await list();
+    textBox()?.focus();
+  },
+  async rename(id, title) {
+    await store.rename(person, id, title);
+    if (id === tab.conversation.id) Object.assign(tab.conversation, { title, named: true });
+    await list();
+    tell({ news: "changed" });
+  },
+  async remove(head) {
+    const conversation = await store.conversation(person, head.id), open = head.id === tab.conversation.id;
+    await store.remove([head.id]);
+    tab.saveAgain();
+    tell({ news: "removed", ids: [head.id] });
+    await tab.forget([head.id]);
+    await list();
+    panel.search.focus();
+    panel.say(says.deleted.replace("{title}", head.title), conversation && (async () => {
+      await store.add([conversation]);
+      tell({ news: "changed" });
+      panel.say("");
+      if (open) await does.open(head.id);
+      await list();
+    }));
+  },
+  async removeAll() {
+    const chosen = await ask(says.delete_all_ask.replace("{count}", panel.heads.length), "", { delete: says.delete_all, "": says.cancel });
+    if (chosen !== "delete") return;
+    await removeAll();
+    panel.say(says.deleted_all);
+  },
+  async find(words) {
+    return new Set((await store.conversations(person)).filter((conversation) => holds(conversation, words)).map(({ id }) => id));
+  },
+  async export(form, id) {
+    const all = await store.conversations(person), chosen = all.filter((conversation) => !id || conversation.id === id);
+    chosen.sort((one, other) => other.updated - one.updated);
+    const name = `hfchat-${new Date().toISOString().slice(0, 10)}`;
+    if (form === "json") download(`${name}.json`, "application/json", asJson(chosen));
+    else download(`${name}.md`, "text/markdown", asMarkdown(chosen, says));
+  },
+  async import(file) {
+    if (file.size > MOST.fileMB * 1e6) return panel.say(says.big_file.replace("{limit}", MOST.fileMB));
+    let found;
+    try { found = fromJson(await file.text(), person, says); } catch { return panel.say(says.bad_file); }
+    const kept = new Map((await store.conversations(person)).map((conversation) => [conversation.id, conversation]));
+    const fresh = found.filter(({ known, messages }) => !kept.has(known) || !same(messages, messagesFrom(kept.get(known).messages)));
+    try {
+      await store.add(fresh.map(({ known, ...conversation }) => conversation));
+    } catch { return panel.say(says.full); }
+    await list();
+    tell({ news: "changed" });
+    return panel.say(says.imported.replace("{count}", fresh.length).replace("{skipped}", found.length - fresh.length));
+  },
+};
+
+async function removeAll() {
+  const ids = (await store.heads(person)).map(({ id }) => id);
+  await store.remove(ids);
+  tell({ news: "removed", ids });
+  await tab.forget(ids);
+  await list();
+}
+
+async function changed(what) {
+  if (["full", "not_saved", "copied"].includes(what)) line(says[what]);
+  else if (what === "opened") line(tab.earlier.length ? says.earlier : "");
+  else if ([says.full, says.not_saved].includes(lineSaid.textContent)) line("");
+  await list();
+  tell({ news: "changed" });
+}
+
+async function begin(whose) {
+  person = whose;
+  store ??= await openStore();
+  panel ??= new Panel(says, does);
+  if (!store.keeps) panel.note.replaceChildren(says.not_kept);
+  tab = new Tab(store, person, says, changed);
+  listen();
+  tell({ news: "here" });
+  await list();
+  await tab.begin();
+}
+
+onPress("hfchat-person", { after: ([whose]) => whose && begin(whose) });
+onPress("hfchat-read", { instead: ([history]) => tab?.read(history) });
+onPress("hfchat-open", {
+  before: () => [tab.giving.messages],
+  after: ([history]) => tab.giving.answered(history && messagesFrom(history)),
+});
+whenThere("#hfchat-person", (button) => button.click());
+whenThere("#hfchat-conversation", (chat) => {
+  new MutationObserver(() => tab?.changed()).observe(chat, { subtree: true, childList: true, characterData: true });
+});
+
+function listen() {
+  if (tabs || !window.BroadcastChannel) return;
+  try { tabs = new BroadcastChannel("hfchat"); } catch { return; }
+  tabs.onmessage = async ({ data }) => {
+    // Somebody else has signed in here: what this tab shows is not theirs.
+    if (data.news === "here" && data.person !== person) { tab.close(); location.reload(); }
+    if (data.person !== person) return;
+    if (data.news === "leaving") tab.close();
+    if (data.news === "gone") location.replace("login");
+    if (data.news === "removed") await tab.forget(data.ids);
+    if (["changed", "removed"].includes(data.news)) await list();
+  };
+}
+
+// Signing out leaves nothing of a person that is not meant to stay.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!tab || !form.action.endsWith("/logout")) return;
+  event.preventDefault();
+  const count = store.keeps ? (await store.heads(person)).length : 0;
+  const answers = { delete: says.sign_out_delete, keep: says.sign_out_keep, export: says.sign_out_export, "": says.cancel };
+  let chosen = count ? "" : "delete";
+  do {
+    if (chosen === "export") await does.export("json");
+    if (count) chosen = await ask(says.sign_out_ask.replace("{count}", count), says.sign_out_why, answers);
+  } while (chosen === "export");
+  if (!chosen) return;
+  tab.close();
+  tell({ news: "leaving" });
+  if (chosen === "delete") {
+    await pause(100);
+    await store.remove((await store.heads(person)).map(({ id }) => id));
+  }
+  await fetch(form.action, { method: "POST", redirect: "manual" });
+  tell({ news: "gone" });
+  location.assign("login");
+}, true);
+
+// Before the page goes, what it shows is kept to the last word.
+for (const leaving of ["beforeunload", "pagehide"]) window.addEventListener(leaving, () => tab?.leave());
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+// What has to be seen whether the list is there or not.
+const lineSaid = element("span", { role: "status" });
+const lineBox = element("div", { id: "hfchat-history-line", hidden: true }, lineSaid,
+  button(icon("close"), () => line(""), { "aria-label": says.close, title: says.close }));
+function line(text) {
+  if (!lineBox.isConnected) document.body.prepend(lineBox);
+  lineSaid.textContent = text;
+  lineBox.hidden = !text;
+}
+
+reached.tell = (here) => {
+  if (!here) line(says.offline);
+  else if (lineSaid.textContent === says.offline) line("");
+};
+window.addEventListener("offline", () => reached.tell(false));
+window.addEventListener("online", () => reached.tell(true));

@@ -1,0 +1,170 @@
+// The list of conversations beside the chat: a panel, on a narrow screen a drawer that is closed until it is asked for.
+
+const LISTED = 200;
+const ICONS = {
+  panel: "M4 6h16M4 12h16M4 18h16",
+  add: "M12 5v14M5 12h14",
+  close: "M6 6l12 12M18 6L6 18",
+  dots: "M6 12h.01M12 12h.01M18 12h.01",
+};
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function icon(name) {
+  const drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  drawn.setAttribute("viewBox", "0 0 24 24");
+  drawn.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  drawn.append(path);
+  return drawn;
+}
+
+const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
+
+// A question with its answers. Gives the chosen one's key; "" where it is closed without one.
+function ask(text, why, answers) {
+  return new Promise((resolve) => {
+    const buttons = Object.entries(answers).map(([key, words]) => button(words, () => box.close(key)));
+    const box = element("dialog", { class: "hfchat-ask", "aria-label": text }, element("p", {}, element("strong", {}, text)));
+    if (why) box.append(element("p", {}, why));
+    box.append(...buttons);
+    box.addEventListener("close", () => { box.remove(); resolve(box.returnValue); });
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+class Panel {
+  heads = [];
+  current = "";
+  #listed = LISTED;
+  #found = null;
+  #opened = "";
+
+  // `does` are the things that its buttons do.
+  constructor(says, does) {
+    Object.assign(this, { says, does });
+    this.wide = matchMedia("(min-width: 62rem)");
+    this.toggle = button(icon("panel"), () => this.show(this.hidden), { id: "hfchat-history-toggle", "aria-controls": "hfchat-history" });
+    this.fresh = button(icon("add"), () => does.open(""), { id: "hfchat-history-fresh", "aria-label": says.new, title: says.new });
+    this.closing = button(icon("close"), () => this.show(false), { class: "icon", "aria-label": says.hide, title: says.hide });
+    this.search = element("input", { type: "search", "aria-label": says.search, placeholder: says.search, autocomplete: "off", oninput: () => this.#seek() });
+    this.said = element("p", { class: "said", role: "status" });
+    this.note = element("p", { class: "note" }, says.kept_here);
+    this.list = element("ul", { "aria-label": says.conversations });
+    this.more = button(says.more, () => { this.#listed += LISTED; this.draw(); });
+    this.file = element("input", { type: "file", accept: ".json,application/json", hidden: true, onchange: () => this.#take() });
+    this.aside = element("aside", { id: "hfchat-history", "aria-label": says.conversations, hidden: true, onkeydown: (event) => this.#key(event) },
+      element("header", {}, element("h2", {}, says.conversations), this.closing),
+      button(says.new, () => does.open(""), { class: "new" }),
+      this.search, this.said, element("div", { class: "list" }, this.list, this.more),
+      element("details", {}, element("summary", {}, says.all),
+        button(says.import, () => this.file.click()), this.file,
+        button(says.as_json, () => does.export("json")), button(says.as_markdown, () => does.export("markdown")),
+        button(says.delete_all, () => does.removeAll())),
+      this.note);
+    this.shade = element("div", { id: "hfchat-history-shade", hidden: true, onclick: () => this.show(false) });
+    document.body.prepend(this.aside, this.shade);
+    document.getElementById("hfchat-header").prepend(element("div", { id: "hfchat-history-bar" }, this.toggle, this.fresh));
+    this.wide.addEventListener("change", () => this.show(this.wide.matches && this.#wanted, { focus: false }));
+    this.show(this.wide.matches && this.#wanted, { focus: false });
+  }
+
+  get hidden() { return this.aside.hidden; }
+  get #wanted() { return localStorage.getItem("hfchat-history") !== "hidden"; }
+
+  show(shown, { focus = true } = {}) {
+    const drawer = shown && !this.wide.matches;
+    this.aside.hidden = !shown;
+    this.shade.hidden = !drawer;
+    document.documentElement.classList.toggle("hfchat-with-history", shown && !drawer);
+    document.querySelector("gradio-app")?.toggleAttribute("inert", drawer);
+    const words = shown ? this.says.hide : this.says.show;
+    for (const [name, value] of [["aria-expanded", shown], ["aria-label", words], ["title", words]]) this.toggle.setAttribute(name, value);
+    if (focus && this.wide.matches) localStorage.setItem("hfchat-history", shown ? "shown" : "hidden");
+    // Not the search in a drawer: a phone would show its keyboard.
+    if (focus) (drawer ? this.closing : shown ? this.search : this.toggle).focus();
+  }
+
+  say(text, undo) {
+    this.said.replaceChildren(text);
+    if (undo) this.said.append(" ", button(this.says.undo, undo));
+  }
+
+  draw() {
+    const heads = this.#found ? this.heads.filter((head) => this.#found.has(head.id)) : this.heads;
+    this.list.replaceChildren(...heads.slice(0, this.#listed).map((head) => this.#row(head)));
+    this.more.hidden = heads.length <= this.#listed;
+    if (!heads.length) this.list.append(element("li", { class: "none" }, this.#found ? this.says.no_match : this.says.none));
+  }
+
+  #row(head) {
+    const open = head.id === this.#opened, { says, does } = this;
+    const row = element("li", { class: head.id === this.current ? "current" : undefined },
+      button(head.title, () => does.open(head.id), { class: "title", title: head.title, "aria-current": head.id === this.current && "true" }),
+      button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focus(head.id, ".icon"); },
+        { class: "icon", "aria-expanded": String(open), "aria-label": says.actions.replace("{title}", head.title), "data-id": head.id }));
+    if (!open) return row;
+    row.append(element("div", { class: "actions" },
+      button(says.rename, () => this.#rename(row, head)), button(says.as_json, () => does.export("json", head.id)),
+      button(says.as_markdown, () => does.export("markdown", head.id)), button(says.delete, () => does.remove(head))));
+    return row;
+  }
+
+  #rename(row, head) {
+    const box = element("input", { "aria-label": this.says.title, value: head.title, maxlength: MOST.title });
+    const end = async (keep) => {
+      const title = plainTitle(box.value);
+      box.onblur = null;
+      this.#opened = "";
+      if (keep && title && title !== head.title) await this.does.rename(head.id, title);
+      else this.draw();
+      this.#focus(head.id, ".icon");
+    };
+    box.onkeydown = (event) => {
+      if (event.key === "Enter" || event.key === "Escape") { event.stopPropagation(); end(event.key === "Enter"); }
+    };
+    box.onblur = () => end(true);
+    row.replaceChildren(box);
+    box.select();
+  }
+
+  #focus(id) { this.list.querySelector(`[data-id="${id}"]`)?.focus(); }
+
+  #seek() {
+    clearTimeout(this.seeking);
+    this.seeking = setTimeout(async () => {
+      const words = folded(this.search.value).split(/\s+/).filter(Boolean);
+      this.#found = words.length ? await this.does.find(words) : null;
+      this.#listed = LISTED;
+      this.draw();
+      const count = this.#found?.size;
+      this.say(!this.#found || !count ? "" : count === 1 ? this.says.one_found : this.says.found.replace("{count}", count));
+    }, 150);
+  }
+
+  async #take() {
+    const [file] = this.file.files;
+    this.file.value = "";
+    if (file) await this.does.import(file);
+  }
+
+  #key(event) {
+    if (event.key === "Escape" && !this.wide.matches) return this.show(false);
+    if (event.key !== "Tab" || this.wide.matches) return;
+    // The drawer keeps the focus: what is behind it cannot be reached.
+    const stops = [...this.aside.querySelectorAll("button, input, summary")].filter((stop) => stop.checkVisibility());
+    const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+    if (document.activeElement === from) { event.preventDefault(); to.focus(); }
+  }
+}

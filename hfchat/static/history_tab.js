@@ -1,0 +1,202 @@
+// The conversation that this tab shows: kept while it grows, and opened again.
+
+const READ_EVERY_MS = 250, SAVE_AGAIN_MS = 20_000;
+const MOST_SHOWN = { messages: 200, chars: 1_000_000 };
+const PLACE = "hfchat-conversation", DRAFT = "hfchat-draft";
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const press = (id) => document.getElementById(id)?.click();
+
+const same = (some, others) => some.length === others.length && some.every((message, place) => {
+  const other = others[place];
+  return message === other || (message.role === other.role && textOf(message) === textOf(other)
+    && Object.keys(MARKS).every((name) => message.metadata?.[name] === other.metadata?.[name]));
+});
+
+// A reply is in progress: there is a button to stop it.
+const stopButton = () => [...document.querySelectorAll("button.stop-button")].find((button) => button.checkVisibility());
+const replying = () => Boolean(stopButton());
+const textBox = () => document.querySelector("#hfchat-box textarea");
+
+class Tab {
+  // `conversation` is what is kept of it; without an id it is kept once something is asked. `earlier` are messages of it
+  // that are not shown.
+  conversation = {};
+  earlier = [];
+  shown = [];
+  giving = null;
+  closed = false;
+  #reading = 0;
+  #again = 0;
+  #opening = false;
+  #leaving = false;
+  #saving = Promise.resolve();
+
+  // `onChange` is told "opened", "saved", and what may be said: "full", "not_saved", "copied".
+  constructor(store, person, says, onChange) { Object.assign(this, { store, person, says, onChange }); }
+
+  // Show what this tab showed before it was loaded anew.
+  async begin() {
+    const [place, draft] = [PLACE, DRAFT].map((name) => JSON.parse(sessionStorage.getItem(name) ?? "null"));
+    const box = textBox();
+    sessionStorage.removeItem(DRAFT);
+    if (draft?.person === this.person && box && !box.value) {
+      box.value = draft.typed;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    if (document.querySelector("#hfchat-conversation .message")) this.changed();
+    else if (place?.person === this.person && place.id) await this.open(place.id);
+  }
+
+  // The page is about to go.
+  leave() {
+    const typed = textBox()?.value;
+    if (this.closed) return;
+    if (typed) sessionStorage.setItem(DRAFT, JSON.stringify({ person: this.person, typed }));
+    this.#leaving = true;
+    press("hfchat-read");
+  }
+
+  // What the chat shows has changed.
+  changed() {
+    this.#reading ||= setTimeout(() => { this.#reading = 0; press("hfchat-read"); }, READ_EVERY_MS);
+  }
+
+  // What the chat shows now.
+  read(history) {
+    const messages = messagesFrom(history).filter((message) => message.metadata?.id !== FACTS.wait);
+    if (this.giving) {
+      if (this.giving.expected && same(messages, this.giving.expected)) this.giving.seen(true);
+      return;
+    }
+    if (this.closed) return;
+    const unfinished = replying();
+    if (unfinished) this.changed();
+    if (same(messages, this.shown) && unfinished === Boolean(this.conversation.unfinished)) return;
+    this.shown = messages;
+    if (messages.length) this.#save(unfinished);
+    else this.#start({});
+  }
+
+  // From here on the chat shows this conversation; where it was cleared, none: what was kept of it stays.
+  #start(conversation, earlier = []) {
+    Object.assign(this, { conversation, earlier });
+    this.#mark();
+    this.onChange("opened");
+  }
+
+  #mark() { sessionStorage.setItem(PLACE, JSON.stringify({ person: this.person, id: this.conversation.id })); }
+
+  #save(unfinished) {
+    const { conversation, person, says } = this, messages = [...this.earlier, ...this.shown], updated = Date.now();
+    clearTimeout(this.#again);
+    conversation.id ??= newId();
+    conversation.created ??= updated;
+    conversation.unfinished = unfinished;
+    if (!conversation.named) conversation.title = titleOf(messages, says);
+    const atOnce = this.#leaving;
+    const save = async () => {
+      const { id } = conversation;
+      try {
+        const head = await this.store.save({ ...conversation, person, updated, messages }, { atOnce });
+        Object.assign(conversation, head, { unfinished: conversation.unfinished });
+        if (this.conversation === conversation) this.#mark();
+        this.onChange(head.id === id ? "saved" : "copied");
+      } catch (failure) {
+        this.#again = setTimeout(() => this.saveAgain(), SAVE_AGAIN_MS);
+        this.onChange(failure?.name === "QuotaExceededError" ? "full" : "not_saved");
+      }
+    };
+    this.#saving = atOnce ? save() : this.#saving.then(save);
+  }
+
+  // Try once more to keep what could not be kept.
+  saveAgain() {
+    if (this.#again && this.shown.length && !this.closed) this.#save(replying());
+  }
+
+  // Show a kept conversation; without an id, a new one. Gives whether it is shown.
+  async open(id) {
+    if (this.#opening) return false;
+    this.#opening = true;
+    try {
+      if (!(await this.#settled())) return false;
+      press("hfchat-read");
+      await pause(0);
+      await this.#saving;
+      return await this.#show(id);
+    } finally { this.#opening = false; }
+  }
+
+  async #show(id) {
+    const kept = id ? await this.store.conversation(this.person, id) : {};
+    if (!kept) return false;
+    const { messages = [], ...conversation } = kept, first = firstShown(messages), shown = messages.slice(first);
+    if (conversation.unfinished && shown.at(-1)?.metadata?.id !== FACTS.notice) {
+      const text = `${this.says.interrupted}\n\n<button class="hfchat-do hfchat-do-retry">${window.hfchat.says.retry}</button>`;
+      shown.push({ role: "assistant", content: [{ type: "text", text }], metadata: { id: FACTS.notice } });
+    }
+    if (!(await this.#give(shown))) return false;
+    this.#start({ ...conversation, unfinished: false }, messages.slice(0, first));
+    return true;
+  }
+
+  // Have the chat show these messages, and see that it does: until then what it shows is another conversation's.
+  async #give(messages) {
+    const expected = await new Promise((answered) => {
+      this.giving = { messages, answered };
+      press("hfchat-open");
+    });
+    let seen = false;
+    for (let tries = 0; expected && !seen && tries < 100; tries += 1) {
+      seen = await new Promise((resolve) => {
+        Object.assign(this.giving, { expected, seen: resolve });
+        press("hfchat-read");
+        setTimeout(resolve, 50, false);
+      });
+    }
+    this.giving = null;
+    if (seen) this.shown = expected;
+    return seen;
+  }
+
+  // A reply in progress is stopped, as by its button: what came of it is kept. Not while it is only asked for, or already
+  // at its end: Gradio would stumble.
+  async #settled() {
+    for (let tries = 0; tries < 200; tries += 1) {
+      const still = !requests.open && Date.now() - requests.ended > 100;
+      if (still && !replying()) return true;
+      if (still && textBox()?.disabled && tries % 20 === 10) stopButton().click();
+      await pause(50);
+    }
+    return false;
+  }
+
+  // It was deleted: what is shown of it goes too.
+  async forget(ids) {
+    if (!ids.includes(this.conversation.id)) return;
+    this.closed = true;
+    await this.#settled();
+    await this.#saving;
+    await this.#show("");
+    this.closed = false;
+  }
+
+  // Keep nothing more.
+  close() {
+    this.closed = true;
+    for (const name of [PLACE, DRAFT]) sessionStorage.removeItem(name);
+  }
+}
+
+// The place of the first message to show of a conversation that may be too long: a question.
+function firstShown(messages) {
+  let chars = 0, first = messages.length;
+  while (first > 0 && messages.length - first < MOST_SHOWN.messages) {
+    chars += textOf(messages[first - 1]).length;
+    if (chars > MOST_SHOWN.chars) break;
+    first -= 1;
+  }
+  const question = messages.findIndex((message, place) => place >= first && message.role === "user");
+  return first && question > 0 ? question : first;
+}

@@ -1,0 +1,78 @@
+// What passes between Gradio and the server for our hidden buttons, and whether anything is under way.
+
+const requests = { open: 0, ended: 0 };
+const pressed = new Map();
+const sentBefore = window.fetch;
+
+// What happens with the request that follows when the button is pressed: `before` gives the data to send, `instead` gets
+// the data that nobody is sent, `after` gets the data of the answer, or nothing where there is none.
+const onPress = (button, does) => pressed.set(button, does);
+
+const buttonOf = (component) => window.gradio_config.components.find(({ id }) => id === component)?.props.elem_id;
+
+// Is called with whether the server was reached.
+const reached = { tell: () => {} };
+
+// Where a stream breaks, Gradio does nothing more: what came last is shown, and read, before it hears of that.
+function patient(answer) {
+  const reader = answer.body.getReader();
+  const body = new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (failure) {
+        await pause(100);
+        press("hfchat-read");
+        await pause(50);
+        controller.error(failure);
+      }
+    },
+    cancel: (why) => reader.cancel(why),
+  });
+  return new Response(body, { status: answer.status, headers: answer.headers });
+}
+
+async function sent(request) {
+  try {
+    const answer = await sentBefore(...request);
+    reached.tell(true);
+    return answer.headers.get("Content-Type")?.startsWith("text/event-stream") ? patient(answer) : answer;
+  } catch (failure) {
+    if (failure?.name !== "AbortError") reached.tell(false);
+    throw failure;
+  }
+}
+
+window.fetch = async (...request) => {
+  const [address, options] = request;
+  if (options?.method !== "POST" || !String(address?.url ?? address).includes("/gradio_api/")) return sent(request);
+  const body = typeof options.body === "string" ? JSON.parse(options.body) : {};
+  const does = pressed.get(buttonOf(body.trigger_id));
+  if (does?.instead) {
+    does.instead(body.data);
+    return new Response(JSON.stringify({ data: [], is_generating: false }), { headers: { "Content-Type": "application/json" } });
+  }
+  if (does?.before) request[1] = { ...options, body: JSON.stringify({ ...body, data: does.before() }) };
+  requests.open += 1;
+  let answer;
+  try {
+    answer = await sent(request);
+    return answer;
+  } finally {
+    Object.assign(requests, { open: requests.open - 1, ended: Date.now() });
+    does?.after?.(answer?.ok ? (await answer.clone().json()).data : []);
+  }
+};
+
+// Calls back once, when there is such an element.
+function whenThere(selector, callback) {
+  const watch = new MutationObserver(look);
+  function look() {
+    const found = document.querySelector(selector);
+    if (found) { watch.disconnect(); callback(found); }
+  }
+  watch.observe(document, { subtree: true, childList: true });
+  look();
+}
