@@ -27,6 +27,7 @@ from tests.stub_upstream import StubUpstream
 # The files that take longest, the longest first: a long one that comes last leaves the other worker with nothing to do.
 LONGEST = (
     *(
+        "test_clients",
         "test_page",
         "test_openapi",
         "test_books",

@@ -79,7 +79,7 @@ SPECIAL: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "no provider": lambda _: refused(400, NO_PROVIDER),
     "too often": lambda _: refused(429, "slow down"),
     "too long": lambda _: refused(400, "This model's maximum context length is 10 tokens."),
-    "cut": lambda _: Answer(pieces=[chunk({"content": "a "}), chunk({"content": "b "})], ending="cut"),
+    "cut": lambda _: Answer(pieces=[chunk({"content": "a "}), chunk({"content": "b "})], pause_s=0.2, ending="cut"),
     "forever": lambda _: Answer(pieces=[chunk({"content": "a "})], ending="hang"),
 }
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import litellm
@@ -28,9 +29,10 @@ class Client:
 
     def stream(self, messages: list[Any], max_tokens: int = 8) -> Iterator[str]:
         parts = litellm.completion(messages=messages, max_tokens=max_tokens, stream=True, **self._made)
-        for part in parts:
-            if part.choices[0].delta.content:
-                yield part.choices[0].delta.content
+        with closing(parts):  # left to the garbage collector, it goes on for a while
+            for part in parts:
+                if part.choices[0].delta.content:
+                    yield part.choices[0].delta.content
 
     def weather(self, messages: list[Any]) -> dict[str, Any]:
         tools = [{"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}]
