@@ -174,10 +174,23 @@ class HubUpstream:
                 return decoder.close(), False
         except EventTooLarge as endless:
             raise e.UpstreamInvalidResponse from endless
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError) as failure:
+            if events := decoder.feed(_unread(content, failure)):
+                return events, True
             if not reply.finish_reason:
                 raise
         return [], False
+
+
+def _unread(content: aiohttp.StreamReader, failure: BaseException) -> bytes:
+    """What came before the connection broke: aiohttp would keep it back, and say only that it broke."""
+    if content.exception() is None:
+        return b""
+    content.set_exception(None)  # type: ignore[arg-type]
+    try:
+        return content.read_nowait()
+    finally:
+        content.set_exception(failure)
 
 
 async def _at_once() -> None:

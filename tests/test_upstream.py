@@ -376,3 +376,17 @@ def test_what_says_nothing_is_no_delta() -> None:
     assert list(Reply(CALL, {}).take([role])) == []
     (shown,) = Reply(replace(CALL, verbatim=True), {}).take([role])
     assert (shown.content, shown.count, shown.events) == ("", 0, [role.data])
+
+
+async def test_what_came_before_a_broken_connection_is_given_to_a_slow_reader_too(stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event(word) for word in "abcdef"], pause_s=0.02, ending="cut")
+    async with hub(stub) as upstream, aclosing(upstream.stream(CALL)) as parts:
+        first = await anext(parts)
+        await asyncio.to_thread(wait_until, lambda: stub.open_connections == 0)
+        await asyncio.sleep(0.1)
+        rest = await anext(parts)
+        with pytest.raises(e.UpstreamInterrupted):
+            await anext(parts)
+    assert isinstance(first, Delta)
+    assert isinstance(rest, Delta)
+    assert first.content + rest.content == "abcdef"
