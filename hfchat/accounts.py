@@ -220,12 +220,13 @@ class Accounts:
             some = dict(islice(self._unsettled.items(), SETTLED_AT_ONCE))
             settling = [self._ledger.settle(reserved, usage, now=self._clock()) for reserved, usage in some.values()]
             ends = await asyncio.gather(*map(self._in_time, settling), return_exceptions=True)
-            for reservation_id, end in zip(some, ends, strict=True):
-                if not isinstance(end, StoreUnavailable):
+            again = [isinstance(end, StoreUnavailable | asyncio.CancelledError) for end in ends]
+            for reservation_id, end, waits in zip(some, ends, again, strict=True):
+                if not waits:
                     self._unsettled.pop(reservation_id, None)
-                if isinstance(end, Exception) and not isinstance(end, StoreUnavailable):
+                if isinstance(end, Exception) and not waits:
                     log_crash(logger, end)
-            if any(isinstance(end, StoreUnavailable) for end in ends):
+            if any(again):
                 await asyncio.sleep(RETRY_S)
 
     async def _in_time(self, answer: Awaitable[T], *, reads: bool = False, timeout_s: float = 0) -> T:

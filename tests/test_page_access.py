@@ -76,7 +76,11 @@ def test_nothing_serious_is_found_anywhere_on_the_page(
 
         def check(where: str) -> None:
             visit.page.evaluate(axe)
-            found[where] = visit.page.evaluate(SERIOUS)
+            for _ in range(5):
+                found[where] = visit.page.evaluate(SERIOUS)
+                if not found[where]:
+                    break
+                visit.page.wait_for_timeout(300)  # what is half faded in has half its contrast
             narrow = visit.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
             assert narrow, where
 
