@@ -72,12 +72,12 @@ class Turn:
             return part
         if self._call is not None:
             raise AssertionError("the provider was asked before the turn was reserved")
-        self._tally.add(part)
         if self._synced is not None:
-            # The provider was asked meanwhile; nothing is handed out that a power cut would make free.
+            # The provider was asked meanwhile; nothing is handed out, or charged, that a power cut would make free.
             synced, self._synced = self._synced(), None
             if synced is not None:
                 await synced
+        self._tally.add(part)
         if self._tally.over:
             # A provider that does not hold to `max_tokens` would go beyond what is reserved.
             part = Finish(self._model, "length", cut=True)

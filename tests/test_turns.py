@@ -318,6 +318,8 @@ async def test_where_the_disk_does_not_take_it_the_turn_is_refused_and_its_promp
     with logged():
         assert await run(Chat(upstream, accounts), caller()) == "store_unavailable"
     assert upstream.closed == 1
+    account = await books(accounts)
+    assert (account.prompt_tokens, account.completion_tokens, account.held_tokens) == (0, 0, 0)
     await accounts.close()
 
 
