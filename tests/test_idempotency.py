@@ -241,6 +241,8 @@ def test_nobody_who_reads_the_ledger_reads_the_answer_or_the_key(
     file = tmp_path / "l.db"
     with running(make_settings(HF_CHAT_BASE_URL=stub.base_url, HFCHAT_STORE=f"sqlite:///{file}")) as app:
         assert send(app, DOORS[0], key, body("a secret question")).status_code == 200
+        # It is kept right after it was said: the same again waits for that.
+        assert send(app, DOORS[0], key, body("a secret question")).headers["idempotent-replayed"] == "true"
         with sqlite3.connect(file) as db:
             ((name, answer),) = db.execute("SELECT name, answer FROM answers").fetchall()
         db.close()
@@ -259,13 +261,19 @@ def test_a_claim_whose_owner_was_killed_ends(
 ) -> None:
     monkeypatch.setattr(idempotency, "CLAIM_S", 0.3)
 
-    async def never(_: object) -> None:
+    ended = threading.Event()
+
+    async def never(*_: object) -> None:
         return None
+
+    async def dies(*_: object) -> None:
+        ended.set()
 
     with monkeypatch.context() as killed:
         killed.setattr(idempotency.OnceResponse, "_hold", never)
-        killed.setattr(idempotency.OnceResponse, "_end", lambda *_: never(None))
+        killed.setattr(idempotency.OnceResponse, "_end", dies)
         assert send(app, DOORS[0], key, body()).status_code == 200
+        assert ended.wait(30)
     said = send(app, DOORS[0], key, body())
     assert (said.status_code, "idempotent-replayed" in said.headers) == (200, False)
     assert len(stub.requests) == 2
