@@ -18,13 +18,14 @@ _CHAT_KEYS = (
     "copied",
     "send",
     "stop",
+    "edit_question",
 )
+_GRADIO_ACTS = ("retry", "undo", "edit", "submit", "cancel")
 _SAYS = {
     language: {
         **{key: PAGE[language][key] for key in _PAGE_KEYS},
         **{key: CHAT[language][key] for key in _CHAT_KEYS},
-        "retry": GRADIO_KEYS["chatbot.retry"] if language == "es" else "Retry",
-        "undo": GRADIO_KEYS["chatbot.undo"] if language == "es" else "Undo",
+        **{act: GRADIO_KEYS[f"chatbot.{act}"] if language == "es" else act.capitalize() for act in _GRADIO_ACTS},
         "labels": GRADIO_LABELS[language],
     }
     for language in PAGE
@@ -38,5 +39,5 @@ def static(name: str) -> str:
 
 # The page's Content-Security-Policy takes scripts from the page itself, and Gradio has no route for files of ours.
 EARLY = f"window.hfchatSays = {json.dumps(_SAYS)};\n{static('language.js')}"
-HEAD = "".join(f"<script>{static(name)}</script>" for name in ("page.js", "actions.js", "program.js"))
+HEAD = "".join(f"<script>{static(name)}</script>" for name in ("page.js", "actions.js", "editing.js", "program.js"))
 CSS = static("page.css")

@@ -8,6 +8,7 @@ from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.page_conversations import keep_conversations
+from hfchat.page_edit import edit_as_retry
 from hfchat.page_settings import ChatSettings
 from hfchat.page_texts import CHAT, GRADIO_KEYS
 from hfchat.page_turn import responder
@@ -80,6 +81,7 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
             additional_inputs=settings.inputs,
         )
         keep_conversations(page, interface)
+        edit_as_retry(page, interface)
         # The page's script presses it after each turn.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}

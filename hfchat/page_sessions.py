@@ -31,7 +31,8 @@ _FIELDS = frozenset(
     re.findall(
         r"\w+",
         "data event_data fn_index trigger_id session_hash event_id "
-        "role content metadata options text type title id parent_id duration status log label value index",
+        "role content metadata options text type title id parent_id duration status log label value index "
+        "previous_value _dispatch_value liked",
     )
 )
 _MAX_DEPTH = 12

@@ -63,6 +63,7 @@ CHAT: dict[Language, dict[str, str]] = {
         "example_3": "What can I cook with rice, eggs and spinach?",
         "send": "Send",
         "stop": "Stop",
+        "edit_question": "Edit your question",
     },
     "es": {
         "model": "Modelo",
@@ -124,6 +125,7 @@ CHAT: dict[Language, dict[str, str]] = {
         "example_3": "¿Qué puedo cocinar con arroz, huevos y espinacas?",
         "send": "Enviar",
         "stop": "Detener",
+        "edit_question": "Editar tu pregunta",
     },
 }
 

@@ -22,7 +22,7 @@ FLOORS = {
     ],
     4: [
         *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
-        *("page_conversations", "page_models", "page_notice", "page_shown", "idempotency"),
+        *("page_conversations", "page_edit", "page_models", "page_notice", "page_shown", "idempotency"),
     ],
     5: ["settings", "stores", "authentication", "revocation", "chat", "page_choices"],
     6: ["assembly", "gate", "signin", "page_settings", "page_turn", "health", "docs", "openai_api"],
@@ -34,7 +34,16 @@ FLOORS = {
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
 ONLY = {
-    "gradio": {"ui", "page_conversations", "page_layout", "page_settings", "page_theme", "page_turn", "page_who"},
+    "gradio": {
+        "ui",
+        "page_conversations",
+        "page_edit",
+        "page_layout",
+        "page_settings",
+        "page_theme",
+        "page_turn",
+        "page_who",
+    },
     "huggingface_hub": {"upstream", "pool", "translate"},
     "jwt": {"tokens", "public_keys"},
     "fastapi": {"account_api", "models_api", "documentation", "ui", "app"},

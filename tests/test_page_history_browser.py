@@ -91,11 +91,12 @@ def kept(page: Page) -> list[tuple[str, list[tuple[str, str]]]]:
         """async () => {
             const opening = indexedDB.open("hfchat");
             await new Promise((done) => { opening.onsuccess = done; });
+            const once = opening.result.transaction(["heads", "bodies"]);
             const all = (name) => new Promise((done) => {
-                const asked = opening.result.transaction(name).objectStore(name).getAll();
+                const asked = once.objectStore(name).getAll();
                 asked.onsuccess = () => done(asked.result);
             });
-            const result = [await all("heads"), await all("bodies")];
+            const result = await Promise.all([all("heads"), all("bodies")]);
             opening.result.close();
             return result;
         }"""

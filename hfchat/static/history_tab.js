@@ -74,7 +74,8 @@ class Tab {
     if (unfinished) this.changed();
     if (same(messages, this.shown) && unfinished === Boolean(this.conversation.unfinished)) return;
     this.shown = messages;
-    if (messages.length) this.#save(unfinished);
+    if (messages.length || this.earlier.length) this.#save(unfinished);
+    else if (requests.emptied === "undo") this.#takeBack();
     else this.#start({});
   }
 
@@ -83,6 +84,16 @@ class Tab {
     Object.assign(this, { conversation, earlier });
     this.#mark();
     this.onChange("opened");
+  }
+
+  // Its only turn was taken back: nothing of it is left.
+  async #takeBack() {
+    const { id } = this.conversation;
+    this.#start({});
+    await this.#saving;
+    if (!id) return;
+    await this.store.remove([id]);
+    this.onChange("saved");
   }
 
   #mark() { sessionStorage.setItem(PLACE, JSON.stringify({ person: this.person, id: this.conversation.id })); }

@@ -1,12 +1,15 @@
 // What passes between Gradio and the server for our hidden buttons, and whether anything is under way.
 
-const requests = { open: 0, ended: 0 };
+const requests = { open: 0, ended: 0, emptied: "" };
 const pressed = new Map();
 const sentBefore = window.fetch;
 
 // What happens with the request that follows when the button is pressed: `before` gives the data to send, `instead` gets
 // the data that nobody is sent, `after` gets the data of the answer, or nothing where there is none.
 const onPress = (button, does) => pressed.set(button, does);
+
+// What the visitor did to which Gradio answers: "undo", "clear", ... Its further steps have no name.
+const eventOf = (step) => window.gradio_config.dependencies.find(({ id }) => id === step)?.targets.at(0)?.[1];
 
 const buttonOf = (component) => window.gradio_config.components.find(({ id }) => id === component)?.props.elem_id;
 
@@ -56,6 +59,8 @@ window.fetch = async (...request) => {
   }
   if (does?.before) request[1] = { ...options, body: JSON.stringify({ ...body, data: does.before() }) };
   requests.open += 1;
+  const event = eventOf(body.fn_index);
+  if (["undo", "clear"].includes(event)) requests.emptied = event;
   let answer;
   try {
     answer = await sent(request);

@@ -1,0 +1,228 @@
+"""Editing, trying again and taking back in a real Chromium: any question, after any end, and again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser import BOX, Visit, chromium, visiting
+from tests.conftest import RunningApp, make_settings, running, wait_until
+from tests.stub_upstream import Answer, StubUpstream, echo, event
+
+BOT, USER, FIELD = ".message.bot", ".message.user", ".edit-textarea"
+TITLES = "#hfchat-history li .title"
+WIDE = {"width": 1100, "height": 700}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def module_stub() -> Iterator[StubUpstream]:
+    with StubUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def app(module_stub: StubUpstream) -> Iterator[RunningApp]:
+    with running(make_settings(HF_CHAT_BASE_URL=module_stub.base_url)) as served:
+        yield served
+
+
+@pytest.fixture
+def stub(module_stub: StubUpstream) -> StubUpstream:
+    module_stub.answer = echo
+    module_stub.requests.clear()
+    return module_stub
+
+
+@pytest.fixture
+def visit(browser: Browser, app: RunningApp, stub: StubUpstream) -> Iterator[Visit]:
+    with visiting(browser, app, locale="en-GB", viewport=WIDE) as visitor:
+        yield visitor.sign_in()
+        assert visitor.complaints == []
+
+
+def ask(visit: Visit, text: str, answer: str | None = None) -> None:
+    """Ask, and wait until the turn is over."""
+    visit.ask(text)
+    ended(visit, answer or text)
+
+
+def ended(visit: Visit, answer: str) -> None:
+    expect(visit.page.locator(BOT).last).to_contain_text(answer)
+    expect(visit.page.locator("button.submit-button")).to_be_visible()
+    expect(visit.page.locator(BOX)).to_be_editable()
+
+
+def edit(visit: Visit, place: int, text: str) -> None:
+    """Write another text in the place of a question, and send it."""
+    button(visit, "Edit", place).click()
+    visit.page.fill(FIELD, text)
+    button(visit, "Submit").click()
+
+
+def button(visit: Visit, name: str, place: int = -1) -> Locator:
+    return visit.page.get_by_role("button", name=name, exact=True).nth(place)
+
+
+def contents(request: dict[str, Any]) -> list[str]:
+    return [message["content"] for message in request["messages"]]
+
+
+def test_an_earlier_question_is_edited_and_what_followed_is_replaced(visit: Visit, stub: StubUpstream) -> None:
+    for text in ("one", "two", "three"):
+        ask(visit, text)
+    edit(visit, 1, "another two")
+    ended(visit, "another two")
+    expect(visit.page.locator(USER)).to_have_text(["one", "another two"])
+    assert contents(stub.requests[-1]) == ["one", "one", "another two"]
+    edit(visit, 0, "another one")
+    ended(visit, "another one")
+    expect(visit.page.locator(USER)).to_have_text(["another one"])
+    assert contents(stub.requests[-1]) == ["another one"]
+    ask(visit, "next")
+    assert contents(stub.requests[-1]) == ["another one", "another one", "next"]
+    expect(visit.page.locator(TITLES)).to_have_count(1)
+    visit.page.reload()
+    expect(visit.page.locator(USER)).to_have_text(["another one", "next"])
+
+
+def test_an_edit_after_a_failure_is_a_turn_like_any_other(visit: Visit, stub: StubUpstream) -> None:
+    ask(visit, "good one")
+    stub.answer = lambda _: Answer(pieces=[event("half")], ending="cut")
+    ask(visit, "bad one", "was cut off")
+    edit(visit, 1, "still bad")
+    ended(visit, "was cut off")
+    stub.answer = echo
+    edit(visit, 1, "better one")
+    ended(visit, "better one")
+    assert contents(stub.requests[-1]) == ["good one", "good one", "better one"]
+    expect(visit.page.locator("body")).not_to_contain_text("was cut off")
+    stub.answer = lambda _: Answer(pieces=[event("half")], ending="cut")
+    edit(visit, 0, "failing one")
+    ended(visit, "was cut off")
+    stub.answer = echo
+    ask(visit, "next")
+    assert contents(stub.requests[-1]) == ["next"]
+
+
+def test_an_edited_turn_is_stopped_and_edited_again(visit: Visit, stub: StubUpstream) -> None:
+    ask(visit, "one")
+    stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
+    edit(visit, 0, "a long story")
+    visit.wait_for("so far")
+    visit.page.click("button.stop-button")
+    ended(visit, "so far")
+    wait_until(lambda: stub.in_progress == 0)
+    stub.answer = echo
+    edit(visit, 0, "a short story")
+    ended(visit, "a short story")
+    ask(visit, "and another")
+    assert contents(stub.requests[-1]) == ["a short story", "a short story", "and another"]
+
+
+def test_an_edit_is_made_and_cancelled_by_keyboard(visit: Visit, stub: StubUpstream) -> None:
+    ask(visit, "one")
+    page, field = visit.page, visit.page.get_by_role("textbox", name="Edit your question")
+    button(visit, "Edit").press("Enter")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("one")
+    page.keyboard.type(" and more")
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(button(visit, "Edit")).to_be_focused()
+    expect(page.locator(USER)).to_have_text(["one"])
+    page.keyboard.press("Enter")
+    field.fill("  ")
+    page.keyboard.press("Control+Enter")
+    button(visit, "Submit").click()
+    expect(field).to_be_focused()
+    assert len(stub.requests) == 1
+    field.fill("first line")
+    page.keyboard.press("Enter")
+    page.keyboard.type("second line")
+    page.keyboard.press("Control+Enter")
+    ended(visit, "second line")
+    assert contents(stub.requests[-1]) == ["first line\nsecond line"]
+    expect(page.locator(BOX)).to_be_focused()
+
+
+def test_in_spanish_and_on_a_phone_an_edit_has_names_and_room(
+    browser: Browser, app: RunningApp, stub: StubUpstream
+) -> None:
+    size = {"width": 320, "height": 568}
+    with visiting(browser, app, locale="es-ES", viewport=size) as visit:
+        visit.sign_in()
+        ask(visit, "una pregunta")
+        button(visit, "Editar").click()
+        expect(visit.page.get_by_role("textbox", name="Editar tu pregunta")).to_be_in_viewport()
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
+        button(visit, "Cancelar").click()
+        button(visit, "Editar").click()
+        visit.page.fill(FIELD, "otra pregunta")
+        button(visit, "Enviar", 0).click()
+        ended(visit, "otra pregunta")
+        assert visit.complaints == []
+
+
+def test_a_turn_is_tried_again_and_taken_back_twice_in_a_row(visit: Visit, stub: StubUpstream) -> None:
+    for text in ("one", "two", "three"):
+        ask(visit, text)
+    for count in (4, 5):
+        button(visit, "Retry").click()
+        wait_until(lambda count=count: len(stub.requests) == count)
+        ended(visit, "three")
+        assert contents(stub.requests[-1]) == ["one", "one", "two", "two", "three"]
+    for left, text in ((["one", "two"], "three"), (["one"], "two")):
+        button(visit, "Undo").click()
+        expect(visit.page.locator(USER)).to_have_text(left)
+        expect(visit.page.locator(BOX)).to_have_value(text)
+    visit.page.reload()
+    expect(visit.page.locator(USER)).to_have_text(["one"])
+    button(visit, "Retry").click()
+    wait_until(lambda: len(stub.requests) == 6)
+    ended(visit, "one")
+    assert contents(stub.requests[-1]) == ["one"]
+
+
+@pytest.mark.parametrize("pieces", [[event("so far")], []], ids=["during the reply", "before the first token"])
+def test_after_a_stop_a_turn_is_tried_again_and_taken_back(
+    visit: Visit, stub: StubUpstream, pieces: list[bytes]
+) -> None:
+    ask(visit, "one")
+    for act in ("Undo", "Retry"):
+        stub.answer = lambda _: Answer(pieces=pieces, ending="hang")
+        before = len(stub.requests)
+        visit.ask("a long story")
+        wait_until(lambda before=before: len(stub.requests) > before)
+        expect(visit.page.locator(BOT)).to_have_count(2)
+        visit.page.click("button.stop-button")
+        expect(visit.page.locator("button.submit-button")).to_be_visible()
+        expect(visit.page.locator(BOX)).to_be_editable()
+        stub.answer = echo
+        button(visit, act).click()
+        if act == "Undo":
+            expect(visit.page.locator(USER)).to_have_text(["one"])
+            expect(visit.page.locator(BOX)).to_have_value("a long story")
+    ended(visit, "a long story")
+    assert contents(stub.requests[-1]) == ["one", "one", "a long story"]
+
+
+def test_the_only_turn_is_taken_back_and_leaves_no_conversation(visit: Visit, stub: StubUpstream) -> None:
+    ask(visit, "only this")
+    expect(visit.page.locator(TITLES)).to_have_text(["only this"])
+    button(visit, "Undo").click()
+    expect(visit.page.locator(BOX)).to_have_value("only this")
+    expect(visit.page.locator(TITLES)).to_have_count(0)
+    expect(visit.page.locator(BOX)).to_be_focused()
+    visit.page.keyboard.press("Enter")
+    ended(visit, "only this")
+    expect(visit.page.locator(TITLES)).to_have_text(["only this"])
+    visit.page.get_by_label("Clear").click()
+    expect(visit.page.locator(BOT)).to_have_count(0)
+    expect(visit.page.locator(TITLES)).to_have_text(["only this"])
