@@ -13,6 +13,7 @@ from hfchat.history_texts import HISTORY
 from hfchat.ledger import Person
 from hfchat.page_head import static
 from hfchat.page_history import FACTS_ID, NOTICE_ID, WAIT_ID, shown
+from hfchat.page_ratings import Ratings
 from hfchat.types import Caller
 
 _SCRIPTS = (
@@ -32,19 +33,25 @@ def conversations_head() -> str:
     return f"<style>{static('history.css')}</style><script>(() => {{\n{script}\n}})();</script>"
 
 
-def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface) -> None:
+def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface, ratings: Ratings) -> None:
     """Let the page's script ask what the chat shows, and show what it opens. Called inside `page`.
 
     The script presses the buttons. It finds the conversation in the request that follows: that of the first it answers
     itself, and into that of the second it writes what is to be opened. (Gradio's way, `js=`, needs `eval`, which the
     page's policy forbids.)
     """
+
+    def open_(given: list[Any], request: gr.Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        ratings.forget(request.session_hash)
+        conversation = shown(given)
+        return conversation, conversation
+
     _drop_echo(page, chat)
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
     read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
     opening = gr.Button(elem_id="hfchat-open", visible="hidden")
-    opening.click(_open, chat.chatbot, [chat.chatbot, chat.chatbot_state], **quiet)
+    opening.click(open_, chat.chatbot, [chat.chatbot, chat.chatbot_state], **quiet)
     person = gr.Button(elem_id="hfchat-person", visible="hidden")
     answer = gr.Textbox(visible=False)
     person.click(_person, None, answer, **quiet)
@@ -70,8 +77,3 @@ def _person(request: gr.Request) -> str:
 
 def _nothing(_: list[Any]) -> None:
     pass
-
-
-def _open(given: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    conversation = shown(given)
-    return conversation, conversation

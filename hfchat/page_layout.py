@@ -9,6 +9,7 @@ from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.page_conversations import keep_conversations
 from hfchat.page_edit import edit_as_retry
+from hfchat.page_ratings import Ratings
 from hfchat.page_settings import ChatSettings
 from hfchat.page_texts import CHAT, GRADIO_KEYS
 from hfchat.page_turn import responder
@@ -36,6 +37,7 @@ def translations() -> Any:
 def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, offline: bool) -> gr.Blocks:
     """The page's blocks. `routed`: a model's name may have a provider after its colon; `offline`: no model answers."""
     i18n = translations()
+    ratings = Ratings()
     settings = ChatSettings(catalog, routed, i18n)
     with gr.Blocks(title=look.title, fill_height=True, analytics_enabled=False) as page:
         with gr.Row(elem_id="hfchat-header", equal_height=False):
@@ -54,11 +56,11 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
             allow_tags=True,  # tags that HTML does not know are shown as they are written: `List<String>`
             reasoning_tags=[("<think>", "</think>")],
             show_label=False,
-            feedback_options=None,
+            feedback_options=["Like", "Dislike"],
             elem_id="hfchat-conversation",
         )
         interface = gr.ChatInterface(
-            responder(chat),
+            responder(chat, ratings),
             api_name="chat",
             concurrency_limit=None,
             flagging_mode="never",
@@ -80,12 +82,13 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
             ),
             additional_inputs=settings.inputs,
         )
-        keep_conversations(page, interface)
+        keep_conversations(page, interface, ratings)
         edit_as_retry(page, interface)
         # The page's script presses it after each turn.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         gr.on([page.load, turn_ended.click], who_is_here, None, who, **quiet)
+        chatbot.like(ratings.rate, None, None, trigger_mode="multiple", **quiet)
         settings.connect(page)
         if not look.examples:
             page.load(_examples, None, chatbot, **quiet)

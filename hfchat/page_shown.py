@@ -33,8 +33,8 @@ class Shown:
 
     @property
     def answered(self) -> str:
-        """The model that was asked last."""
-        return self._tried[-1]
+        """The model that was asked last, if one was."""
+        return self._tried[-1] if self._tried else ""
 
     def trying(self, model: str) -> None:
         """This model is asked now."""

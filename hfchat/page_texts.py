@@ -143,6 +143,8 @@ GRADIO_LABELS: dict[Language, dict[str, str]] = {
         "Copy": "Copiar",
         "Copied": "Copiado",
         "Copy code": "Copiar el código",
+        "Liked": "Te gusta",
+        "Disliked": "No te gusta",
     },
 }
 # By Gradio's own keys.

@@ -16,6 +16,7 @@ from hfchat.errors import HfchatError
 from hfchat.page_choices import Choices
 from hfchat.page_history import CUT_ID, aside, sendable
 from hfchat.page_notice import facts, notice
+from hfchat.page_ratings import Ratings
 from hfchat.page_shown import Shown
 from hfchat.texts import PAGE, Language, language_of
 from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish, Message
@@ -26,7 +27,7 @@ SHOW_EVERY_S = 0.06
 PULSE_S = 1.0
 
 
-def responder(chat: Chat) -> Callable[..., AsyncGenerator[Any, None]]:
+def responder(chat: Chat, ratings: Ratings) -> Callable[..., AsyncGenerator[Any, None]]:
     """The function of the page's `gr.ChatInterface`."""
 
     async def respond(
@@ -64,6 +65,9 @@ def responder(chat: Chat) -> Callable[..., AsyncGenerator[Any, None]]:
                 yield [*shown.messages(final=True), *after]
         except HfchatError as error:
             yield [*shown.messages(final=True), notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
+        finally:
+            # After the history and the question.
+            ratings.answered(request.session_hash, len(history) + 1, request_id, shown.answered)
 
     return respond
 

@@ -18,7 +18,16 @@ FLOORS = {
     ],
     3: [
         *("setting_values", "tokens", "jwks", "passage", "sqlite_thread", "redis_ledger", "accounts", "reply"),
-        *("page_history", "page_who", "page_theme", "own_token", "openai_body", "api_bodies", "catalog"),
+        *(
+            "page_history",
+            "page_ratings",
+            "page_who",
+            "page_theme",
+            "own_token",
+            "openai_body",
+            "api_bodies",
+            "catalog",
+        ),
     ],
     4: [
         *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
@@ -39,6 +48,7 @@ ONLY = {
         "page_conversations",
         "page_edit",
         "page_layout",
+        "page_ratings",
         "page_settings",
         "page_theme",
         "page_turn",

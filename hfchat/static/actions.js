@@ -70,6 +70,8 @@
     if (target.matches(".hfchat-menu")) menuIsOpen = target.open;
   }, true);
   const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .hfchat-menu";
+  // The thumbs under a reply that are pressed, as Gradio names them and as we do.
+  const RATED = ["Liked", "Disliked"].flatMap((word) => [word, says.labels[word] ?? word]);
   const name = (found) => {
     const label = found.getAttribute("aria-label");
     // Gradio reads each message out a second time, as it is written, under a name in English.
@@ -80,6 +82,10 @@
     }
     if (found.matches(".hfchat-menu")) found.open = menuIsOpen;
     if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
+    if (RATED.includes(label) || [says.like, says.dislike].includes(label)) {
+      found.classList.add("hfchat-rate");
+      found.setAttribute("aria-pressed", RATED.includes(label));
+    }
     if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
     // A list has list items; what stands in this one are buttons.
     if (found.matches('.examples[role="list"]')) found.setAttribute("role", "group");

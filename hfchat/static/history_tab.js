@@ -147,6 +147,8 @@ class Tab {
       const text = `${this.says.interrupted}\n\n<button class="hfchat-do hfchat-do-retry">${window.hfchat.says.retry}</button>`;
       shown.push({ role: "assistant", content: [{ type: "text", text }], metadata: { id: FACTS.notice } });
     }
+    // First nothing: Gradio would leave a thumb that was pressed under the message in the same place.
+    if (this.shown.length && shown.length && !(await this.#give([]))) return false;
     if (!(await this.#give(shown))) return false;
     this.#start({ ...conversation, unfinished: false }, messages.slice(0, first));
     return true;

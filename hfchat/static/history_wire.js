@@ -57,9 +57,11 @@ window.fetch = async (...request) => {
     does.instead(body.data);
     return new Response(JSON.stringify({ data: [], is_generating: false }), { headers: { "Content-Type": "application/json" } });
   }
+  const event = eventOf(body.fn_index);
+  // Which reply is rated is told by its place alone.
+  if (event === "like") request[1] = { ...options, body: JSON.stringify({ ...body, event_data: { ...body.event_data, value: null } }) };
   if (does?.before) request[1] = { ...options, body: JSON.stringify({ ...body, data: does.before() }) };
   requests.open += 1;
-  const event = eventOf(body.fn_index);
   if (["undo", "clear"].includes(event)) requests.emptied = event;
   let answer;
   try {

@@ -1,4 +1,4 @@
-"""Editing, trying again and taking back in a real Chromium: any question, after any end, and again."""
+"""The buttons under what is said, in a real Chromium: edit, try again, take back, rate; after any end, and again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -162,6 +162,8 @@ def test_in_spanish_and_on_a_phone_an_edit_has_names_and_room(
         button(visit, "Editar").click()
         expect(visit.page.get_by_role("textbox", name="Editar tu pregunta")).to_be_in_viewport()
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
+        button(visit, "Me gusta").click()
+        expect(button(visit, "Te gusta")).to_have_attribute("title", "Te gusta")
         button(visit, "Cancelar").click()
         button(visit, "Editar").click()
         visit.page.fill(FIELD, "otra pregunta")
@@ -226,3 +228,57 @@ def test_the_only_turn_is_taken_back_and_leaves_no_conversation(visit: Visit, st
     visit.page.get_by_label("Clear").click()
     expect(visit.page.locator(BOT)).to_have_count(0)
     expect(visit.page.locator(TITLES)).to_have_text(["only this"])
+
+
+def rated(caplog: pytest.LogCaptureFixture) -> list[tuple[Any, ...]]:
+    lines = [record.__dict__["facts"] for record in caplog.records if record.message == "rated"]
+    assert all(fact["subject"] == "alice" and "jti" in fact for fact in lines)
+    return [(fact["rating"], fact.get("instead_of"), fact.get("model"), fact.get("request_id")) for fact in lines]
+
+
+def test_a_reply_is_rated_and_the_log_tells_of_which_turn(
+    visit: Visit, stub: StubUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="hfchat")
+    told: list[str] = []
+    visit.page.on("request", lambda request: "liked" in (request.post_data or "") and told.append(request.post_data))
+    ask(visit, "my secret")
+    for name, pressed, count in (("Like", "Liked", 1), ("Dislike", "Disliked", 2), ("Disliked", "Dislike", 3)):
+        button(visit, name).click()
+        expect(button(visit, pressed)).to_have_attribute("aria-pressed", "false" if count == 3 else "true")
+        wait_until(lambda count=count: len(rated(caplog)) == count)
+    button(visit, "Like").click()
+    wait_until(lambda: len(rated(caplog)) == 4)
+    ratings, before, models, requests = zip(*rated(caplog), strict=True)
+    assert ratings == ("liked", "disliked", "withdrawn", "liked")
+    assert before == (None, "liked", "disliked", None)
+    turn = next(record.__dict__["facts"] for record in caplog.records if record.message == "turn")
+    assert set(models) == {turn["model"]}
+    assert set(requests) == {turn["request_id"]}
+    assert "secret" not in "".join(told) + caplog.text
+    # A thumb belongs to its reply, and not to the place where that stands.
+    button(visit, "Retry").click()
+    wait_until(lambda: len(stub.requests) == 2)
+    ended(visit, "my secret")
+    expect(button(visit, "Like")).to_be_visible()
+    button(visit, "Like").click()
+    expect(button(visit, "Liked")).to_be_visible()
+    visit.page.get_by_role("button", name="New chat", exact=True).first.click()
+    expect(visit.page.locator(BOT)).to_have_count(0)
+    ask(visit, "another")
+    button(visit, "Like").click()
+    expect(button(visit, "Liked")).to_be_visible()
+    visit.page.locator(TITLES).filter(has_text="my secret").click()
+    expect(visit.page.locator(BOT)).to_contain_text("my secret")
+    expect(button(visit, "Like")).to_be_visible()
+    button(visit, "Dislike").click()
+    wait_until(lambda: len(rated(caplog)) == 7)
+    assert rated(caplog)[-1] == ("disliked", None, None, None)
+
+
+def test_what_failed_is_not_rated(visit: Visit, stub: StubUpstream) -> None:
+    ask(visit, "good one")
+    stub.answer = lambda _: Answer(pieces=[event("half")], ending="cut")
+    ask(visit, "bad one", "was cut off")
+    expect(visit.page.get_by_role("button", name="Like", exact=True)).to_have_count(1)
+    expect(visit.page.get_by_role("button", name="Dislike", exact=True)).to_have_count(1)
