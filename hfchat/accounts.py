@@ -119,21 +119,21 @@ class Accounts:
             raise refusal(reservation, reading, reading.refused, now)
         return reservation
 
-    def synced(self) -> Callable[[], Awaitable[None] | None]:
-        """Asked for after a reservation: what it gives is None where that outlives a power cut already, or waits for it.
-
-        Raises, when awaited: StoreUnavailable.
-        """
-        return partial(self._synced, self._ledger.synced())
-
-    async def settle(self, caller: Caller, reserved: Reservation, usage: Usage, told: Told) -> None:
+    async def settle(
+        self, caller: Caller, reserved: Reservation, usage: Usage, told: Told, standing: Standing | None = None
+    ) -> None:
         """Charge what was used and give back the rest; `told` hears what is left then, where the store says it.
 
-        Fails never, and goes on where whoever waits for it is cancelled: settling twice counts once.
+        With the `standing` that the reservation left, and a ledger that does things in order, nobody waits for it. Fails
+        never, and goes on where whoever waits for it is cancelled: settling twice counts once.
         """
         now = self._clock()
         settling = asyncio.ensure_future(self._ledger.settle(reserved, usage, now=now))
         self._settling.add(settling)
+        if standing is not None and self._ledger.in_order:
+            settling.add_done_callback(partial(self._settled, reserved, usage))
+            told(standing.settled(reserved, usage))
+            return
         try:
             reading = await self._in_time(settling)
         except StoreUnavailable:
@@ -198,9 +198,15 @@ class Accounts:
         except StoreUnavailable:
             log_event(logger, logging.WARNING, "store_unavailable", cause="while closing")
 
-    def _synced(self, synced: Callable[[], Awaitable[None] | None]) -> Awaitable[None] | None:
-        waiting = synced()
-        return None if waiting is None else self._in_time(waiting)
+    def _settled(self, reserved: Reservation, usage: Usage, settling: "asyncio.Future[Reading]") -> None:
+        self._settling.discard(settling)
+        failure = None if settling.cancelled() else settling.exception()
+        if isinstance(failure, StoreUnavailable):
+            self._note_down(False, failure.__cause__)
+        if settling.cancelled() or isinstance(failure, StoreUnavailable):
+            self._settle_later(reserved, usage)
+        elif failure is not None:
+            log_crash(logger, failure)
 
     def _settle_later(self, reserved: Reservation, usage: Usage) -> None:
         waiting = self._unsettled

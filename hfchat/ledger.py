@@ -6,7 +6,7 @@ settled holds its place among the replies in progress until its lease ends, and 
 """
 
 import math
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -108,14 +108,15 @@ class Claim:
 
 
 class Ledger(Protocol):
-    """One store. `now` and `until` are in seconds since 1970. Raises: StoreUnavailable, everywhere, and nothing else."""
+    """One store. `now` and `until` are in seconds since 1970. Raises: StoreUnavailable, everywhere, and nothing else.
+
+    `in_order`: what one process asks is answered in the order it is asked, so that nobody there need wait to see it done.
+    """
+
+    in_order: bool
 
     def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Awaitable[Reading]:
         """Take all that is asked for, or nothing; nothing where the token is revoked, too."""
-        ...
-
-    def synced(self) -> Callable[[], Awaitable[None] | None]:
-        """Asked for once a reservation was answered: what it gives is None where that outlives a power cut, or waits for it."""
         ...
 
     def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Awaitable[Reading]:
@@ -241,6 +242,15 @@ class Standing:
         """Replies at once."""
         most = self._policy.streams
         return None if most is None else Allowance(most, max(most - self._reading.streams, 0))
+
+    def settled(self, reserved: Reservation, usage: Usage) -> "Standing":
+        """What is left once this reservation, the last thing that was read, is settled."""
+        back = reserved.prompt_tokens + reserved.completion_tokens - usage.total_tokens
+        used = tuple(
+            (start, count - back if meter.name == TOKENS else count)
+            for meter, (start, count) in zip(reserved.meters, self._reading.used, strict=True)
+        )
+        return Standing(self._policy, Reading(used, max(self._reading.streams - 1, 0)), self._now)
 
     def _least(self, limits: Sequence[Limit], counts: Sequence[tuple[int, int]]) -> Allowance | None:
         left = [

@@ -6,7 +6,7 @@ forgotten who used what and which tokens were taken back: it is no store until t
 
 import base64
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -207,6 +207,8 @@ redis.call('PEXPIREAT', name, ARGV[3])
 class RedisLedger:
     """A ledger at a Redis URL. Used in one event loop."""
 
+    in_order = False  # each request has a connection of its own
+
     def __init__(self, url: str) -> None:
         pool = BlockingConnectionPool.from_url(
             url,
@@ -232,10 +234,6 @@ class RedisLedger:
         arguments: list[Any] = [now, person.key, asked.token_id, asked.id, lease_ends]
         arguments += [asked.prompt_tokens, asked.completion_tokens, streams, person.issuer, person.subject]
         return _reading(await self._run(self._reserve, [*arguments, *_meters(asked.meters, now)]))
-
-    def synced(self) -> Callable[[], None]:
-        """As safe as the server keeps it: its own `appendfsync` says how."""
-        return lambda: None
 
     async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
         """Write what was used."""

@@ -4,8 +4,7 @@ import asyncio
 import json
 import sqlite3
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hfchat.ledger import (
@@ -80,6 +79,8 @@ _SPENT = """
 class SqliteLedger:
     """A ledger in one file, made on first use; None keeps it in memory."""
 
+    in_order = True
+
     def __init__(self, path: Path | None) -> None:
         self._thread = SqliteThread(path, _VERSIONS)
 
@@ -87,13 +88,9 @@ class SqliteLedger:
         """Take all or nothing."""
         return self._thread.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True)
 
-    def synced(self) -> Callable[[], Awaitable[None] | None]:
-        """The disk has it."""
-        return partial(self._thread.synced, self._thread.last_committed())
-
     def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Future[Reading]:
         """Write what was used."""
-        return self._thread.run(lambda db: _settle(db, reserved, usage, now))
+        return self._thread.run(lambda db: _settle(db, reserved, usage, now), can_wait=True)
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Keep the reservations, and tidy up."""

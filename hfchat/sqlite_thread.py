@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,12 +23,16 @@ T = TypeVar("T")
 # How long another process's transaction is waited for.
 BUSY_S = 0.8
 MAX_BATCH = 256
+# How long what can wait does, so that it shares a transaction with what comes next.
+CAN_WAIT_S = 0.002
+# How long what is committed may wait to be handed to the disk: what a power cut forgets is not older.
+UNSYNCED_S = 0.005
 MAX_WAITING = 20_000
 
 
 @dataclass(slots=True)
 class _Job:
-    """`durable`: it has to outlive a power cut; `number` counts such jobs. Answered once it is committed, or synced first."""
+    """Answered once it is committed; what is `durable` outlives a power cut a moment later, or, `synced_first`, then already."""
 
     work: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
@@ -35,7 +40,6 @@ class _Job:
     writes: bool
     durable: bool = False
     synced_first: bool = False
-    number: int = 0
 
 
 class SqliteThread:
@@ -48,15 +52,17 @@ class SqliteThread:
     def __init__(self, path: Path | None, versions: tuple[str, ...]) -> None:
         self._path = path
         self._versions = versions
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._log: int | None = None
         self._was_made = False
         self._thread: threading.Thread | None = None
         self._closed = False
-        # Of the durable jobs: the last one given, the last one committed, and the last one that is on the disk.
-        self._given = self._committed = self._synced = 0
+        self._can_wait: list[_Job] = []
+        # When the oldest commit that the disk has not was made; and whether the disk took the last one.
+        self._unsynced_since: float | None = None
+        self._disk_takes = True
 
     def run(
         self,
@@ -65,11 +71,13 @@ class SqliteThread:
         writes: bool = True,
         durable: bool = False,
         synced_first: bool = False,
+        can_wait: bool = False,
     ) -> asyncio.Future[T]:
         """What `work` gives, once its transaction is committed. Cancelled before it began, it is not done.
 
-        What is `durable` is handed to the disk right after it is answered, or, `synced_first`, before. Raises, when
-        awaited: StoreUnavailable, and nothing of it was written. Whoever does not wait for it cannot know.
+        What `can_wait` is done with what comes next, or a moment later; always before what is given after it. What is
+        `durable` is handed to the disk within a few milliseconds, or, `synced_first`, before it is answered. Raises, when
+        awaited: StoreUnavailable. Whoever does not wait for it cannot know.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -79,21 +87,25 @@ class SqliteThread:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="hfchat-ledger", daemon=True)
             self._thread.start()
-        self._given += durable or synced_first
-        self._jobs.put(_Job(work, future, loop, writes, durable or synced_first, synced_first, self._given))
+        job = _Job(work, future, loop, writes, durable, synced_first)
+        if can_wait:
+            if not self._can_wait:
+                loop.call_later(CAN_WAIT_S, self._hand_over)
+            self._can_wait.append(job)
+        else:
+            self._hand_over(job)
         return future
 
-    def last_committed(self) -> int:
-        """The number of the last durable job that was done, for `synced`."""
-        return self._committed
-
-    def synced(self, number: int) -> asyncio.Future[None] | None:
-        """None where that job, and all before it, outlive a power cut; or what waits for it, and raises StoreUnavailable."""
-        return None if self._synced >= number else self.run(lambda _: None, synced_first=True)
+    def _hand_over(self, *more: _Job) -> None:
+        """Give the thread what waited, and this, at once: it is woken once."""
+        jobs, self._can_wait = [*self._can_wait, *more], []
+        if jobs:
+            self._jobs.put(jobs)
 
     def close(self) -> None:
         """Let what waits be done, and close the file. Blocks for a moment."""
         self._closed = True
+        self._hand_over()
         self._jobs.put(None)
         if self._thread is not None:
             self._thread.join(2 * BUSY_S)
@@ -101,35 +113,38 @@ class SqliteThread:
     def _work(self) -> None:
         more = True
         while more:
-            taken = [self._jobs.get()]
+            try:
+                taken = [self._jobs.get(timeout=self._sync_in_s())]
+            except queue.Empty:
+                self._sync()
+                continue
             with suppress(queue.Empty):
                 while len(taken) < MAX_BATCH:
                     taken.append(self._jobs.get_nowait())
             more = None not in taken
-            jobs = [job for job in taken if job is not None and not job.future.cancelled()]
-            # Reading waits for nobody's lock, so it goes first.
-            for batch in ([job for job in jobs if not job.writes], [job for job in jobs if job.writes]):
-                if batch:
-                    self._do_and_answer(batch)
+            jobs = [job for some in taken if some is not None for job in some if not job.future.cancelled()]
+            for _, batch in groupby(jobs, lambda job: job.writes):
+                self._do_and_answer(list(batch))
+            if self._sync_in_s() == 0 or not more:
+                self._sync()
         self._disconnect()
 
+    def _sync_in_s(self) -> float | None:
+        if self._unsynced_since is None:
+            return None
+        return max(self._unsynced_since + UNSYNCED_S - time.monotonic(), 0)
+
     def _do_and_answer(self, jobs: list[_Job]) -> None:
-        """They stand or fall together."""
+        """They stand or fall together; where the disk is not to be relied on, they wait for it."""
         done, failure = self._do(jobs)
-        number = max((job.number for job in jobs if job.durable), default=0)
-        if failure is None and number:
-            self._committed = number
-        now = [place for place, job in enumerate(jobs) if failure or not job.synced_first]
-        if now:
-            _answer([jobs[place] for place in now], [] if failure else [done[place] for place in now], failure)
-        if failure or not number:
-            return
-        failure = self._sync()
-        if failure is None:
-            self._synced = number
-        later = [place for place, job in enumerate(jobs) if job.synced_first]
-        if later:
-            _answer([jobs[place] for place in later], [done[place] for place in later], failure)
+        wait = [job.synced_first or (job.durable and not self._disk_takes) for job in jobs]
+        if failure is None and any(job.durable or job.synced_first for job in jobs):
+            self._unsynced_since = self._unsynced_since or time.monotonic()
+        answers = list(zip(jobs, done or [None] * len(jobs), strict=True))
+        _answer([answer for answer, waits in zip(answers, wait, strict=True) if failure or not waits], failure)
+        if failure is None and any(wait):
+            failure = self._sync()
+            _answer([answer for answer, waits in zip(answers, wait, strict=True) if waits], failure)
 
     def _do(self, jobs: list[_Job]) -> tuple[list[Any], Exception | None]:
         """The results, or why there is none."""
@@ -148,16 +163,20 @@ class SqliteThread:
 
         What is in the write-ahead log is valid by its checksums, and whoever takes it from there syncs it first.
         """
-        if self._path is None:
+        if self._path is None or self._unsynced_since is None:
+            self._unsynced_since = None
             return None
+        self._unsynced_since = None
         try:
             if self._log is None:
                 self._log = os.open(f"{self._path}-wal", os.O_RDONLY)
                 _sync_folder(self._path.parent)
             os.fdatasync(self._log)
         except OSError as failure:
+            self._disk_takes = False
             self._disconnect()
             return failure
+        self._disk_takes = True
         return None
 
     def _connected(self) -> sqlite3.Connection:
@@ -243,17 +262,17 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _answer(jobs: list[_Job], done: list[Any], failure: Exception | None) -> None:
+def _answer(answers: list[tuple[_Job, Any]], failure: Exception | None) -> None:
     def tell(loop: asyncio.AbstractEventLoop) -> None:
-        for place, job in enumerate(jobs):
+        for job, found in answers:
             if job.loop is not loop or job.future.done():
                 continue
             if failure is None:
-                job.future.set_result(done[place])
+                job.future.set_result(found)
             else:
                 job.future.set_exception(_translated(failure))
 
-    for loop in {job.loop for job in jobs}:
+    for loop in {job.loop for job, _ in answers}:
         with suppress(RuntimeError):  # it was closed meanwhile
             loop.call_soon_threadsafe(tell, loop)
 

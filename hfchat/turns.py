@@ -5,13 +5,13 @@ While there are any, their leases are renewed, and a token that is taken back, b
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from hfchat.accounts import LEASE_S, NOTHING, Accounts, Asked, Told
 from hfchat.counting import Tally
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
-from hfchat.ledger import Reservation
+from hfchat.ledger import Reservation, Standing
 from hfchat.logs import log_crash
 from hfchat.types import Call, Caller, Finish, Part
 
@@ -35,11 +35,11 @@ class Turn:
         self.reserved: Reservation | None = None
         self._accounts = accounts
         self._told = told
+        self._standing: Standing | None = None
         self._tally: Tally | None = None
         self._model = ""
         # Asked once: asking costs a system call.
         self._consumer = asyncio.current_task()
-        self._synced: Callable[[], Awaitable[None] | None] | None = None
         self._over = False
         self._error: type[HfchatError] | None = None
         self._waits = False
@@ -59,8 +59,7 @@ class Turn:
             # After an outage of the store, the turns in progress have their places again before any is given away.
             await self._turns.renew()
             asked = self._accounts.ask(self.caller, call)
-        self.reserved = await self._accounts.reserved(asked, self.caller, self._told)
-        self._synced = self._accounts.synced()
+        self.reserved = await self._accounts.reserved(asked, self.caller, self._tell)
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last; at the end of the reply it is settled, and has its usage.
@@ -72,11 +71,6 @@ class Turn:
             return part
         if self._call is not None:
             raise AssertionError("the provider was asked before the turn was reserved")
-        if self._synced is not None:
-            # The provider was asked meanwhile; nothing is handed out, or charged, that a power cut would make free.
-            synced, self._synced = self._synced(), None
-            if synced is not None:
-                await synced
         self._tally.add(part)
         if self._tally.over:
             # A provider that does not hold to `max_tokens` would go beyond what is reserved.
@@ -84,11 +78,11 @@ class Turn:
         if isinstance(part, Finish):
             part.usage = self._tally.usage()
             # Before the caller hears of the end: what they ask next finds it counted.
-            await self.settle()
+            await self.settle(standing=self._standing)
         return part
 
-    async def settle(self, failure: BaseException | None = None) -> None:
-        """Charge what came, once, and give back the rest.
+    async def settle(self, failure: BaseException | None = None, standing: Standing | None = None) -> None:
+        """Charge what came, once, and give back the rest; with the `standing` from before, it need not be waited for.
 
         Free is what failed before anything came. Whoever leaves before, or whose token ends, pays for the prompt: the
         provider had it.
@@ -102,7 +96,7 @@ class Turn:
             return
         left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
         usage = self._tally.usage() if self._tally.began or left_by_themself else NOTHING
-        await self._accounts.settle(self.caller, reserved, usage, self._told)
+        await self._accounts.settle(self.caller, reserved, usage, self._told, standing)
 
     def end(self, error: type[HfchatError]) -> None:
         """Raise this error where the turn waits, or where it next would. Called in the event loop.
@@ -123,6 +117,10 @@ class Turn:
     def over(self) -> None:
         """It is no turn any more."""
         self._over = True
+
+    def _tell(self, standing: Standing) -> None:
+        self._standing = standing
+        self._told(standing)
 
     def _cut(self) -> None:
         if not self._over and not self._waits and self._consumer is not None:

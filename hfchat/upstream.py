@@ -19,6 +19,7 @@ from hfchat.model_list import read_models
 from hfchat.pool import Loan, Pool, lent
 from hfchat.provider_words import parsed, sentences
 from hfchat.reply import Reply
+from hfchat.silence import Silence
 from hfchat.sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from hfchat.translate import Refusal, translate
 from hfchat.types import ROUTER_URL, Call, Delta, Finish, ModelFacts
@@ -154,32 +155,44 @@ class HubUpstream:
             yield reply.whole(await _body(response, MAX_JSON_BYTES))
         else:
             decoder, more = SSEDecoder(), True
-            while more and not reply.done:
-                came, more = await self._next_events(response.content, decoder, reply)
-                for delta in reply.take(came):
-                    yield delta
+            _stop_timing(response)
+            with Silence(self._timeout_s, lambda: response.content.set_exception(TimeoutError())) as silence:
+                while more and not reply.done:
+                    if reply.finish_reason:
+                        silence.limit(min(self._timeout_s, AFTER_FINISH_S))
+                    silence.begins()
+                    came, more = await _next_events(response.content, decoder, reply)
+                    silence.ends()
+                    for delta in reply.take(came):
+                        yield delta
             await _drain(response.content)
         yield reply.finish()
 
-    async def _next_events(
-        self, content: aiohttp.StreamReader, decoder: SSEDecoder, reply: Reply
-    ) -> tuple[list[ServerSentEvent], bool]:
-        """The next events, and whether there may be more. Comments are no events: they do not hide a stalled model."""
-        limit_s = min(self._timeout_s, AFTER_FINISH_S) if reply.finish_reason else self._timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                while piece := await content.readany():
-                    if events := decoder.feed(piece):
-                        return events, True
-                return decoder.close(), False
-        except EventTooLarge as endless:
-            raise e.UpstreamInvalidResponse from endless
-        except (aiohttp.ClientError, TimeoutError, OSError) as failure:
-            if events := decoder.feed(_unread(content, failure)):
+
+async def _next_events(
+    content: aiohttp.StreamReader, decoder: SSEDecoder, reply: Reply
+) -> tuple[list[ServerSentEvent], bool]:
+    """The next events, and whether there may be more. Comments are no events: they do not hide a stalled model."""
+    try:
+        while piece := await content.readany():
+            if events := decoder.feed(piece):
                 return events, True
-            if not reply.finish_reason:
-                raise
-        return [], False
+        return decoder.close(), False
+    except EventTooLarge as endless:
+        raise e.UpstreamInvalidResponse from endless
+    except (aiohttp.ClientError, TimeoutError, OSError) as failure:
+        if events := decoder.feed(_unread(content, failure)):
+            return events, True
+        if not reply.finish_reason:
+            raise
+    return [], False
+
+
+def _stop_timing(response: aiohttp.ClientResponse) -> None:
+    """Take from aiohttp its timer for each piece that comes."""
+    connection = response.connection
+    if connection is not None and connection.protocol is not None:
+        connection.protocol.read_timeout = None
 
 
 def _unread(content: aiohttp.StreamReader, failure: BaseException) -> bytes:

@@ -31,6 +31,8 @@ HELD = 64 + 5 + 8 + 100
 class Faulty:
     """A ledger that does what it is told before or after the real one does its work."""
 
+    in_order = False
+
     def __init__(self) -> None:
         self.real = SqliteLedger(None)
         self.before: Callable[[str], Awaitable[None]] = _pass
@@ -49,9 +51,6 @@ class Faulty:
 
     async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
         return await self._do("settle", lambda: self.real.settle(reserved, usage, now=now))
-
-    def synced(self) -> Callable[[], Awaitable[None] | None]:
-        return lambda: self._do("synced", lambda: self.real.revoked([], now=NOW))
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         await self._do("renew", lambda: self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))

@@ -10,6 +10,7 @@ FLOORS = {
     0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance"],
     1: [
         *("types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "history_texts", "sse"),
+        "silence",
         "failure_rules",
     ],
     2: [

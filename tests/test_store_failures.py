@@ -311,37 +311,41 @@ async def test_what_is_reserved_is_handed_to_the_disk_after_it_was_answered(
 
     monkeypatch.setattr("hfchat.sqlite_thread.os.fdatasync", slowly)
     assert (await reserve(ledger, ask("a"))).refused is None
-    synced = ledger.synced()
     assert await asyncio.to_thread(began.wait, 30)
-    waiting = synced()
-    assert waiting is not None
-    asking = asyncio.ensure_future(waiting)
-    await asyncio.sleep(0.05)
-    assert not asking.done()
     disk.set()
-    await asking
-    assert synced() is None
+
+
+async def test_a_revocation_is_on_the_disk_before_it_is_answered(
+    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = threading.Event()
+    monkeypatch.setattr("hfchat.sqlite_thread.os.fdatasync", lambda _: disk.wait(30))
+    revoking = asyncio.create_task(ledger.revoke("jti", now=NOON, until=NOON + 60))
+    await asyncio.sleep(0.05)
+    assert not revoking.done()
+    disk.set()
+    await revoking
 
 
 async def test_a_disk_that_does_not_take_it_is_a_no_and_heals(
     ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failed = threading.Event()
+
     def fails(_: int) -> None:
+        failed.set()
         raise OSError(errno.EIO, "no")
 
     with monkeypatch.context() as broken:
         broken.setattr("hfchat.sqlite_thread.os.fdatasync", fails)
+        # The first is answered before that is known; from then on nothing is.
         await reserve(ledger, ask("a"))
-        waiting = ledger.synced()()
-        assert waiting is not None
+        assert await asyncio.to_thread(failed.wait, 30)
         with pytest.raises(StoreUnavailable):
-            await waiting
+            await reserve(ledger, ask("b"))
         with pytest.raises(StoreUnavailable):
             await ledger.revoke("jti", now=NOON, until=NOON + 60)
-    await reserve(ledger, ask("b"))
-    waiting = ledger.synced()()
-    if waiting is not None:
-        await waiting
+    assert (await reserve(ledger, ask("c"))).refused is None
 
 
 async def test_a_ledger_that_is_closed_says_no(file: Path) -> None:

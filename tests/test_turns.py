@@ -283,46 +283,6 @@ async def test_a_long_turn_keeps_its_place_and_a_store_that_is_away_does_not_end
     assert await task == "cancelled"
 
 
-class Slow(SqliteLedger):
-    """A ledger whose disk has a reservation only when it is told so, or never."""
-
-    def __init__(self, disk: asyncio.Event, failure: BaseException | None = None) -> None:
-        super().__init__(None)
-        self._disk = disk
-        self._failure = failure
-
-    def synced(self) -> Callable[[], Awaitable[None]]:
-        return self._wait
-
-    async def _wait(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        await self._disk.wait()
-
-
-async def test_no_part_of_a_reply_is_handed_out_before_the_disk_has_its_reservation() -> None:
-    disk = asyncio.Event()
-    accounts = Accounts(Slow(disk))
-    upstream = Scripted(default=[A, Finish("m")])
-    asking = asyncio.create_task(run(Chat(upstream, accounts), caller()))
-    await asyncio.sleep(0.05)
-    assert (asking.done(), upstream.closed) == (False, 0)
-    disk.set()
-    assert await asking == "ok"
-    await accounts.close()
-
-
-async def test_where_the_disk_does_not_take_it_the_turn_is_refused_and_its_prompt_is_free() -> None:
-    accounts = Accounts(Slow(asyncio.Event(), e.StoreUnavailable()))
-    upstream = Scripted(default=[A, WAIT])
-    with logged():
-        assert await run(Chat(upstream, accounts), caller()) == "store_unavailable"
-    assert upstream.closed == 1
-    account = await books(accounts)
-    assert (account.prompt_tokens, account.completion_tokens, account.held_tokens) == (0, 0, 0)
-    await accounts.close()
-
-
 class Prepares(Scripted):
     """Makes itself ready before it waits for the reservation."""
 
