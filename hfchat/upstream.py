@@ -7,7 +7,6 @@ replaced by `hfchat.pool`, `hfchat.sse` and `hfchat.reply`: its own reading lose
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
 
 import aiohttp
 import orjson
@@ -71,9 +70,22 @@ class HubUpstream:
         loan: Loan | None = None
         try:
             loan, response = await self._send(call, reserved)
-            async with aclosing(self._read(response, call)) as parts:
-                async for part in parts:
-                    yield part
+            reply, decoder, more = Reply(call, response.headers), SSEDecoder(), True
+            if _comes_whole(response, call):
+                yield reply.whole(await _body(response, MAX_JSON_BYTES))
+            else:
+                _stop_timing(response)
+                with Silence(self._timeout_s, lambda: response.content.set_exception(TimeoutError())) as silence:
+                    while more and not reply.done:
+                        if reply.finish_reason:
+                            silence.limit(min(self._timeout_s, AFTER_FINISH_S))
+                        silence.begins()
+                        came, more = await _next_events(response.content, decoder, reply)
+                        silence.ends()
+                        for delta in reply.take(came):
+                            yield delta
+                await _drain(response.content)
+            yield reply.finish()
         except Exception as failure:
             error = translate(failure)
             if not isinstance(error, e.LimitReached):
@@ -148,25 +160,11 @@ class HubUpstream:
             headers=headers,  # type: ignore[arg-type]
         )
 
-    async def _read(self, response: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[Delta | Finish, None]:
-        reply = Reply(call, response.headers)
-        events = response.content_type == "text/event-stream"
-        if response.content_type == "application/json" or not (call.stream or events):
-            yield reply.whole(await _body(response, MAX_JSON_BYTES))
-        else:
-            decoder, more = SSEDecoder(), True
-            _stop_timing(response)
-            with Silence(self._timeout_s, lambda: response.content.set_exception(TimeoutError())) as silence:
-                while more and not reply.done:
-                    if reply.finish_reason:
-                        silence.limit(min(self._timeout_s, AFTER_FINISH_S))
-                    silence.begins()
-                    came, more = await _next_events(response.content, decoder, reply)
-                    silence.ends()
-                    for delta in reply.take(came):
-                        yield delta
-            await _drain(response.content)
-        yield reply.finish()
+
+def _comes_whole(response: aiohttp.ClientResponse, call: Call) -> bool:
+    """Some servers do not stream, whatever they are asked for, and others always do."""
+    kind = response.content_type
+    return kind == "application/json" or not (call.stream or kind == "text/event-stream")
 
 
 async def _next_events(

@@ -92,6 +92,10 @@ def ignore(_: Standing) -> None:
     pass
 
 
+async def _ignored(waiting: Awaitable[object]) -> None:
+    await waiting
+
+
 async def fails(_: str) -> None:
     raise StoreUnavailable
 
@@ -278,6 +282,42 @@ async def test_what_cannot_be_settled_at_once_is_settled_when_the_store_is_back(
     await settled(ledger)
     (books,) = await accounts.everybody()
     assert (books.prompt_tokens, books.completion_tokens) == (14, 10)
+
+
+async def test_with_a_ledger_in_order_nobody_waits_and_what_comes_next_finds_it_settled(
+    accounts: Accounts, ledger: Faulty
+) -> None:
+    ledger.in_order = True
+    told: list[Standing] = []
+    reserved = await accounts.reserve(ALICE, CALL, told.append)
+    release = asyncio.Event()
+    ledger.before = lambda _: _ignored(release.wait())
+    await accounts.settle(ALICE, reserved, Usage(7, 5), told.append, told[-1])
+    after = told[-1]
+    assert (after.rate.remaining, after.budget.remaining, after.streams.remaining) == (2, 988, 2)  # type: ignore[union-attr]
+    assert await held(ledger.real) == HELD
+    release.set()
+    await settled(ledger)
+    assert left_of(await accounts.look(ALICE)) == left_of(after)
+
+
+async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(accounts: Accounts, ledger: Faulty) -> None:
+    ledger.in_order = True
+    told: list[Standing] = []
+    reserved = await accounts.reserve(ALICE, CALL, told.append)
+    ledger.before = fails
+    with logged() as lines:
+        await accounts.settle(ALICE, reserved, Usage(7, 5), ignore, told[-1])
+        async with asyncio.timeout(30):
+            while ledger.asked.count("settle") < 2:
+                await asyncio.sleep(0.01)
+        assert await held(ledger.real) == HELD
+        ledger.before = _pass
+        await settled(ledger)
+        await accounts.look(ALICE)
+    (books,) = await accounts.everybody()
+    assert (books.prompt_tokens, books.completion_tokens) == (7, 5)
+    assert any("store_unavailable" in line for line in lines)
 
 
 async def test_settling_goes_on_where_whoever_waits_for_it_is_cancelled_twice(

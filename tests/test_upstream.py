@@ -378,6 +378,17 @@ def test_what_says_nothing_is_no_delta() -> None:
     assert (shown.content, shown.count, shown.events) == ("", 0, [role.data])
 
 
+async def test_the_time_that_a_slow_reader_takes_is_not_the_provider_s(stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=WHOLE, pause_s=0.05)
+    async with hub(stub, timeout_s=0.3) as upstream, aclosing(upstream.stream(CALL)) as parts:
+        said = []
+        async for part in parts:
+            said.append(part)
+            await asyncio.sleep(0.5)
+    assert "".join(part.content for part in said if isinstance(part, Delta)) == "Hello"
+    assert isinstance(said[-1], Finish)
+
+
 async def test_what_came_before_a_broken_connection_is_given_to_a_slow_reader_too(stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=[event(word) for word in "abcdef"], pause_s=0.02, ending="cut")
     async with hub(stub) as upstream, aclosing(upstream.stream(CALL)) as parts:
