@@ -44,6 +44,10 @@ class Catalog:
         allowed = [name for name in names if policy.models is None or name in policy.models]
         return [Offer(name, name == policy.default_model, known.get(name.partition(":")[0])) for name in allowed]
 
+    async def facts(self, model: str) -> ModelFacts | None:
+        """What is known of a model, by the name that a request gives it."""
+        return (await self._list()).get(model.partition(":")[0])
+
     async def _list(self) -> dict[str, ModelFacts]:
         if self._asking is None and self._clock() >= self._asked_again_at:
             self._asking = asyncio.create_task(self._ask())

@@ -371,4 +371,16 @@ DETAILS: dict[str, tuple[str, str]] = {
         "tiene campos que la página no envía: archivos, componentes u otros.",
     ),
     "unreadable": ("it cannot be read.", "no se puede leer."),
+    "no_pictures": (
+        "It does not take pictures: nothing was sent.",
+        "No admite imágenes: no se ha enviado nada.",
+    ),
+    "pictures_at_most": (
+        "no more than {value} pictures go with a question.",
+        "con una pregunta van como mucho {value} imágenes.",
+    ),
+    "picture_missing": (
+        "a picture of this question is not kept in this browser any more: add it again.",
+        "una imagen de esta pregunta ya no está guardada en este navegador: añádela de nuevo.",
+    ),
 }

@@ -13,24 +13,37 @@ from hfchat.history_texts import HISTORY
 from hfchat.ledger import Person
 from hfchat.page_head import static
 from hfchat.page_history import FACTS_ID, NOTICE_ID, WAIT_ID, shown
+from hfchat.page_pictures import REFERENCE
 from hfchat.page_ratings import Ratings
+from hfchat.picture_texts import PICTURES
 from hfchat.types import Caller
 
 _SCRIPTS = (
     "history_wire.js",
     "history_store.js",
     "history_files.js",
+    "pictures.js",
+    "pictures_tray.js",
     "history_tab.js",
     "history_panel.js",
     "history.js",
 )
-_FACTS = {"says": HISTORY, "notice": NOTICE_ID, "wait": WAIT_ID, "facts": FACTS_ID}
+PICTURES_ID = "hfchat-images"
+_FACTS = {
+    "says": HISTORY,
+    "notice": NOTICE_ID,
+    "wait": WAIT_ID,
+    "facts": FACTS_ID,
+    "pictures": PICTURES,
+    "pictures_id": PICTURES_ID,
+    "reference": REFERENCE.pattern,
+}
 
 
 def conversations_head() -> str:
     """What the page's `<head>` needs for it: one script, one style."""
     script = "\n".join((f"const FACTS = {json.dumps(_FACTS)};", *(static(name) for name in _SCRIPTS)))
-    return f"<style>{static('history.css')}</style><script>(() => {{\n{script}\n}})();</script>"
+    return f"<style>{static('history.css')}{static('pictures.css')}</style><script>(() => {{\n{script}\n}})();</script>"
 
 
 def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface, ratings: Ratings) -> None:

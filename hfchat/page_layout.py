@@ -7,7 +7,7 @@ import gradio as gr
 from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
-from hfchat.page_conversations import keep_conversations
+from hfchat.page_conversations import PICTURES_ID, keep_conversations
 from hfchat.page_edit import edit_as_retry
 from hfchat.page_ratings import Ratings
 from hfchat.page_settings import ChatSettings
@@ -59,8 +59,10 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
             feedback_options=["Like", "Dislike"],
             elem_id="hfchat-conversation",
         )
+        # The page's script writes into it what the question, and what was said before, has of pictures.
+        pictures = gr.Textbox(visible=False, elem_id=PICTURES_ID)
         interface = gr.ChatInterface(
-            responder(chat, ratings),
+            responder(chat, ratings, catalog),
             api_name="chat",
             concurrency_limit=None,
             flagging_mode="never",
@@ -80,7 +82,7 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
                 max_lines=12,
                 elem_id="hfchat-box",
             ),
-            additional_inputs=settings.inputs,
+            additional_inputs=[*settings.inputs, pictures],
         )
         keep_conversations(page, interface, ratings)
         edit_as_retry(page, interface)

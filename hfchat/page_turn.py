@@ -7,15 +7,18 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.errors import HfchatError
 from hfchat.page_choices import Choices
 from hfchat.page_history import CUT_ID, aside, sendable
 from hfchat.page_notice import facts, notice
+from hfchat.page_pictures import has_pictures, read_pictures, with_pictures
 from hfchat.page_ratings import Ratings
 from hfchat.page_shown import Shown
 from hfchat.texts import PAGE, Language, language_of
@@ -27,7 +30,7 @@ SHOW_EVERY_S = 0.06
 PULSE_S = 1.0
 
 
-def responder(chat: Chat, ratings: Ratings) -> Callable[..., AsyncGenerator[Any, None]]:
+def responder(chat: Chat, ratings: Ratings, catalog: Catalog) -> Callable[..., AsyncGenerator[Any, None]]:
     """The function of the page's `gr.ChatInterface`."""
 
     async def respond(
@@ -42,11 +45,13 @@ def responder(chat: Chat, ratings: Ratings) -> Callable[..., AsyncGenerator[Any,
         top_p: float | None = None,
         max_tokens: float | None = None,
         details: bool = False,
+        pictures: str | None = None,
     ) -> AsyncGenerator[Any, None]:
         """Answer the message. Gives what there is of the reply, again and again, as it grows.
 
         A text; a list of messages where there is more to it: what the model thought aloud, a notice of failure, or, with
-        `details`, which model answered. What is None is as the owner or the model has it.
+        `details`, which model answered. What is None is as the owner or the model has it. `pictures` are those that the
+        conversation refers to, as JSON: data URLs by id.
         """
         caller: Caller = request.request.state.caller
         language = language_of(request.headers.get("accept-language", ""))
@@ -55,6 +60,11 @@ def responder(chat: Chat, ratings: Ratings) -> Callable[..., AsyncGenerator[Any,
         shown = Shown(language)
         try:
             asked = choices.request((*sendable(history), Message("user", message or "")), caller.policy)
+            if has_pictures(asked.messages):
+                asked_model = asked.model or caller.policy.default_model
+                known = await catalog.facts(asked_model)
+                seen = with_pictures(asked.messages, read_pictures(pictures), asked_model, known)
+                asked = replace(asked, messages=seen)
             turn = chat.stream(caller, asked, request_id=request_id, tries=shown.trying)
             async with aclosing(_paced(turn, shown)) as paces:
                 async for _ in paces:

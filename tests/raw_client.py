@@ -12,7 +12,7 @@ from typing import Any
 from tests.conftest import RunningApp, make_token
 
 # The settings of a chat, as the page sends them where nobody touched them.
-UNSET = [None, None, "", None, None, None, False]
+UNSET = [None, None, "", None, None, None, False, None]
 Headers = dict[str, str] | Iterable[tuple[str, str]]
 
 

@@ -11,6 +11,7 @@ FLOORS = {
     1: [
         *("types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "history_texts", "sse"),
         "silence",
+        "picture_texts",
         "failure_rules",
     ],
     2: [
@@ -21,6 +22,7 @@ FLOORS = {
         *("setting_values", "tokens", "jwks", "passage", "sqlite_thread", "redis_ledger", "accounts", "reply"),
         *(
             "page_history",
+            "page_pictures",
             "page_ratings",
             "page_who",
             "page_theme",

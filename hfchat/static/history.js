@@ -37,14 +37,15 @@ const does = {
   },
   async remove(head) {
     const conversation = await store.conversation(person, head.id), open = head.id === tab.conversation.id;
-    await store.remove([head.id]);
+    const seen = conversation ? await pictures.all(picturesOf(conversation)) : [];
+    await store.remove(person, [head.id]);
     tab.saveAgain();
     tell({ news: "removed", ids: [head.id] });
     await tab.forget([head.id]);
     await list();
     panel.search.focus();
     panel.say(says.deleted.replace("{title}", head.title), conversation && (async () => {
-      await store.add([conversation]);
+      await store.add([conversation], seen);
       tell({ news: "changed" });
       panel.say("");
       if (open) await does.open(head.id);
@@ -64,7 +65,8 @@ const does = {
     const all = await store.conversations(person), chosen = all.filter((conversation) => !id || conversation.id === id);
     chosen.sort((one, other) => other.updated - one.updated);
     const name = `hfchat-${new Date().toISOString().slice(0, 10)}`;
-    if (form === "json") download(`${name}.json`, "application/json", asJson(chosen));
+    const seen = async () => Object.fromEntries((await pictures.all(picturesOf(...chosen))).map(({ id, data }) => [id, data]));
+    if (form === "json") download(`${name}.json`, "application/json", asJson(chosen, await seen()));
     else download(`${name}.md`, "text/markdown", asMarkdown(chosen, says));
   },
   async import(file) {
@@ -72,19 +74,19 @@ const does = {
     let found;
     try { found = fromJson(await file.text(), person, says); } catch { return panel.say(says.bad_file); }
     const kept = new Map((await store.conversations(person)).map((conversation) => [conversation.id, conversation]));
-    const fresh = found.filter(({ known, messages }) => !kept.has(known) || !same(messages, messagesFrom(kept.get(known).messages)));
+    const fresh = found.conversations.filter(({ known, messages }) => !kept.has(known) || !same(messages, messagesFrom(kept.get(known).messages)));
     try {
-      await store.add(fresh.map(({ known, ...conversation }) => conversation));
+      await store.add(fresh.map(({ known, ...conversation }) => conversation), found.pictures);
     } catch { return panel.say(says.full); }
     await list();
     tell({ news: "changed" });
-    return panel.say(says.imported.replace("{count}", fresh.length).replace("{skipped}", found.length - fresh.length));
+    return panel.say(says.imported.replace("{count}", fresh.length).replace("{skipped}", found.conversations.length - fresh.length));
   },
 };
 
 async function removeAll() {
   const ids = (await store.heads(person)).map(({ id }) => id);
-  await store.remove(ids);
+  await store.remove(person, ids);
   tell({ news: "removed", ids });
   await tab.forget(ids);
   await list();
@@ -105,6 +107,7 @@ async function begin(whose) {
   if (!store.keeps) panel.note.replaceChildren(says.not_kept);
   tab = new Tab(store, person, says, changed);
   listen();
+  beginPictures();
   tell({ news: "here" });
   await list();
   await tab.begin();
@@ -152,7 +155,7 @@ document.addEventListener("submit", async (event) => {
   tell({ news: "leaving" });
   if (chosen === "delete") {
     await pause(100);
-    await store.remove((await store.heads(person)).map(({ id }) => id));
+    await store.removeAll(person);
   }
   await fetch(form.action, { method: "POST", redirect: "manual" });
   tell({ news: "gone" });

@@ -26,7 +26,8 @@ const messagesFrom = (given) => (Array.isArray(given) ? given.slice(-MOST.messag
 
 function titleOf(messages, says) {
   const asked = messages.find((message) => message.role === "user");
-  const words = plainTitle(asked ? textOf(asked).slice(0, 500) : "");
+  const text = asked ? textOf(asked).slice(0, 2000) : "";
+  const words = plainTitle(withoutReferences(text)) || plainTitle(withNames(text));
   if (words.length <= 60) return words || says.untitled;
   return `${words.slice(0, 60).replace(/\s\S{0,20}$/u, "")}…`;
 }
@@ -35,18 +36,18 @@ function titleOf(messages, says) {
 const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 const holds = (conversation, words) => {
-  const text = folded([conversation.title, ...conversation.messages.map(textOf)].join("\n"));
+  const text = folded([conversation.title, ...conversation.messages.map((message) => withoutReferences(textOf(message)))].join("\n"));
   return words.every((word) => text.includes(word));
 };
 
-function asJson(conversations) {
+function asJson(conversations, pictures) {
   const listed = conversations.map(({ id, title, named, created, updated, messages }) => ({ id, title, named, created, updated, messages }));
-  return JSON.stringify({ format: FORMAT, version: VERSION, conversations: listed }, null, 1);
+  return JSON.stringify({ format: FORMAT, version: VERSION, conversations: listed, pictures }, null, 1);
 }
 
 function asMarkdown(conversations, says) {
   const said = ({ role, content, metadata }) => {
-    const text = textOf({ content });
+    const text = withNames(textOf({ content }));
     if (metadata?.title) return `> **${metadata.title}**\n>\n${text.replace(/^/gm, "> ")}`;
     if (metadata?.id) return `> ${text.replace(/<[^>]*>/g, "").trim().replace(/\n/g, "\n> ")}`;
     return `## ${role === "user" ? says.you : says.assistant}\n\n${text}`;
@@ -56,12 +57,12 @@ function asMarkdown(conversations, says) {
   return `${conversations.map(one).join("\n\n---\n\n")}\n`;
 }
 
-// The conversations of an exported file. Raises: Error where it is none.
+// The conversations of an exported file, and their pictures. Raises: Error where it is none.
 function fromJson(text, person, says) {
   const file = JSON.parse(text);
   if (file?.format !== FORMAT || !Array.isArray(file.conversations)) throw new Error("format");
   const when = (time) => (Number.isSafeInteger(time) && time > 0 && time <= Date.now() ? time : Date.now());
-  return file.conversations.slice(0, MOST.conversations).flatMap((given) => {
+  const conversations = file.conversations.slice(0, MOST.conversations).flatMap((given) => {
     const messages = messagesFrom(given?.messages);
     if (!messages.length) return [];
     const title = typeof given.title === "string" ? plainTitle(given.title) : "";
@@ -69,6 +70,7 @@ function fromJson(text, person, says) {
     const known = typeof given.id === "string" && /^[0-9a-f]{24}$/.test(given.id) ? given.id : "";
     return [{ id: newId(), known, ...head, created: when(given.created), updated: when(given.updated), messages }];
   });
+  return { conversations, pictures: picturesFrom(file.pictures, conversations) };
 }
 
 function download(name, type, text) {

@@ -1,7 +1,11 @@
 // What is kept, and where: in IndexedDB; in memory, until the page is closed, where the browser denies that.
-// A conversation is a head, for the list, and a body with its messages. Both carry the key of the person whose it is.
+// A conversation is a head, for the list, and a body with its messages. Both carry the key of the person whose it is, and so do
+// the pictures that the messages refer to, which are kept as long as one of them does.
 
-const VERSION = 1;
+const VERSION = 1, EDITION = 2;
+const TABLES = ["heads", "bodies", "pictures"];
+// What was added to a question that nobody sent stays this long.
+const UNSENT_MS = 86_400_000;
 
 const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -16,9 +20,12 @@ const finished = (transaction) => new Promise((resolve, reject) => {
 });
 
 async function openBase() {
-  const opening = indexedDB.open("hfchat", VERSION);
+  const opening = indexedDB.open("hfchat", EDITION);
   opening.onupgradeneeded = () => {
-    for (const name of ["heads", "bodies"]) opening.result.createObjectStore(name, { keyPath: "id" }).createIndex("person", "person");
+    for (const name of TABLES) {
+      if (opening.result.objectStoreNames.contains(name)) continue;
+      opening.result.createObjectStore(name, { keyPath: "id" }).createIndex("person", "person");
+    }
   };
   return answered(opening);
 }
@@ -33,7 +40,7 @@ async function openStore() {
   }
 }
 
-// Both read and write a few records in one go: `step` is given the two tables, and all of what it did is kept, or nothing.
+// Both read and write a few records in one go: `step` is given the tables, and all of what it did is kept, or nothing.
 
 class Kept {
   // The browser may close it, when its data are cleared.
@@ -44,7 +51,7 @@ class Kept {
   }
 
   async go(mode, step) {
-    const transaction = (this.base ?? (await this.open())).transaction(["heads", "bodies"], mode);
+    const transaction = (this.base ?? (await this.open())).transaction(TABLES, mode);
     const end = finished(transaction);
     const table = (name) => {
       const records = transaction.objectStore(name);
@@ -55,7 +62,7 @@ class Kept {
         remove: (id) => void records.delete(id),
       };
     };
-    const result = await step(table("heads"), table("bodies"));
+    const result = await step(...TABLES.map(table));
     // A page that is about to go does not see the transaction end by itself.
     if (mode === "readwrite") transaction.commit?.();
     await end;
@@ -64,16 +71,15 @@ class Kept {
 }
 
 class Unkept {
-  tables = [new Map(), new Map()];
+  tables = TABLES.map(() => new Map());
 
   go(_, step) {
-    const [heads, bodies] = this.tables.map((records) => ({
+    return step(...this.tables.map((records) => ({
       get: async (id) => records.get(id),
       all: async (person) => [...records.values()].filter((record) => record.person === person),
       put: (record) => void records.set(record.id, record),
       remove: (id) => void records.delete(id),
-    }));
-    return step(heads, bodies);
+    })));
   }
 }
 
@@ -112,9 +118,10 @@ class Store {
     });
   }
 
-  // As they are, back from a deletion or in from a file.
-  add(conversations) {
-    return this.place.go("readwrite", async (heads, bodies) => {
+  // As they are, back from a deletion or in from a file, with the pictures that they refer to.
+  add(conversations, pictures = []) {
+    return this.place.go("readwrite", async (heads, bodies, kept) => {
+      for (const { person } of conversations.slice(0, 1)) await putPictures(kept, person, pictures);
       for (const { messages, ...head } of conversations) {
         heads.put({ version: VERSION, edition: newId(), count: messages.length, ...head });
         bodies.put({ id: head.id, person: head.person, messages });
@@ -129,9 +136,46 @@ class Store {
     });
   }
 
-  remove(ids) {
-    return this.place.go("readwrite", async (heads, bodies) => {
+  // With the pictures that no other conversation refers to.
+  remove(person, ids) {
+    return this.place.go("readwrite", async (heads, bodies, pictures) => {
+      const all = await bodies.all(person), gone = new Set(ids);
       for (const id of ids) for (const table of [heads, bodies]) table.remove(id);
+      const wanted = picturesOf(...all.filter(({ id }) => !gone.has(id)));
+      for (const id of picturesOf(...all.filter(({ id }) => gone.has(id)))) if (!wanted.has(id)) pictures.remove(pictureKey(person, id));
     });
+  }
+
+  removeAll(person) {
+    return this.place.go("readwrite", async (...tables) => {
+      for (const table of tables) for (const { id } of await table.all(person)) table.remove(id);
+    });
+  }
+
+  async picture(person, id) {
+    return (await this.place.go("readonly", (_, __, pictures) => pictures.get(pictureKey(person, id))))?.data;
+  }
+
+  addPictures(person, pictures) {
+    return this.place.go("readwrite", (_, __, kept) => putPictures(kept, person, pictures));
+  }
+
+  // Those that no conversation refers to: of `ids`, or, where none are named, those that have been so for long.
+  dropPictures(person, ids) {
+    return this.place.go("readwrite", async (_, bodies, pictures) => {
+      const wanted = picturesOf(...(await bodies.all(person)));
+      const over = ids ?? (await pictures.all(person)).filter(({ added }) => added < Date.now() - UNSENT_MS).map(({ picture }) => picture);
+      for (const id of over) if (!wanted.has(id)) pictures.remove(pictureKey(person, id));
+    });
+  }
+}
+
+const pictureKey = (person, id) => `${person}-${id}`;
+
+// One that is there stays as it is.
+async function putPictures(kept, person, pictures) {
+  for (const { id, data } of pictures) {
+    const key = pictureKey(person, id);
+    if (!(await kept.get(key))) kept.put({ id: key, person, picture: id, data, added: Date.now() });
   }
 }

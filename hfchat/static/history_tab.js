@@ -50,7 +50,7 @@ class Tab {
 
   // The page is about to go.
   leave() {
-    const typed = textBox()?.value;
+    const typed = tray?.text ?? textBox()?.value;
     if (this.closed) return;
     if (typed) sessionStorage.setItem(DRAFT, JSON.stringify({ person: this.person, typed }));
     this.#leaving = true;

@@ -65,6 +65,8 @@ window.fetch = async (...request) => {
   if (["undo", "clear"].includes(event)) requests.emptied = event;
   let answer;
   try {
+    const asks = await withPictures(address?.url ?? address, body);
+    if (asks) request[1] = { ...options, body: JSON.stringify(asks) };
     answer = await sent(request);
     return answer;
   } finally {
