@@ -15,7 +15,7 @@ def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tu
     model = f"`{error.model}`" if error.model else _THE_MODEL[language]
     facts = {
         "model": model,
-        "detail": _detail(error, language),
+        "detail": in_words(error, language),
         "wait": error.retry_after_s or 0,
         "page": (error.model or "").partition(":")[0],
     }
@@ -26,7 +26,8 @@ def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tu
     return message[:1].upper() + message[1:], hint.format(**facts)
 
 
-def _detail(error: HfchatError, language: Language) -> str:
+def in_words(error: HfchatError, language: Language) -> str:
+    """The particulars of an error in this language."""
     key, _, value = error.detail.partition("|")
     if key not in DETAILS:
         return error.detail

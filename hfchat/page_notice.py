@@ -4,7 +4,7 @@ import re
 from html import escape
 from typing import Any
 
-from hfchat.error_body import say
+from hfchat.error_body import in_words, say
 from hfchat.error_texts import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
 from hfchat.errors import HfchatError, LimitReached
 from hfchat.page_history import FACTS_ID, NOTICE_ID, aside
@@ -38,6 +38,8 @@ _OWNERS_PAGES = {
     "hf_token_forbidden": ("new_token", TOKEN_PAGE),
 }
 _SHORTER = frozenset({"context_length_exceeded", "payload_too_large", "budget_exceeded"})
+# Said without the words around it, which are for programs.
+_OF_PICTURES = frozenset({"picture_missing", "pictures_at_most"})
 _LONG_WAIT_S = 60
 
 
@@ -45,7 +47,12 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
     """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on."""
     if error.detail == "empty_content":
         return aside(PAGE[language]["empty_message"], NOTICE_ID)
-    if error.detail.partition("|")[0] not in DETAILS:
+    key = error.detail.partition("|")[0]
+    if key in _OF_PICTURES:
+        said = in_words(error, language)
+        back = _button("shorter", CHAT[language]["back_to_question"])
+        return aside(f"⚠️ **{said[:1].upper()}{said[1:]}**\n\n{back}", NOTICE_ID)
+    if key not in DETAILS:
         error.detail = _plain(error.detail)
     message, hint = say(error, language, to_owner=to_owner)
     number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
@@ -63,6 +70,8 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
         acts.append("retry")
     if error.code in _ANOTHER_MODEL:
         acts.append("another_model")
+    if error.detail == "no_pictures":
+        acts.append("retry")
     if isinstance(error, LimitReached) and not acts:
         acts.append("see_left")
     if error.code in _SHORTER:

@@ -18,7 +18,11 @@ from hfchat.types import Message, ModelFacts
 REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
 _ID = re.compile(r"[0-9a-f]{32}")
 _DATA = re.compile(r"data:image/(jpeg|png|webp);base64,([A-Za-z0-9+/]+={0,2})")
-_MAGIC = {"jpeg": re.compile(rb"\xff\xd8\xff"), "png": re.compile(rb"\x89PNG\r\n\x1a\n"), "webp": re.compile(rb"RIFF.{4}WEBP", re.S)}
+_MAGIC = {
+    "jpeg": re.compile(rb"\xff\xd8\xff"),
+    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "webp": re.compile(rb"RIFF.{4}WEBP", re.S),
+}
 MAX_GIVEN_CHARS = 4 * 1024 * 1024
 MAX_PICTURE_BYTES = 1_000_000
 # Of a budget each takes a good part until the reply has come, and few providers take more.
@@ -70,7 +74,9 @@ def with_pictures(
     left = {} if blind else dict(pictures)
     sent: list[Message] = []
     for message in reversed(messages):
-        found = [left.pop(name) for name in _references(message) if name in left and len(pictures) - len(left) < MAX_SENT]
+        found = [
+            left.pop(name) for name in _references(message) if name in left and len(pictures) - len(left) < MAX_SENT
+        ]
         sent.append(_written(message, found))
     return tuple(reversed(sent))
 

@@ -148,6 +148,10 @@ function enlarge(link) {
   box.showModal();
 }
 
+// What Gradio copies is a message as it is kept.
+const copyText = navigator.clipboard?.writeText.bind(navigator.clipboard);
+if (copyText) navigator.clipboard.writeText = (text) => copyText(withNames(text));
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.(`#hfchat-conversation .user a[href^="${HREF}"]`);
   if (!link) return;
