@@ -137,12 +137,12 @@ class Store {
   }
 
   // With the pictures that no other conversation refers to.
-  remove(person, ids) {
-    return this.place.go("readwrite", async (heads, bodies, pictures) => {
-      const all = await bodies.all(person), gone = new Set(ids);
+  remove(person, ids, { pictures = true } = {}) {
+    return this.place.go("readwrite", async (heads, bodies, kept) => {
+      const all = pictures ? await bodies.all(person) : [], gone = new Set(ids);
       for (const id of ids) for (const table of [heads, bodies]) table.remove(id);
       const wanted = picturesOf(...all.filter(({ id }) => !gone.has(id)));
-      for (const id of picturesOf(...all.filter(({ id }) => gone.has(id)))) if (!wanted.has(id)) pictures.remove(pictureKey(person, id));
+      for (const id of picturesOf(...all.filter(({ id }) => gone.has(id)))) if (!wanted.has(id)) kept.remove(pictureKey(person, id));
     });
   }
 

@@ -92,7 +92,8 @@ class Tab {
     this.#start({});
     await this.#saving;
     if (!id) return;
-    await this.store.remove([id]);
+    // Its pictures are in the tray again, with its words in the box.
+    await this.store.remove(this.person, [id], { pictures: false });
     this.onChange("saved");
   }
 
