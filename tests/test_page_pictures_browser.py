@@ -273,6 +273,46 @@ def test_a_model_that_takes_none_is_not_asked_and_another_answers_the_same_quest
     ]
 
 
+def test_an_edited_question_keeps_its_picture(visit: Visit, upstream: ScriptedUpstream) -> None:
+    page = visit.page
+    choose(visit, file())
+    ask(visit, "what is this?")
+    page.get_by_label("Edit").last.click()
+    field = page.locator(".edit-textarea")
+    field.fill(f"who is this? {field.input_value()}")
+    field.press("Control+Enter")
+    wait_until(lambda: len(upstream.calls) == 2)
+    text, pictures = parts(upstream.calls[-1])
+    assert (text, len(pictures)) == ("who is this? what is this?", 1)
+    expect(page.locator(SHOWN)).to_have_count(1)
+
+
+def test_text_that_brings_a_picture_of_itself_is_pasted_as_text(visit: Visit, upstream: ScriptedUpstream) -> None:
+    stopped = visit.page.evaluate(
+        """() => {
+            const carried = new DataTransfer();
+            carried.items.add(new File([new Uint8Array(9)], "table.png", { type: "image/png" }));
+            carried.setData("text/plain", "a table");
+            const paste = new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData: carried });
+            document.querySelector("#hfchat-box textarea").dispatchEvent(paste);
+            return paste.defaultPrevented;
+        }"""
+    )
+    assert not stopped
+    expect(visit.page.locator("#hfchat-tray [role=status]")).to_be_empty()
+
+
+def test_what_is_sent_while_a_picture_is_still_drawn_waits_for_it(visit: Visit, upstream: ScriptedUpstream) -> None:
+    page = visit.page
+    page.fill(BOX, "in a hurry")
+    written = base64.b64encode(drawing(size=(5000, 5000))).decode()
+    page.evaluate(PASTE, ["slow.png", "image/png", written, "paste"])
+    page.keyboard.press("Enter")
+    wait_until(lambda: len(upstream.calls) == 1)
+    text, pictures = parts(upstream.calls[-1])
+    assert (text, len(pictures)) == ("in a hurry", 1)
+
+
 def pick(page: Page, name: str) -> None:
     page.click("#hfchat-model input")
     page.locator("#hfchat-model [role=option]", has_text=name).click()

@@ -2,7 +2,7 @@
 // gets in, as text, in bounded amounts.
 
 const FORMAT = "hfchat-conversations";
-const MOST = { fileMB: 50, conversations: 5000, messages: 5000, chars: 2_000_000, title: 100 };
+const MOST = { fileMB: 200, conversations: 5000, messages: 5000, chars: 2_000_000, title: 100 };
 const MARKS = { id: "string", parent_id: "string", title: "string", log: "string", duration: "number" };
 
 const plainTitle = (text) => String(text).replace(/[\p{C}\s]+/gu, " ").trim().slice(0, MOST.title);

@@ -76,10 +76,12 @@ class Pictures {
     return this.#held.get(id);
   }
 
-  // Where the browser has no room it stays in memory: it can be sent all the same.
+  // Where the browser has no room that is said, and it stays in memory: it can be sent all the same.
   async keep({ id, data }) {
     this.#held.set(id, data);
-    await this.store.addPictures(this.person, [{ id, data }]).catch(() => {});
+    try {
+      await this.store.addPictures(this.person, [{ id, data }]);
+    } catch (failure) { line(FACTS.says[window.hfchat.language][failure?.name === "QuotaExceededError" ? "full" : "not_saved"]); }
   }
 
   // It goes from where nothing refers to it.
@@ -119,7 +121,8 @@ async function withPictures(address, body) {
   if (place < 0) return null;
   const chosen = await pictures.chosen(idsShown());
   askedNow = [];
-  return { ...body, data: body.data.with(place, Object.keys(chosen).length ? JSON.stringify(chosen) : null) };
+  const given = Object.keys(chosen).length ? JSON.stringify(chosen) : null;
+  return { ...body, data: body.data.map((value, input) => (input === place ? given : value)) };
 }
 
 let pictures = null;
@@ -127,14 +130,14 @@ let pictures = null;
 // A question's references as pictures, wherever Gradio draws a message anew.
 async function showIn(link) {
   const name = link.textContent.replace(SIGN, "").trim(), data = await pictures?.get(link.getAttribute("href").slice(HREF.length));
-  if (!data || !link.isConnected || link.querySelector("img")) return;
-  link.classList.add("hfchat-picture");
+  if (pictures) link.classList.add(data ? "hfchat-picture" : "hfchat-no-picture");
+  if (!data || link.querySelector("img")) return;
   link.title = FACTS.pictures[window.hfchat.language].enlarge.replace("{name}", name);
-  link.replaceChildren(element("img", { src: data, alt: name }));
+  link.replaceChildren(element("img", { src: data, alt: name, draggable: "false" }));
 }
 
 function showPictures() {
-  for (const link of document.querySelectorAll(`#hfchat-conversation .user a[href^="${HREF}"]:not(:has(img))`)) showIn(link);
+  for (const link of document.querySelectorAll(`#hfchat-conversation .user a[href^="${HREF}"]:not(.hfchat-picture, .hfchat-no-picture)`)) showIn(link);
 }
 
 function enlarge(link) {

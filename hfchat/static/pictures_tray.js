@@ -73,7 +73,7 @@ class Tray {
   draw() {
     this.list.replaceChildren(...this.items.map((item) => {
       const name = this.says.remove.replace("{name}", item.name);
-      return element("li", {}, element("img", { src: item.data, alt: item.name, title: item.name }),
+      return element("li", {}, element("img", { src: item.data, alt: item.name, title: item.name, draggable: "false" }),
         button(icon("close"), () => this.remove(item), { "aria-label": name, title: name }));
     }));
   }
@@ -104,8 +104,8 @@ class Tray {
       this.#work.then(() => document.querySelector("#hfchat-box .submit-button")?.click());
       return;
     }
-    askedNow = this.items.map(({ id }) => id);
     if (!this.items.length) return;
+    askedNow = this.items.map(({ id }) => id);
     this.#sentAt = Date.now();
     // Meanwhile a conversation that had one of them too may have been deleted.
     for (const item of this.items) pictures.keep(item);
@@ -125,6 +125,7 @@ class Tray {
     if (!pictures || !area || area.disabled || requests.open || Date.now() - this.#sentAt < 1000) return;
     const found = area.value.includes(HREF) ? referencesIn(area.value) : [];
     if (!found.length) return;
+    askedNow = [];
     this.#type(withoutReferences(area.value).trim());
     const gone = [];
     for (const { id, name } of found) {
@@ -151,9 +152,12 @@ const inBox = (target) => target === textBox();
 const elsewhere = (target) => target.matches?.("input, textarea, [contenteditable]") && !inBox(target);
 
 function listenForPictures(made) {
-  window.addEventListener("keydown", (event) => {
-    if (inBox(event.target) && event.key === "Enter" && !event.shiftKey && !event.isComposing) made.send(event);
-  }, true);
+  // Some keyboards of phones name the key in the second only.
+  for (const name of ["keydown", "keypress"]) {
+    window.addEventListener(name, (event) => {
+      if (inBox(event.target) && event.key === "Enter" && !event.shiftKey && !event.isComposing) made.send(event);
+    }, true);
+  }
   window.addEventListener("click", (event) => { if (event.target.closest?.("#hfchat-box .submit-button")) made.send(event); }, true);
   window.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
