@@ -372,8 +372,8 @@ DETAILS: dict[str, tuple[str, str]] = {
     ),
     "unreadable": ("it cannot be read.", "no se puede leer."),
     "no_pictures": (
-        "It does not take pictures: nothing was sent.",
-        "No admite imágenes: no se ha enviado nada.",
+        "`{value}` does not take pictures: nothing was sent.",
+        "`{value}` no admite imágenes: no se ha enviado nada.",
     ),
     "pictures_at_most": (
         "no more than {value} pictures go with a question.",

@@ -1,4 +1,5 @@
 """Ties the chat to the conversations that the visitor's browser keeps: `static/history*.js` keep, list and open them.
+`static/pictures*.js` take, keep and show the pictures of their questions, and hand them over with what is asked.
 
 Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.
 """
@@ -23,6 +24,7 @@ _SCRIPTS = (
     "history_store.js",
     "history_files.js",
     "pictures.js",
+    "pictures_edit.js",
     "pictures_tray.js",
     "history_tab.js",
     "history_panel.js",

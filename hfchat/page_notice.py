@@ -55,6 +55,8 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
     if key not in DETAILS:
         error.detail = _plain(error.detail)
     message, hint = say(error, language, to_owner=to_owner)
+    if key == "no_pictures":
+        message = in_words(error, language)
     number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
     lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner), number)
     return aside("\n\n".join(filter(None, lines)), NOTICE_ID)
@@ -70,7 +72,7 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
         acts.append("retry")
     if error.code in _ANOTHER_MODEL:
         acts.append("another_model")
-    if error.detail == "no_pictures":
+    if error.detail.startswith("no_pictures|"):
         acts.append("retry")
     if isinstance(error, LimitReached) and not acts:
         acts.append("see_left")

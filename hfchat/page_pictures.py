@@ -66,7 +66,7 @@ def with_pictures(
     blind = facts is not None and facts.input_modalities is not None and "image" not in facts.input_modalities
     wanted = _references(messages[-1])
     if wanted and blind:
-        raise UnsupportedInput("no_pictures", model=model)
+        raise UnsupportedInput(f"no_pictures|{model}", model=model)
     if len(wanted) > MAX_SENT:
         raise InvalidRequest(f"pictures_at_most|{MAX_SENT}")
     if not wanted.keys() <= pictures.keys():

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from hfchat.page_pictures import (
 from hfchat.picture_texts import PICTURES
 from hfchat.types import Message, ModelFacts
 
+STATIC = Path(__file__).parent.parent / "hfchat" / "static"
+SCRIPTS = "\n".join(path.read_text("utf-8") for path in sorted(STATIC.glob("pictures*.js")))
 MAGIC = {"jpeg": b"\xff\xd8\xff\xe0", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF\x04\0\0\0WEBP"}
 SEES = ModelFacts("m", input_modalities=("text", "image"))
 READS = ModelFacts("m", input_modalities=("text",))
@@ -198,9 +201,8 @@ def test_the_notices_say_what_helps(language: Any) -> None:
         text = notice(failure, language, "id", False)["content"]
         assert "hfchat-do-shorter" in text
         assert "/docs" not in text
-    text = notice(UnsupportedInput("no_pictures", model="some/model"), language, "id", False)["content"]
-    assert "`some/model`" in text
-    assert DETAILS["no_pictures"][language == "es"] in text
+    text = notice(UnsupportedInput("no_pictures|some/model", model="some/model"), language, "id", False)["content"]
+    assert f"⚠️ **{DETAILS['no_pictures'][language == 'es'].format(value='some/model')}**" in text
     assert text.index("hfchat-do-another_model") < text.index("hfchat-do-retry")
 
 
@@ -209,3 +211,8 @@ def test_every_sentence_is_there_in_both_languages() -> None:
     for key, english in PICTURES["en"].items():
         assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", PICTURES["es"][key])
         assert english != PICTURES["es"][key]
+        assert re.search(rf"\.{key}\b", SCRIPTS)
+
+
+def test_the_script_asks_for_no_other_sentence() -> None:
+    assert set(re.findall(r"(?<!hfchat\.)\bsays\.(\w+)", SCRIPTS)) <= PICTURES["en"].keys()

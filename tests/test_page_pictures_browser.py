@@ -279,12 +279,19 @@ def test_an_edited_question_keeps_its_picture(visit: Visit, upstream: ScriptedUp
     ask(visit, "what is this?")
     page.get_by_label("Edit").last.click()
     field = page.locator(".edit-textarea")
+    expect(field).to_have_value("what is this?")
+    expect(page.locator(".hfchat-editing img")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(SHOWN)).to_have_count(1)
+    expect(page.locator(".hfchat-editing")).to_have_count(0)
+    page.get_by_label("Edit").last.click()
     field.fill(f"who is this? {field.input_value()}")
     field.press("Control+Enter")
     wait_until(lambda: len(upstream.calls) == 2)
     text, pictures = parts(upstream.calls[-1])
     assert (text, len(pictures)) == ("who is this? what is this?", 1)
     expect(page.locator(SHOWN)).to_have_count(1)
+    expect(page.locator(".hfchat-editing")).to_have_count(0)
 
 
 def test_text_that_brings_a_picture_of_itself_is_pasted_as_text(visit: Visit, upstream: ScriptedUpstream) -> None:

@@ -47,7 +47,11 @@ class Tray {
         if (fault === this.#full) break;
       }
       this.say(faults.join(" "));
-    }).finally(() => { this.#working -= 1; textBox()?.focus(); });
+    }).finally(() => {
+      this.#working -= 1;
+      textBox()?.focus();
+      document.getElementById("hfchat-box")?.scrollIntoView({ block: "nearest" });
+    });
     return this.#work;
   }
 
@@ -185,7 +189,7 @@ function listenForPictures(made) {
   }, true);
   // What stands in the box is Gradio's to change, and tells nobody.
   setInterval(() => made.takeBack(), 300);
-  new MutationObserver(() => { made.place(); showPictures(); }).observe(document.querySelector("gradio-app"),
+  new MutationObserver(() => { made.place(); showPictures(); watchEdits(); }).observe(document.querySelector("gradio-app"),
     { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] });
   return made;
 }

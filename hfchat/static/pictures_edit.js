@@ -1,0 +1,38 @@
+// While a question is edited its pictures stand below its words, and their references are not among these: they are put back
+// when it is sent.
+
+const FIELD = ".edit-textarea";
+const edited = new WeakMap();
+
+function write(field, text) {
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+async function takeOut(field) {
+  if (edited.has(field) || !field.value.includes(HREF)) return;
+  const found = referencesIn(field.value), shown = element("div", { class: "hfchat-editing" });
+  edited.set(field, found.map(referenceTo).join(" "));
+  write(field, withoutReferences(field.value).trim());
+  field.after(shown);
+  for (const { id, name } of found) {
+    const data = await pictures.get(id);
+    shown.append(data ? element("img", { src: data, alt: name, draggable: "false" }) : name);
+  }
+}
+
+function watchEdits() {
+  for (const field of document.querySelectorAll(FIELD)) takeOut(field);
+  // Gradio goes on with the place that the field was in.
+  for (const shown of document.querySelectorAll(".hfchat-editing")) if (!shown.previousElementSibling?.matches(FIELD)) shown.remove();
+}
+
+window.addEventListener("click", (event) => {
+  const sends = event.target.closest?.("#hfchat-conversation .message-buttons button")?.getAttribute("aria-label") === window.hfchat.says.submit;
+  if (!sends) return;
+  for (const field of document.querySelectorAll(FIELD)) {
+    const references = edited.get(field);
+    if (references) write(field, [field.value.trim(), references].filter(Boolean).join("\n\n"));
+    edited.delete(field);
+  }
+}, true);
