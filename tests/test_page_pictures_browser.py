@@ -445,9 +445,26 @@ def test_an_imported_file_shows_only_what_is_a_picture(
     assert parts(upstream.calls[-1], 0) == ("\n".join(f"🖼 {n}" for n in range(4)), [])
 
 
-DENIED = (
-    """Object.defineProperty(window, "indexedDB", { get() { throw new DOMException("denied", "SecurityError"); } });"""
-)
+# As a frame of another site, and a page that came without https, have it.
+DENIED = """
+Object.defineProperty(window, "indexedDB", { get() { throw new DOMException("denied", "SecurityError"); } });
+Object.defineProperty(Crypto.prototype, "subtle", { get() {} });
+"""
+
+
+def test_a_session_that_ended_loses_no_picture(visit: Visit, upstream: ScriptedUpstream) -> None:
+    page = visit.page
+    choose(visit, file())
+    page.context.clear_cookies()
+    visit.ask("what is this?")
+    page.wait_for_selector("#hfchat-ended")
+    expect(page.locator(TRAY)).to_have_count(1)
+    expect(page.locator(BOX)).to_have_value("what is this?")
+    visit.sign_in()
+    expect(page.locator(TRAY)).to_have_count(1)
+    ask(visit, "and now?")
+    assert len(parts(upstream.calls[-1])[1]) == 1
+    visit.complaints.clear()  # of the answer 401
 
 
 def test_where_the_browser_keeps_nothing_they_are_sent_all_the_same(
