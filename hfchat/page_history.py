@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from hfchat.conversation import drop_oldest
+from hfchat.texts import PAGE
 from hfchat.types import Message
 
 MAX_HISTORY_MESSAGES = 100
@@ -21,6 +22,7 @@ NOTICE_ID = "hfchat-notice"
 CUT_ID = "hfchat-cut"
 WAIT_ID = "hfchat-wait"
 FACTS_ID = "hfchat-facts"
+_OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
 
 
@@ -78,6 +80,8 @@ def _marks(metadata: dict[str, Any]) -> dict[str, Any]:
     texts = {name: said[:MAX_MARK_CHARS] for name, said in metadata.items() if isinstance(said, str)}
     kept: dict[str, Any] = {name: texts[name] for name in ("id", "parent_id") if _ID.fullmatch(texts.get(name, ""))}
     kept |= {name: texts[name] for name in ("title", "log") if name in texts}
+    if "title" in kept:  # what was thought when a reply was broken off is over, too
+        kept["title"] = _OVER.get(kept["title"], kept["title"])
     duration = metadata.get("duration")
     if isinstance(duration, int | float) and 0 <= duration < 1e6:
         kept["duration"] = duration

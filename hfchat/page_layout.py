@@ -54,7 +54,6 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
             latex_delimiters=_LATEX,
             scale=1,
             allow_tags=True,  # tags that HTML does not know are shown as they are written: `List<String>`
-            reasoning_tags=[("<think>", "</think>")],
             show_label=False,
             feedback_options=["Like", "Dislike"],
             elem_id="hfchat-conversation",

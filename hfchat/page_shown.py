@@ -6,6 +6,7 @@ from typing import Any
 
 from hfchat.page_history import WAIT_ID, aside
 from hfchat.page_texts import CHAT, short
+from hfchat.page_thoughts import told_apart
 from hfchat.texts import PAGE, Language
 from hfchat.types import Delta, Finish
 
@@ -24,6 +25,8 @@ class Shown:
         self._content: list[str] = []
         self._reasoning: list[str] = []
         self._tried: list[str] = []
+        self._thought_from: float | None = None
+        self._thought_s: float | None = None
         self.finish: Finish | None = None
 
     @property
@@ -51,19 +54,30 @@ class Shown:
 
     def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
         """The messages to show now; at the end, `final`, nothing is waited for any more."""
-        content, reasoning = "".join(self._content), "".join(self._reasoning)
-        self._content, self._reasoning = [content], [reasoning]
+        said, reasoning = "".join(self._content), "".join(self._reasoning)
+        self._content, self._reasoning = [said], [reasoning]
+        thoughts, content = told_apart(said, whole=final or self.finish is not None)
+        thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
         shown: list[dict[str, Any]] = []
-        if reasoning:
-            status = "done" if content or final else "pending"
-            metadata = {"title": PAGE[self._language]["thinking"], "status": status}
-            shown.append({"role": "assistant", "content": reasoning, "metadata": metadata})
-        waits = "" if content or reasoning or final or self.finish else self._waits()
+        if thoughts:
+            metadata = self._thinking(over=bool(content.strip()) or final or self.finish is not None)
+            shown.append({"role": "assistant", "content": thoughts, "metadata": metadata})
+        waits = "" if content or thoughts or final or self.finish else self._waits()
         if waits:
             return [aside(waits, WAIT_ID)]
         if content or not (shown or final):
             shown.append({"role": "assistant", "content": content})
         return shown
+
+    def _thinking(self, *, over: bool) -> dict[str, Any]:
+        """Gradio's marks of a thought: its title, and how long it took once it is `over`."""
+        if self._thought_from is None:
+            self._thought_from = self._clock()
+        if not over:
+            return {"title": PAGE[self._language]["thinking"], "status": "pending"}
+        if self._thought_s is None:
+            self._thought_s = max(round(self._clock() - self._thought_from, 1), 0.1)
+        return {"title": PAGE[self._language]["thoughts"], "status": "done", "duration": self._thought_s}
 
     def _waits(self) -> str:
         texts, silent_s = CHAT[self._language], self._clock() - self._asked_at

@@ -1,6 +1,7 @@
 """The chat page in a real Chromium: what a visitor does, and what they see when it goes wrong."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,8 @@ def test_reasoning_is_folded_away(visit: Visit, stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=[thought, *reply(["the answer"]).pieces])
     visit.ask("think")
     visit.wait_for("the answer")
-    visit.wait_for("Thinking")
+    expect(visit.page.locator(".thought-group")).to_have_text(re.compile(r"Reasoning\s*\(0?\.?\d.*s\)"))
+    expect(visit.page.get_by_text("let me see")).not_to_be_visible()
     stub.answer = echo
     visit.ask("more")
     wait_until(lambda: len(stub.requests) == 2)
@@ -284,14 +286,27 @@ def test_code_in_angle_brackets_is_shown(visit: Visit, stub: StubUpstream) -> No
 
 
 def test_thoughts_between_tags_are_folded_away(visit: Visit, stub: StubUpstream) -> None:
-    stub.answer = lambda _: reply(["<think>let me see</think>", "the answer"])
+    stub.answer = lambda _: reply(["<thi", "nk>let ", "me see</th", "ink>", "the answer"])
     visit.ask("think")
     visit.wait_for("the answer")
-    assert "<think>" not in visit.page.inner_text("body")
+    expect(visit.page.locator(".thought-group")).to_contain_text("Reasoning")
+    expect(visit.page.get_by_text("let me see")).not_to_be_visible()
+    assert "think>" not in visit.page.inner_text("body")
     stub.answer = echo
     visit.ask("more")
     wait_until(lambda: len(stub.requests) == 2)
     assert contents(stub.requests[1])[1] == ("assistant", "the answer")
+
+
+def test_while_a_model_thinks_it_says_so_until_it_is_stopped(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("<think>let me see")], ending="hang")
+    visit.ask("think")
+    expect(visit.page.locator(".thought-group")).to_contain_text("Thinking…")
+    expect(visit.page.get_by_text("let me see")).to_be_visible()
+    expect(visit.page.locator(".loading-spinner")).to_be_visible()
+    visit.page.click("button.stop-button")
+    expect(visit.page.locator(".loading-spinner")).to_be_hidden()
+    expect(visit.page.get_by_text("let me see")).to_be_visible()
 
 
 def test_a_reply_that_reached_its_limit_says_so(visit: Visit, stub: StubUpstream) -> None:
