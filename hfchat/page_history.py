@@ -45,7 +45,8 @@ def sendable(history: list[Any]) -> list[Message]:
         elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
             continue
         elif role in ("user", "assistant") and text.strip():
-            kept.append(Message(role, text))
+            # Some models refuse a reply that ends in white space.
+            kept.append(Message(role, text.rstrip() if role == "assistant" else text))
     if kept and kept[-1].role == "user":
         kept = kept[:turn_began]
     return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []

@@ -13,7 +13,7 @@ from hfchat.page_ratings import Ratings
 from hfchat.page_settings import ChatSettings
 from hfchat.page_texts import CHAT, GRADIO_KEYS
 from hfchat.page_turn import responder
-from hfchat.page_who import brand, who_is_here
+from hfchat.page_who import brand, what_is_left, who_is_here
 from hfchat.texts import PAGE, language_of
 
 _LATEX = [
@@ -85,10 +85,12 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
         )
         keep_conversations(page, interface, ratings)
         edit_as_retry(page, interface)
-        # The page's script presses it after each turn.
+        # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
+        left, low = gr.Textbox(visible=False), gr.Textbox(visible=False)
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        gr.on([page.load, turn_ended.click], who_is_here, None, who, **quiet)
+        page.load(who_is_here, None, who, **quiet)
+        turn_ended.click(what_is_left, None, [left, low], **quiet)
         chatbot.like(ratings.rate, None, None, trigger_mode="multiple", **quiet)
         settings.connect(page)
         if not look.examples:

@@ -24,24 +24,31 @@ def who_is_here(request: gr.Request) -> str:
     language = language_of(request.headers.get("accept-language", ""))
     texts, chat = PAGE[language], CHAT[language]
     subject = f"<strong>{escape(request.username or '')}</strong>"
-    standing: Standing = request.request.state.standing
-    left, low = [], []
-    for key, allowance in (("left_of_rate", standing.rate), ("left_of_budget", standing.budget)):
-        if allowance is not None:
-            said = texts[key].format(**_spoken(allowance, language))
-            left.append(f'<p class="hfchat-left">{said}</p>')
-            if allowance.remaining < allowance.limit and allowance.remaining <= max(allowance.limit * LOW, 1):
-                low.append(f'<span class="hfchat-low">{said}</span>')
+    left, low = what_is_left(request)
     other = "es" if language == "en" else "en"
     # One HTML block: what stands inside is not read as Markdown, so a name is never a link.
     return (
-        f'<div>{"".join(low)}<details class="hfchat-menu"><summary><span class="sr-only">{chat["account"]}: </span>'
-        f"{subject}</summary>"
-        f"<div><p>{texts['signed_in_as'].format(subject=subject)}</p>{''.join(left)}"
+        f'<div><span id="hfchat-low">{low}</span><details class="hfchat-menu"><summary>'
+        f'<span class="sr-only">{chat["account"]}: </span>{subject}</summary>'
+        f'<div><p>{texts["signed_in_as"].format(subject=subject)}</p><div id="hfchat-left">{left}</div>'
         f'<button type="button" data-do="program">{chat["use_from_program"]}</button>'
         f'<button type="button" data-do="language" data-language="{other}" lang="{other}">{chat["language"]}</button>'
         f'<form method="post" action="/logout"><button>{texts["sign_out"]}</button></form></div></details></div>'
     )
+
+
+def what_is_left(request: gr.Request) -> tuple[str, str]:
+    """What the visitor has left of each limit, for the menu; and of those that are low, for all to see. As HTML."""
+    language = language_of(request.headers.get("accept-language", ""))
+    standing: Standing = request.request.state.standing
+    left, low = [], []
+    for key, allowance in (("left_of_rate", standing.rate), ("left_of_budget", standing.budget)):
+        if allowance is not None:
+            said = PAGE[language][key].format(**_spoken(allowance, language))
+            left.append(f'<p class="hfchat-left">{said}</p>')
+            if allowance.remaining < allowance.limit and allowance.remaining <= max(allowance.limit * LOW, 1):
+                low.append(f'<span class="hfchat-low">{said}</span>')
+    return "".join(left), "".join(low)
 
 
 def _spoken(allowance: Allowance, language: Language) -> dict[str, str]:

@@ -364,6 +364,7 @@ def test_what_is_left_is_shown_and_is_another_after_a_turn(
         expect(left.first).to_be_visible()
         visit.ask("hello there")
         expect(left).to_have_text(["29 of 30 requests left today", "1,200,291 of 1,200,300 tokens left this month"])
+        expect(left.first).to_be_visible()
         stub.answer = lambda _: Answer(503, "application/json", pieces=[b'{"error":"Model x is currently loading"}'])
         expect(visit.page.locator(BOX)).to_be_editable()
         visit.ask("a turn that fails")

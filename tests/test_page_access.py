@@ -171,7 +171,7 @@ def test_an_answer_is_read_out_and_buttons_have_names(
 
 def test_text_of_twice_the_size_is_all_there(browser: Browser, app: RunningApp, upstream: ScriptedUpstream) -> None:
     upstream.script = script
-    for locale, width in (("en-GB", 1100), ("es-ES", 640)):
+    for locale, width in (("en-GB", 1100), ("es-ES", 640), ("es-ES", 320)):
         with visiting(browser, app, locale=locale, viewport={"width": width, "height": 900}) as visit:
             visit.sign_in()
             visit.page.add_style_tag(content="html { font-size: 200% !important }")
@@ -186,3 +186,45 @@ def test_text_of_twice_the_size_is_all_there(browser: Browser, app: RunningApp, 
             )
             assert cut == []
             assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [320, 390, 1100])
+def test_a_long_name_of_a_model_can_be_read_and_heard(
+    browser: Browser, upstream: ScriptedUpstream, app: RunningApp, width: int
+) -> None:
+    long = "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B-Instruct-Extended-2507"
+    upstream.script = script
+    with visiting(browser, app, locale="en-GB", viewport={"width": width, "height": 640}) as visit:
+        page = visit.sign_in().page
+        picker = page.get_by_role("combobox", name="Model")
+        expect(picker).to_have_value("Llama-3.2-3B-Instruct")
+        expect(page.locator("#hfchat-model-whole")).to_be_hidden()
+        picker.fill(long)
+        picker.press("Enter")
+        page.locator(BOX).focus()
+        whole = page.locator("#hfchat-model-whole")
+        expect(whole).to_have_text(long)
+        expect(whole).to_be_visible()
+        box = whole.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= width
+        assert whole.evaluate("(found) => found.scrollWidth <= found.clientWidth")
+        assert f'combobox "Model": {long}' in page.locator("#hfchat-header").aria_snapshot()
+        picker.click()
+        expect(whole).to_be_visible()
+        expect(page.get_by_role("option")).not_to_have_count(0)
+        page.keyboard.press("ArrowDown")
+        assert 'combobox "Model" [expanded]' in page.locator("#hfchat-header").aria_snapshot()
+        active = picker.get_attribute("aria-activedescendant")
+        expect(page.locator(f"#{active}")).to_have_role("option")
+
+
+def test_nothing_of_gradios_lies_over_the_text_on_a_small_phone(
+    browser: Browser, app: RunningApp, upstream: ScriptedUpstream
+) -> None:
+    upstream.script = lambda _: ["word " * 300]
+    with visiting(browser, app, locale="en-GB", viewport={"width": 320, "height": 640}) as visit:
+        visit.sign_in().ask("a question that is as wide as the phone is, and wider than that")
+        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.get_by_role("button", name="Clear")).to_be_hidden()
+        expect(visit.page.get_by_role("button", name="New chat")).to_be_visible()

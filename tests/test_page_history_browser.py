@@ -65,8 +65,9 @@ def press(page: Page, name: str, place: int = 0) -> None:
 
 
 def sign_out(visit: Visit) -> None:
-    # Not by way of the menu, which closes when what is left is shown anew.
-    visit.page.locator("form[action='/logout'] button").dispatch_event("click")
+    if not visit.page.locator(".hfchat-left").first.is_visible():
+        visit.open_menu()
+    visit.page.get_by_role("button", name="Sign out", exact=True).click()
 
 
 def act(page: Page, title: str, name: str) -> None:
@@ -247,6 +248,8 @@ def test_a_broken_network_is_said_and_loses_nothing(browser: Browser, app: Runni
         visit.wait_for("word15 ")
         wire.tear()
         visit.wait_for(SAYS["offline"])
+        visit.page.locator(".toast-body").wait_for(state="attached")
+        expect(visit.page.locator(".toast-body")).to_be_hidden()
         shown = visit.page.locator(BOT).inner_text().split()[-1]
         wire.mend()
         visit.wait_for(SAYS["interrupted"], 30)

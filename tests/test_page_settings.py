@@ -154,6 +154,32 @@ def test_the_settings_reach_the_model_and_are_remembered_for_their_person_only(
     expect(page.get_by_label("Instructions")).to_have_value("")
 
 
+def test_who_deletes_when_signing_out_leaves_no_settings_and_takes_nobody_elses(
+    visit: Visit, upstream: ScriptedUpstream
+) -> None:
+    page = visit.page
+    told = {"bob": "Answer as a pirate.", "alice": "Answer in rhyme."}
+    for name, text in told.items():
+        visit.sign_in(make_token(name))
+        visit.expect_signed_in(name)
+        open_settings(page)
+        page.get_by_label("Instructions").fill(text)
+        close_settings(page)
+        assert asked(visit, upstream, "hello").messages[0].content.endswith(text)
+        expect(page.locator(BOX)).to_be_editable()
+    visit.open_menu()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Delete them and sign out").click()
+    page.wait_for_url("**/login")
+    for name, text in (("alice", ""), ("bob", told["bob"])):
+        visit.sign_in(make_token(name))
+        visit.expect_signed_in(name)
+        open_settings(page)
+        expect(page.get_by_label("Instructions")).to_have_value(text)
+        close_settings(page)
+    assert visit.complaints == []
+
+
 def test_a_model_that_is_not_listed_can_be_typed_where_any_may_be_named(
     visit: Visit, upstream: ScriptedUpstream
 ) -> None:

@@ -46,13 +46,11 @@
     const button = event.target.closest?.("button[data-do], button.hfchat-do");
     const act = button && (button.dataset.do ?? /hfchat-do-(\w+)/.exec(button.className)?.[1]);
     if (act && Object.hasOwn(acts, act)) acts[act](button);
-    const summary = event.target.closest?.(".hfchat-menu summary");
-    if (summary) menuIsOpen = !summary.parentElement.open;
     const fold = event.target.closest?.(".label-wrap");
     if (fold) setTimeout(() => name(fold));
-    // A menu closes when something else is clicked.
+    // A menu closes when something else is clicked, and not when a script presses a button of its own.
     const menu = document.querySelector(".hfchat-menu[open]");
-    if (menu && !menu.contains(event.target)) menu.open = false;
+    if (menu && event.isTrusted && !menu.contains(event.target)) menu.open = false;
     if (event.target.closest?.(".example")) setTimeout(() => focusOn(box()), 300);
   });
   document.addEventListener("keydown", (event) => {
@@ -64,12 +62,13 @@
   if (copy) {
     navigator.clipboard.writeText = (text) => copy(text.replace(/\n*<div class="hfchat-facts">.*<\/div>\s*$/s, ""));
   }
-  // The menu is written anew when a turn ends.
-  let menuIsOpen = false;
-  document.addEventListener("toggle", ({ target }) => {
-    if (target.matches(".hfchat-menu")) menuIsOpen = target.open;
-  }, true);
-  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .hfchat-menu";
+  window.hfchat.showLeft = (left, low) => {
+    document.getElementById("hfchat-left").innerHTML = left;
+    document.getElementById("hfchat-low").innerHTML = low;
+  };
+  // Our own line says it, in the visitor's language.
+  const LOST = "Connection to the server was lost. Attempting reconnection...";
+  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body";
   // The thumbs under a reply that are pressed, as Gradio names them and as we do.
   const RATED = ["Liked", "Disliked"].flatMap((word) => [word, says.labels[word] ?? word]);
   const name = (found) => {
@@ -80,7 +79,7 @@
       const said = found.matches(".stop-button") ? says.stop : says.send;
       if (label !== said) found.setAttribute("aria-label", said);
     }
-    if (found.matches(".hfchat-menu")) found.open = menuIsOpen;
+    if (found.matches(".toast-body") && found.textContent.includes(LOST)) found.style.display = "none";
     if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
     if (RATED.includes(label) || [says.like, says.dislike].includes(label)) {
       found.classList.add("hfchat-rate");
@@ -91,7 +90,24 @@
     if (found.matches('.examples[role="list"]')) found.setAttribute("role", "group");
     if (found.title && Object.hasOwn(says.labels, found.title)) found.title = says.labels[found.title];
   };
+  // A name that is longer than its picker stands below it, as far as it needs lines.
+  const below = Object.assign(document.createElement("div"), { id: "hfchat-model-whole", hidden: true });
+  below.setAttribute("aria-hidden", "true");
+  let fitted = "";
+  const fit = () => {
+    const input = document.querySelector("#hfchat-model input");
+    if (!input || input === document.activeElement) return;
+    const state = `${input.value} ${innerWidth}`;
+    if (state === fitted && below.isConnected) return;
+    fitted = state;
+    if (!below.isConnected) document.getElementById("hfchat-model").append(below);
+    below.textContent = input.value;
+    below.hidden = input.scrollWidth <= input.clientWidth;
+  };
+  window.addEventListener("resize", fit);
+  document.addEventListener("focusout", () => setTimeout(fit));
   new MutationObserver((changes) => {
+    fit();
     for (const { target, type, addedNodes } of changes) {
       if (type === "attributes") name(target);
       for (const node of addedNodes) {

@@ -3,6 +3,8 @@
 const says = FACTS.says[window.hfchat.language];
 let store, person, panel, tab, tabs, wanted = null;
 
+const SETTINGS = "hfchat-settings";
+
 const tell = (news) => tabs?.postMessage({ person, ...news });
 
 async function list() {
@@ -119,6 +121,7 @@ onPress("hfchat-open", {
   before: () => [tab.giving.messages],
   after: ([history]) => tab.giving.answered(history && messagesFrom(history)),
 });
+onPress("hfchat-turn-ended", { after: ([left, low]) => left !== undefined && window.hfchat.showLeft(left, low) });
 whenThere("#hfchat-person", (button) => button.click());
 whenThere("#hfchat-conversation", (chat) => {
   new MutationObserver(() => tab?.changed()).observe(chat, { subtree: true, childList: true, characterData: true });
@@ -136,6 +139,18 @@ function listen() {
     if (data.news === "removed") await tab.forget(data.ids);
     if (["changed", "removed"].includes(data.news)) await list();
   };
+}
+
+// The settings of the chat are one record for all who use this browser, which Gradio writes; what is this person's goes.
+async function forgetSettings() {
+  const kept = localStorage.getItem(SETTINGS);
+  if (kept === null) return;
+  press("hfchat-reset");
+  for (let tries = 0; tries < 40; tries += 1) {
+    await pause(50);
+    if (localStorage.getItem(SETTINGS) !== kept) return;
+  }
+  localStorage.removeItem(SETTINGS);
 }
 
 // Signing out leaves nothing of a person that is not meant to stay.
@@ -157,6 +172,7 @@ document.addEventListener("submit", async (event) => {
     await pause(100);
     await store.removeAll(person);
   }
+  if (chosen === "delete") await forgetSettings();
   await fetch(form.action, { method: "POST", redirect: "manual" });
   tell({ news: "gone" });
   location.assign("login");

@@ -47,7 +47,7 @@ function asJson(conversations, pictures) {
 
 function asMarkdown(conversations, says) {
   const said = ({ role, content, metadata }) => {
-    const text = withNames(textOf({ content }));
+    const text = withNames(textOf({ content })).trimEnd();
     if (metadata?.title) return `> **${metadata.title}**\n>\n${text.replace(/^/gm, "> ")}`;
     if (metadata?.id) return `> ${text.replace(/<[^>]*>/g, "").trim().replace(/\n/g, "\n> ")}`;
     return `## ${role === "user" ? says.you : says.assistant}\n\n${text}`;
