@@ -74,8 +74,9 @@ class Tab {
     if (unfinished) this.changed();
     if (same(messages, this.shown) && unfinished === Boolean(this.conversation.unfinished)) return;
     this.shown = messages;
-    if (messages.length || this.earlier.length) this.#save(unfinished);
-    else if (requests.emptied === "undo") this.#takeBack();
+    const undone = requests.emptied === "undo";
+    if (messages.length || (undone && this.earlier.length)) this.#save(unfinished);
+    else if (undone) this.#takeBack();
     else this.#start({});
   }
 
