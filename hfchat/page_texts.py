@@ -135,6 +135,7 @@ CHAT: dict[Language, dict[str, str]] = {
 GRADIO_LABELS: dict[Language, dict[str, str]] = {
     "en": {
         "chatbot conversation": "Conversation",
+        "copy": "Copy code",
     },
     "es": {
         "chatbot conversation": "Conversación",
@@ -144,7 +145,7 @@ GRADIO_LABELS: dict[Language, dict[str, str]] = {
         "Toggle Sidebar": "Mostrar u ocultar el panel",
         "Copy": "Copiar",
         "Copied": "Copiado",
-        "Copy code": "Copiar el código",
+        "copy": "Copiar el código",
         "Liked": "Te gusta",
         "Disliked": "No te gusta",
     },

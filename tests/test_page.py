@@ -95,6 +95,8 @@ def test_markdown_code_and_every_form_of_latex_are_shown(visit: Visit, stub: Stu
     expect(bot.locator(".katex-html")).to_have_count(4)
     expect(bot.locator("strong")).to_have_text("bold")
     expect(bot.locator("pre code")).to_contain_text("print('hi')")
+    expect(bot.locator("pre .token.string")).to_have_text("'hi'")
+    expect(bot.locator(".katex-display")).to_have_count(2)
     expect(bot.locator("table td")).to_have_count(2)
 
 
@@ -165,6 +167,17 @@ def test_a_reply_can_be_copied(browser: Browser, app: RunningApp, stub: StubUpst
         expect(visit.page.locator(".message.bot")).to_contain_text("copy me")
         visit.page.get_by_label("Copy message").last.click()
         assert visit.page.evaluate("navigator.clipboard.readText()").strip() == "copy me"
+
+
+def test_code_is_copied_alone(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(["Run this:\n\n```python\nprint('hi')\nprint(2)\n```\n\nand wait."])
+    with visiting(browser, app, locale="en-GB", permissions=["clipboard-read", "clipboard-write"]) as visit:
+        visit.sign_in().ask("show me")
+        visit.wait_for("and wait.")
+        visit.page.locator(".message.bot pre").hover()
+        visit.page.locator(".message.bot").get_by_role("button", name="Copy code").click()
+        visit.page.wait_for_function("navigator.clipboard.readText().then((text) => text.includes('print'))")
+        assert visit.page.evaluate("navigator.clipboard.readText()").strip() == "print('hi')\nprint(2)"
 
 
 def test_reasoning_is_folded_away(visit: Visit, stub: StubUpstream) -> None:

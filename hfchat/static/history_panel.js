@@ -50,6 +50,7 @@ class Panel {
   #listed = LISTED;
   #found = null;
   #opened = "";
+  #renaming = false;
 
   // `does` are the things that its buttons do.
   constructor(says, does) {
@@ -102,15 +103,20 @@ class Panel {
   }
 
   draw() {
+    if (this.#renaming) return;
+    const focused = this.list.contains(document.activeElement) ? document.activeElement : null, row = focused?.closest("li");
+    const place = row ? [...row.querySelectorAll("button")].indexOf(focused) : -1;
     const heads = this.#found ? this.heads.filter((head) => this.#found.has(head.id)) : this.heads;
     this.list.replaceChildren(...heads.slice(0, this.#listed).map((head) => this.#row(head)));
     this.more.hidden = heads.length <= this.#listed;
+    const again = place >= 0 && [...this.list.children].find((made) => made.dataset.row === row.dataset.row);
+    if (again) again.querySelectorAll("button")[place]?.focus();
     if (!heads.length) this.list.append(element("li", { class: "none" }, this.#found ? this.says.no_match : this.says.none));
   }
 
   #row(head) {
     const open = head.id === this.#opened, { says, does } = this;
-    const row = element("li", { class: head.id === this.current ? "current" : undefined },
+    const row = element("li", { class: head.id === this.current ? "current" : undefined, "data-row": head.id },
       button(head.title, () => does.open(head.id), { class: "title", title: head.title, "aria-current": head.id === this.current && "true" }),
       button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focus(head.id, ".icon"); },
         { class: "icon", "aria-expanded": String(open), "aria-label": says.actions.replace("{title}", head.title), "data-id": head.id }));
@@ -126,6 +132,7 @@ class Panel {
     const end = async (keep) => {
       const title = plainTitle(box.value);
       box.onblur = null;
+      this.#renaming = false;
       this.#opened = "";
       if (keep && title && title !== head.title) await this.does.rename(head.id, title);
       else this.draw();
@@ -136,6 +143,7 @@ class Panel {
     };
     box.onblur = () => end(true);
     row.replaceChildren(box);
+    this.#renaming = true;
     box.select();
   }
 
