@@ -104,8 +104,10 @@ class ChatSettings:
         picked = [self.model, self.provider, self.facts]
         page.load(self._open, [self.kept], [*self.inputs, self.facts], **quiet)
         self.reset.click(self._forget, [self.kept], [self.kept, *self.inputs, self.facts], **quiet)
-        gr.on([self.model.input, self.provider.input], self._pick, [self.model, self.provider], picked, **quiet).then(
-            self._keep, [self.kept, *self.inputs], [self.kept], **quiet
+        # What is changed while the last change is on its way counts, too: without this it is skipped.
+        late: dict[str, Any] = {**quiet, "trigger_mode": "always_last"}
+        gr.on([self.model.input, self.provider.input], self._pick, [self.model, self.provider], picked, **late).then(
+            self._keep, [self.kept, *self.inputs], [self.kept], **late
         )
         changes = [part.blur for part in (self.system_prompt, self.temperature, self.top_p, self.max_tokens)]
         gr.on(
@@ -113,7 +115,7 @@ class ChatSettings:
             self._keep,
             [self.kept, *self.inputs],
             [self.kept],
-            **quiet,
+            **late,
         )
 
     async def _open(self, kept: object, request: gr.Request) -> list[Any]:
