@@ -44,6 +44,9 @@ def sendable(history: list[Any]) -> list[Message]:
             kept = kept[:turn_began]
         elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
             continue
+        elif role == "assistant" and text.strip() and kept[turn_began:] and kept[-1].role == "assistant":
+            # A reply that was broken off is shown in pieces.
+            kept[-1] = Message(role, f"{kept[-1].content}\n\n{text.rstrip()}")
         elif role in ("user", "assistant") and text.strip():
             # Some models refuse a reply that ends in white space.
             kept.append(Message(role, text.rstrip() if role == "assistant" else text))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hfchat.page_history import WAIT_ID, aside
+from hfchat.page_pieces import Pieces
 from hfchat.page_texts import CHAT, short
 from hfchat.page_thoughts import told_apart
 from hfchat.texts import PAGE, Language
@@ -25,9 +26,12 @@ class Shown:
         self._content: list[str] = []
         self._reasoning: list[str] = []
         self._tried: list[str] = []
+        self._pieces = Pieces()
         self._thought_from: float | None = None
         self._thought_s: float | None = None
         self.finish: Finish | None = None
+        # Of what is shown, so much is drawn anew at each step.
+        self.growing_chars = 0
 
     @property
     def asked(self) -> str:
@@ -66,8 +70,17 @@ class Shown:
         if waits:
             return [aside(waits, WAIT_ID)]
         if content or not (shown or final):
-            shown.append({"role": "assistant", "content": content})
+            pieces = [content] if final or self.finish is not None else self._in_pieces(content)
+            shown += [{"role": "assistant", "content": piece} for piece in pieces]
+        self.growing_chars = len(shown[-1]["content"]) if shown else 0
         return shown
+
+    def _in_pieces(self, content: str) -> list[str]:
+        known = self._pieces.whole()
+        if not content.startswith(known):
+            self._pieces, known = Pieces(), ""
+        self._pieces.add(content[len(known) :])
+        return [*self._pieces.done, self._pieces.last]
 
     def _thinking(self, *, over: bool) -> dict[str, Any]:
         """Gradio's marks of a thought: its title, and how long it took once it is `over`."""

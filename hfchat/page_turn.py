@@ -24,8 +24,10 @@ from hfchat.page_shown import Shown
 from hfchat.texts import PAGE, Language, language_of
 from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish, Message
 
-# A reader sees no more than this, and each yield makes Gradio work through the whole conversation.
+# A reader sees no more than this, and each yield makes Gradio work through the whole conversation. What grows to more than
+# so many signs in one piece, a table or a program, is drawn less often, so that the browser keeps up.
 SHOW_EVERY_S = 0.06
+SHOW_EVERY_CHARS = 4000
 # Gradio notices a closed tab only when something is yielded.
 PULSE_S = 1.0
 
@@ -116,7 +118,8 @@ async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: Shown) -> As
             news.clear()
             yield
             if not reading.done():
-                await asyncio.wait({reading}, timeout=SHOW_EVERY_S)
+                pause_s = SHOW_EVERY_S * max(1, shown.growing_chars / SHOW_EVERY_CHARS)
+                await asyncio.wait({reading}, timeout=min(pause_s, PULSE_S))
         await reading
         yield
     finally:

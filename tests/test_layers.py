@@ -14,6 +14,7 @@ FLOORS = {
         "picture_texts",
         "page_thoughts",
         "failure_rules",
+        "page_pieces",
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
