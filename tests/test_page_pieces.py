@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hfchat.page_history import sendable
 from hfchat.page_pieces import PIECE_CHARS, Pieces
+from hfchat.page_shown import Shown
+from hfchat.types import Delta, Finish
 
 LONG = "a word " * 100
 
@@ -58,3 +61,25 @@ def test_it_may_come_sign_by_sign() -> None:
     assert signs.whole() == at_once.whole() == text
     assert all(piece.count("```") % 2 == 0 for piece in (*signs.done, *at_once.done))
     assert len(signs.done) > 3
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_it_is_shown_in_pieces_until_it_ends_and_then_as_one(ends: bool) -> None:
+    shown = Shown("en")
+    shown.trying("m")
+    text = f"{LONG}\n\n" * 20
+    for _ in range(20):
+        shown.add(Delta(f"{LONG}\n\n"))
+        growing = [message["content"] for message in shown.messages()]
+    assert len(growing) > 4
+    assert "".join(growing) == text
+    assert shown.growing_chars == len(growing[-1]) <= PIECE_CHARS + len(LONG) + 2
+    if ends:
+        shown.add(Finish("m"))
+    assert [message["content"] for message in shown.messages(final=not ends)] == [text]
+
+
+def test_one_that_was_stopped_goes_to_the_model_as_one() -> None:
+    pieces = ["One.", "Two.", "Three.  "]
+    history = [{"role": "user", "content": "Say it."}, *({"role": "assistant", "content": piece} for piece in pieces)]
+    assert [message.content for message in sendable(history)] == ["Say it.", "One.\n\nTwo.\n\nThree."]
