@@ -22,6 +22,7 @@ EXPOSED = (
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "X-Budget-Remaining",
+    "Idempotent-Replayed",
 )
 
 
