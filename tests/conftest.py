@@ -26,8 +26,22 @@ from tests.stub_upstream import StubUpstream
 
 # The files that take longest, the longest first: a long one that comes last leaves the other worker with nothing to do.
 LONGEST = (
-    *("test_page_history_browser", "test_clients", "test_page", "test_page_access", "test_page_failures", "test_openapi"),
-    *("test_page_settings", "test_page_pictures_browser", "test_page_two_people", "test_books", "test_load", "test_space"),
+    *(
+        "test_page_history_browser",
+        "test_clients",
+        "test_page",
+        "test_page_access",
+        "test_page_failures",
+        "test_openapi",
+    ),
+    *(
+        "test_page_settings",
+        "test_page_pictures_browser",
+        "test_page_two_people",
+        "test_books",
+        "test_load",
+        "test_space",
+    ),
     *("test_end_to_end", "test_serve", "test_limits_at_the_doors", "test_page_long_reply", "test_bench", "test_nginx"),
     *("test_api", "test_idempotency", "test_openai_api", "test_gate", "test_store_failures", "test_page_sessions"),
     "test_upstream",
