@@ -219,12 +219,23 @@ def test_a_long_name_of_a_model_can_be_read_and_heard(
         expect(page.locator(f"#{active}")).to_have_role("option")
 
 
-def test_nothing_of_gradios_lies_over_the_text_on_a_small_phone(
-    browser: Browser, app: RunningApp, upstream: ScriptedUpstream
-) -> None:
-    upstream.script = lambda _: ["word " * 300]
-    with visiting(browser, app, locale="en-GB", viewport={"width": 320, "height": 640}) as visit:
-        visit.sign_in().ask("a question that is as wide as the phone is, and wider than that")
-        expect(visit.page.locator(BOX)).to_be_editable()
-        expect(visit.page.get_by_role("button", name="Clear")).to_be_hidden()
-        expect(visit.page.get_by_role("button", name="New chat")).to_be_visible()
+def test_nothing_of_gradios_lies_over_the_text(browser: Browser, app: RunningApp, upstream: ScriptedUpstream) -> None:
+    upstream.script = lambda _: ["word " * 900]
+    for width in (320, 1100):
+        with visiting(browser, app, locale="en-GB", viewport={"width": width, "height": 640}) as visit:
+            visit.sign_in().ask("a question that is as wide as the phone is, and wider than that")
+            expect(visit.page.locator(BOX)).to_be_editable()
+            clear = visit.page.get_by_role("button", name="Clear")
+            if width == 320:
+                expect(clear).to_be_hidden()
+                expect(visit.page.get_by_role("button", name="New chat")).to_be_visible()
+                continue
+            clear.click(trial=True)
+            above, text = clear.bounding_box(), visit.page.locator("#hfchat-conversation .bubble-wrap").bounding_box()
+            assert above
+            assert text
+            assert above["y"] + above["height"] <= text["y"]
+            assert text["y"] + text["height"] <= 640
+            visit.page.click("#hfchat-settings > button")
+            visit.page.locator("#hfchat-reset").click(trial=True)
+            assert visit.page.evaluate("document.documentElement.scrollHeight") <= 640
