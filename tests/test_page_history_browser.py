@@ -65,6 +65,7 @@ def press(page: Page, name: str, place: int = 0) -> None:
 
 
 def sign_out(visit: Visit) -> None:
+    visit.page.bring_to_front()
     if not visit.page.locator(".hfchat-left").first.is_visible():
         visit.open_menu()
     visit.page.get_by_role("button", name="Sign out", exact=True).click()

@@ -145,10 +145,13 @@ function listen() {
 async function forgetSettings() {
   const kept = localStorage.getItem(SETTINGS);
   if (kept === null) return;
+  const began = Date.now();
   press("hfchat-reset");
   for (let tries = 0; tries < 40; tries += 1) {
     await pause(50);
     if (localStorage.getItem(SETTINGS) !== kept) return;
+    // Nothing of this person's was in it.
+    if (requests.ended >= began && !requests.open && Date.now() - requests.ended > 400) return;
   }
   localStorage.removeItem(SETTINGS);
 }
