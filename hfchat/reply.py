@@ -28,7 +28,7 @@ class Reply:
         self.finish_reason = ""
         self.done = False
         self.usage: Usage | None = None
-        self._began = False
+        self._began = self._spoke = False
         self._data: str | None = None
         # How many more deltas the call's limit leaves room for.
         self._room = call.max_tokens * call.replies
@@ -36,13 +36,15 @@ class Reply:
     def take(self, events: Iterable[ServerSentEvent]) -> Iterator[Delta]:
         """What the events that came at once add to the reply, as one delta; as two where the call's limit lies between.
 
+        The very first word is given alone: whoever waits for it need not wait for what came with it to be read.
+
         Raises: the error that an event carries, or UpstreamInvalidResponse, after what came before it was given.
         """
         came = _Gathered(self._verbatim)
         try:
             for event in events:
                 self._take(event, came)
-                if came.count and came.count == self._room:
+                if came.count and (came.count == self._room or not self._spoke):
                     yield self._given(came)
                     came = _Gathered(self._verbatim)
         except e.HfchatError:
@@ -54,6 +56,7 @@ class Reply:
 
     def _given(self, came: "_Gathered") -> Delta:
         self._room -= came.count
+        self._spoke = self._spoke or came.count > 0
         return came.delta()
 
     def _take(self, event: ServerSentEvent, came: "_Gathered") -> None:

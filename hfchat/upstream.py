@@ -14,6 +14,7 @@ from huggingface_hub import AsyncInferenceClient
 
 from hfchat import errors as e
 from hfchat.call_body import call_body
+from hfchat.crowd import Crowd
 from hfchat.model_list import read_models
 from hfchat.pool import Loan, Pool, lent
 from hfchat.provider_words import parsed, sentences
@@ -51,6 +52,7 @@ class HubUpstream:
         self._timeout_s = timeout_s
         self._usage_can_be_asked = True
         self._pool = Pool()
+        self._crowd = Crowd()
 
     async def close(self) -> None:
         """Close the pool and its connections."""
@@ -75,6 +77,7 @@ class HubUpstream:
                 yield reply.whole(await _body(response, MAX_JSON_BYTES))
             else:
                 _stop_timing(response)
+                passed_at = 0.0
                 with Silence(self._timeout_s, lambda: response.content.set_exception(TimeoutError())) as silence:
                     while more and not reply.done:
                         if reply.finish_reason:
@@ -84,6 +87,9 @@ class HubUpstream:
                         silence.ends()
                         for delta in reply.take(came):
                             yield delta
+                        pause_s, passed_at = self._crowd.pause_s(len(came), passed_at)
+                        if pause_s:
+                            await asyncio.sleep(pause_s)
                 await _drain(response.content)
             yield reply.finish()
         except Exception as failure:

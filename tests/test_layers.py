@@ -11,6 +11,7 @@ FLOORS = {
     1: [
         *("types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "history_texts", "sse"),
         "silence",
+        "crowd",
         "picture_texts",
         "page_thoughts",
         "failure_rules",

@@ -350,23 +350,26 @@ async def test_no_text_of_an_error_has_the_token_or_what_was_written(stub: StubU
     assert "hello" not in repr(CALL)
 
 
-WORDS = [ServerSentEvent(event(word).decode()[6:].strip()) for word in ("a ", "b ", "c ")]
+WORDS = [ServerSentEvent(event(word).decode()[6:].strip()) for word in ("a ", "b ", "c ", "d ")]
 
 
 @pytest.mark.parametrize("verbatim", [False, True])
-def test_what_came_at_once_is_put_together_and_split_where_the_limit_lies(verbatim: bool) -> None:
-    whole, split = (replace(CALL, max_tokens=most, verbatim=verbatim) for most in (10, 2))
-    (delta,) = Reply(whole, {}).take(WORDS)
-    assert (delta.content, delta.count) == ("a b c ", 3)
-    assert delta.events == ([word.data for word in WORDS] if verbatim else None)
-    first, second = Reply(split, {}).take(WORDS)
-    assert (first.content, first.count, second.content, second.count) == ("a b ", 2, "c ", 1)
+def test_what_came_at_once_is_put_together_but_for_the_first_word_and_where_the_limit_lies(verbatim: bool) -> None:
+    whole, split = (replace(CALL, max_tokens=most, verbatim=verbatim) for most in (10, 3))
+    first, rest = Reply(whole, {}).take(WORDS)
+    assert (first.content, first.count, rest.content, rest.count) == ("a ", 1, "b c d ", 3)
+    assert rest.events == ([word.data for word in WORDS[1:]] if verbatim else None)
+    assert [(delta.content, delta.count) for delta in Reply(split, {}).take(WORDS)] == [
+        ("a ", 1),
+        ("b c ", 2),
+        ("d ", 1),
+    ]
 
 
 def test_what_came_before_an_error_is_given_before_it() -> None:
-    events = [*WORDS[:2], ServerSentEvent('{"error": "CUDA out of memory"}'), WORDS[2]]
+    events = [*WORDS[:3], ServerSentEvent('{"error": "CUDA out of memory"}'), WORDS[3]]
     given = Reply(CALL, {}).take(events)
-    assert next(given).content == "a b "
+    assert [next(given).content, next(given).content] == ["a ", "b c "]
     with pytest.raises(e.UpstreamUnavailable):
         next(given)
 
