@@ -41,6 +41,7 @@ class ChatEndpoint:
             body.max_tokens,
             body.temperature,
             body.top_p,
+            stream=bool(body.stream),
         )
         state = request.state
         caller: Caller = state.caller

@@ -71,7 +71,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
         options=request.options,
         replies=request.replies,
         verbatim=request.verbatim,
-        stream=request.stream or not request.verbatim,
+        stream=request.stream,
     )
 
 
