@@ -35,7 +35,7 @@ def _end_of_a_piece(text: str) -> int:
     end = place = 0
     fence, formula, blank = "", False, False
     for line in text.splitlines(keepends=True):
-        if blank and not fence and not formula and not line[0].isspace():
+        if blank and not fence and not formula and not line[0].isspace() and text[:place].strip():
             end = place
         opened = _FENCE.match(line)
         if fence:

@@ -1,5 +1,6 @@
 """Whether everybody can use the page: by what axe-core finds, with the keyboard alone, read out, and with large text."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -215,6 +216,7 @@ def test_a_long_name_of_a_model_can_be_read_and_heard(
         expect(page.get_by_role("option")).not_to_have_count(0)
         page.keyboard.press("ArrowDown")
         assert 'combobox "Model" [expanded]' in page.locator("#hfchat-header").aria_snapshot()
+        expect(picker).to_have_attribute("aria-activedescendant", re.compile(".+"))
         active = picker.get_attribute("aria-activedescendant")
         expect(page.locator(f"#{active}")).to_have_role("option")
 

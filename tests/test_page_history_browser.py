@@ -92,7 +92,7 @@ def kept(page: Page) -> list[tuple[str, list[tuple[str, str]]]]:
     heads, bodies = page.evaluate(
         """async () => {
             const opening = indexedDB.open("hfchat");
-            await new Promise((done) => { opening.onsuccess = done; });
+            await new Promise((done, failed) => Object.assign(opening, { onsuccess: done, onerror: failed, onblocked: failed }));
             const once = opening.result.transaction(["heads", "bodies"]);
             const all = (name) => new Promise((done) => {
                 const asked = once.objectStore(name).getAll();

@@ -38,11 +38,13 @@ class Tab {
   // Show what this tab showed before it was loaded anew.
   async begin() {
     const [place, draft] = [PLACE, DRAFT].map((name) => JSON.parse(sessionStorage.getItem(name) ?? "null"));
-    const box = textBox();
     sessionStorage.removeItem(DRAFT);
-    if (draft?.person === this.person && box && !box.value) {
-      box.value = draft.typed;
-      box.dispatchEvent(new Event("input", { bubbles: true }));
+    if (draft?.person === this.person) {
+      whenThere("#hfchat-box textarea", (box) => {
+        if (box.value || this.closed) return;
+        box.value = draft.typed;
+        box.dispatchEvent(new Event("input", { bubbles: true }));
+      });
     }
     if (document.querySelector("#hfchat-conversation .message")) this.changed();
     else if (place?.person === this.person && place.id) await this.open(place.id);
