@@ -60,6 +60,7 @@ class SqliteThread:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._can_wait: list[_Job] = []
+        self._waiting = threading.Lock()  # more than one event loop may ask
         # When the oldest commit that the disk has not was made; and whether the disk took the last one.
         self._unsynced_since: float | None = None
         self._disk_takes = True
@@ -89,18 +90,20 @@ class SqliteThread:
             self._thread.start()
         job = _Job(work, future, loop, writes, durable, synced_first)
         if can_wait:
-            if not self._can_wait:
-                loop.call_later(CAN_WAIT_S, self._hand_over)
-            self._can_wait.append(job)
+            with self._waiting:
+                if not self._can_wait:
+                    loop.call_later(CAN_WAIT_S, self._hand_over)
+                self._can_wait.append(job)
         else:
             self._hand_over(job)
         return future
 
     def _hand_over(self, *more: _Job) -> None:
         """Give the thread what waited, and this, at once: it is woken once."""
-        jobs, self._can_wait = [*self._can_wait, *more], []
-        if jobs:
-            self._jobs.put(jobs)
+        with self._waiting:
+            jobs, self._can_wait = [*self._can_wait, *more], []
+            if jobs:
+                self._jobs.put(jobs)
 
     def close(self) -> None:
         """Let what waits be done, and close the file. Blocks for a moment."""
