@@ -100,6 +100,44 @@ def test_markdown_code_and_every_form_of_latex_are_shown(visit: Visit, stub: Stu
     expect(bot.locator("table td")).to_have_count(2)
 
 
+MONEY = """It costs $5, or $10 with tax.
+
+Between **$20,000** and **$30,000**, \\$5-\\$7, US$8/US$9, `$HOME` and `$PATH`.
+
+- $3 and $x^2$
+- $4 and $$\\text{if $y$}$$ and \\(z\\)
+- $1 (one)
+
+$\\frac{\\sqrt{\\frac{a_{n}}{b}}}{\\text{if $c$}}$ and $n$-th
+"""
+
+
+def test_money_is_no_formula_while_it_comes_and_once_it_is_there(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(re.findall(r".{1,4}", MONEY, re.DOTALL), pause_s=0.02)
+    visit.page.evaluate(
+        """new MutationObserver(() => {
+            for (const found of document.querySelectorAll(".katex annotation"))
+                window.formulas = (window.formulas ?? new Set()).add(found.textContent);
+        }).observe(document.body, { subtree: true, childList: true })"""
+    )
+    visit.ask("what is $5 or $6, and $q$?")
+    bot = visit.page.locator(".message.bot").first
+    for again in range(2):
+        expect(bot.locator("p").nth(2)).to_contain_text("-th")
+        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(bot.locator("p").first).to_have_text("It costs $5, or $10 with tax.")
+        expect(bot.locator("p").nth(1)).to_have_text("Between $20,000 and $30,000, $5-$7, US$8/US$9, $HOME and $PATH.")
+        assert bot.locator("strong").all_inner_texts() == ["$20,000", "$30,000"]
+        assert bot.locator("code").all_inner_texts() == ["$HOME", "$PATH"]
+        formulas = ["x^2", "\\text{if $y$}", "z", "\\frac{\\sqrt{\\frac{a_{n}}{b}}}{\\text{if $c$}}", "n"]
+        assert bot.locator("annotation").all_text_contents() == formulas
+        assert visit.page.locator(".message.user annotation").all_text_contents() == ["q"]
+        if not again:
+            assert set(visit.page.evaluate("[...window.formulas]")) == {*formulas, "q"}
+            visit.page.reload()  # opened from what the browser keeps, and drawn anew
+    expect(bot.locator("li").last).to_have_text("$1 (one)")
+
+
 def test_a_failed_turn_keeps_the_question_shows_why_and_can_be_tried_again(visit: Visit, stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=[event("half an "), event("answer")], ending="cut")
     visit.ask("a hard question")
