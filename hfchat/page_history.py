@@ -60,6 +60,17 @@ def aside(text: str, mark: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text, "metadata": {"id": mark}}
 
 
+def broken_off(turn: list[Any]) -> bool:
+    """Whether nothing followed the question of this turn but what was waited for, or a thought without an end."""
+    for entry in turn:
+        metadata = entry.get("metadata") or {}
+        if metadata.get("title"):
+            return bool(metadata.get("status") == "pending")
+        if entry.get("role") == "assistant" and metadata.get("id") != WAIT_ID and _text(entry.get("content")):
+            return False
+    return True
+
+
 def shown(conversation: list[Any]) -> list[dict[str, Any]]:
     """What a browser kept, as messages for the page: texts of the two who speak, and the marks that `sendable` reads.
 

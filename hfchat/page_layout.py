@@ -11,6 +11,7 @@ from hfchat.page_conversations import PICTURES_ID, keep_conversations
 from hfchat.page_edit import edit_as_retry
 from hfchat.page_ratings import Ratings
 from hfchat.page_settings import ChatSettings
+from hfchat.page_stop import say_stopped
 from hfchat.page_texts import CHAT, GRADIO_KEYS
 from hfchat.page_turn import responder
 from hfchat.page_who import brand, what_is_left, who_is_here
@@ -85,6 +86,7 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
         )
         keep_conversations(page, interface, ratings)
         edit_as_retry(page, interface)
+        say_stopped(page, interface)
         # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         left, low = gr.Textbox(visible=False), gr.Textbox(visible=False)

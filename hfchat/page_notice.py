@@ -62,6 +62,13 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
     return aside("\n\n".join(filter(None, lines)), NOTICE_ID)
 
 
+def stopped_notice(language: Language) -> dict[str, Any]:
+    """That the visitor stopped it before a word came, with what they may want next."""
+    texts = CHAT[language]
+    acts = {"retry": "retry", "another_model": "another_model", "shorter": "back_to_question"}
+    return aside(f"{texts['stopped']}\n\n{' '.join(_button(act, texts[key]) for act, key in acts.items())}", NOTICE_ID)
+
+
 def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
     """What helps, the likeliest first. Every error has one: where nothing else helps, trying again is offered."""
     texts = CHAT[language]

@@ -65,6 +65,7 @@ CHAT: dict[Language, dict[str, str]] = {
         "send": "Send",
         "stop": "Stop",
         "edit_question": "Edit your question",
+        "stopped": "You stopped this reply before its first word.",
     },
     "es": {
         "model": "Modelo",
@@ -128,6 +129,7 @@ CHAT: dict[Language, dict[str, str]] = {
         "send": "Enviar",
         "stop": "Detener",
         "edit_question": "Editar tu pregunta",
+        "stopped": "Has detenido la respuesta antes de su primera palabra.",
     },
 }
 

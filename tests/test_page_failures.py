@@ -17,6 +17,7 @@ from hfchat.errors import (
     catalogue,
 )
 from hfchat.page_notice import notice
+from hfchat.page_texts import CHAT
 from hfchat.policy import PolicyClaim
 from hfchat.texts import Language
 from hfchat.types import Call, Delta, Finish, Usage
@@ -199,6 +200,41 @@ def test_a_long_silence_says_what_is_waited_for(
     visit.ask("more")
     expect(visit.page.locator(".message.bot").last).to_contain_text("more")
     assert [message.content for message in upstream.calls[-1].messages] == ["a question", "at last", "more"]
+
+
+STOPPED = CHAT["en"]["stopped"]
+
+
+@pytest.mark.parametrize("thought", [[], [Delta("", "hm")]], ids=["silent", "thinking"])
+def test_a_turn_stopped_before_its_first_word_says_so_at_once_and_helps(
+    visit: Visit, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch, thought: list[Step]
+) -> None:
+    monkeypatch.setattr(page_shown, "QUIET_S", 0.1)
+    page, bot = visit.page, visit.page.locator(".message.bot")
+    visit.ask("good one")
+    expect(bot).to_contain_text("good one")
+    for asked, act in ((1, "Try again"), (2, "Back to the question")):
+        upstream.script = lambda _: [*thought, 60]
+        expect(page.locator(BOX)).to_be_editable()
+        visit.ask("never answered")
+        visit.wait_for("Thinking…" if thought else "Waiting for")
+        page.get_by_role("button", name="Stop").click()
+        expect(bot.last).to_contain_text(STOPPED)
+        assert "Thinking" not in page.inner_text("#hfchat-conversation")
+        assert "Waiting" not in page.inner_text("#hfchat-conversation")
+        expect(page.locator(BOX)).to_be_editable()
+        expect(page.locator(".message.user")).to_have_text(["good one", *["never answered"] * asked])
+        upstream.script = echoed
+        page.get_by_role("button", name=act).click()
+        if act == "Try again":
+            expect(bot.last).to_contain_text("never answered")
+            expect(page.locator("body")).not_to_contain_text(STOPPED)
+    expect(page.locator(BOX)).to_have_value("never answered")
+    expect(page.locator(".message.user")).to_have_text(["good one", "never answered"])
+    visit.ask("more")
+    expect(bot.last).to_contain_text("more")
+    said = [message.content for message in upstream.calls[-1].messages]
+    assert said == ["good one", "good one", "never answered", "never answered", "more"]
 
 
 def test_a_session_that_ended_leads_to_the_sign_in_page(visit: Visit, upstream: ScriptedUpstream) -> None:

@@ -103,7 +103,7 @@ class Reader:
             if answer.status != 200:
                 raise RuntimeError(f"the page answered {answer.status}: {said}")
         for number, value in zip(function["outputs"], said["data"], strict=True):
-            if self._kinds[number] == "chatbot":
+            if self._kinds[number] == "chatbot" and isinstance(value, list):  # else it stays as it is
                 self._chat = value
 
     async def _queued(self, function: dict[str, Any], message: str) -> AsyncIterator[dict[str, Any]]:
