@@ -26,6 +26,7 @@ _SCRIPTS = (
     "pictures.js",
     "pictures_edit.js",
     "pictures_tray.js",
+    "history_ratings.js",
     "history_tab.js",
     "history_panel.js",
     "history.js",
@@ -65,6 +66,8 @@ def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface, ratings: Ratings
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
     read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
+    thumbs = gr.Button(elem_id="hfchat-thumbs", visible="hidden")
+    thumbs.click(_nothing, None, chat.chatbot, trigger_mode="multiple", **quiet)
     opening = gr.Button(elem_id="hfchat-open", visible="hidden")
     opening.click(open_, chat.chatbot, [chat.chatbot, chat.chatbot_state], **quiet)
     person = gr.Button(elem_id="hfchat-person", visible="hidden")
@@ -90,5 +93,5 @@ def _person(request: gr.Request) -> str:
     return hashlib.sha256(f"hfchat\0{Person.of(caller).key}".encode()).hexdigest()[:32]
 
 
-def _nothing(_: list[Any]) -> None:
-    pass
+def _nothing(*_: Any) -> Any:
+    return gr.skip()

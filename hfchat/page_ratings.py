@@ -50,8 +50,9 @@ class Ratings:
             return
         reply = self._pages.get(request.session_hash or "", {}).get(place)
         if reply is None:
-            self._put(request.session_hash, place, reply := _Reply())
-        rating = {True: "liked", False: "disliked"}[liked] if isinstance(liked, bool) else None
+            # The browser keeps what was pressed before the page was loaded anew, or another conversation shown.
+            self._put(request.session_hash, place, reply := _Reply(rating=_rating(sent.get("previous_value"))))
+        rating = _rating(liked)
         if rating == reply.rating or reply.changes == MAX_CHANGES:
             return
         before, reply.rating = reply.rating, rating
@@ -78,3 +79,7 @@ class Ratings:
         replies[place] = reply
         if len(replies) > MAX_REPLIES:
             del replies[next(iter(replies))]
+
+
+def _rating(liked: object) -> str | None:
+    return {True: "liked", False: "disliked"}[liked] if isinstance(liked, bool) else None

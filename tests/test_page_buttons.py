@@ -270,10 +270,46 @@ def test_a_reply_is_rated_and_the_log_tells_of_which_turn(
     expect(button(visit, "Liked")).to_be_visible()
     visit.page.locator(TITLES).filter(has_text="my secret").click()
     expect(visit.page.locator(BOT)).to_contain_text("my secret")
-    expect(button(visit, "Like")).to_be_visible()
+    expect(button(visit, "Liked")).to_have_attribute("aria-pressed", "true")
     button(visit, "Dislike").click()
     wait_until(lambda: len(rated(caplog)) == 7)
-    assert rated(caplog)[-1] == ("disliked", None, None, None)
+    assert rated(caplog)[-1] == ("disliked", "liked", None, None)
+
+
+def test_a_thumb_is_still_pressed_after_a_reload_and_counted_once(
+    visit: Visit, stub: StubUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="hfchat")
+    page, bot = visit.page, visit.page.locator(BOT)
+    for text in ("one", "two", "three"):
+        ask(visit, text)
+    button(visit, "Like", 0).click()
+    expect(button(visit, "Liked")).to_be_visible()
+    button(visit, "Dislike", -1).click()
+    wait_until(lambda: len(rated(caplog)) == 2)
+    for _ in range(2):
+        page.reload()
+        expect(bot.last).to_contain_text("three")
+        for name, place in (("Liked", 0), ("Disliked", 2)):
+            pressed = page.locator(".bot-row").nth(place).locator("+ .message-buttons").get_by_label(name, exact=True)
+            expect(pressed).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("[aria-pressed=true]")).to_have_count(2)
+    expect(page.locator(BOX)).to_be_focused()
+    # Another reply in its place has none, also where it says the same; and what stays keeps its own.
+    button(visit, "Retry").click()
+    wait_until(lambda: len(stub.requests) == 4)
+    ended(visit, "three")
+    expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+    page.reload()
+    expect(button(visit, "Liked")).to_be_visible()
+    expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+    assert [rating for rating, *_ in rated(caplog)] == ["liked", "disliked"]
+    button(visit, "Liked").click()
+    wait_until(lambda: len(rated(caplog)) == 3)
+    assert rated(caplog)[-1] == ("withdrawn", "liked", None, None)
+    page.reload()
+    expect(bot.last).to_contain_text("three")
+    expect(page.locator("[aria-pressed=false]")).to_have_count(6)
 
 
 def test_what_failed_is_not_rated(visit: Visit, stub: StubUpstream) -> None:

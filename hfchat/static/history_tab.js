@@ -76,10 +76,30 @@ class Tab {
     if (unfinished) this.changed();
     if (same(messages, this.shown) && unfinished === Boolean(this.conversation.unfinished)) return;
     this.shown = messages;
+    this.#showThumbs();
     const undone = requests.emptied === "undo";
     if (messages.length || (undone && this.earlier.length)) this.#save(unfinished);
     else if (undone) this.#takeBack();
     else this.#start({});
+  }
+
+  // A thumb was pressed under the reply that is shown in this place, or withdrawn. Gives what was pressed there before.
+  rate(place, liked) {
+    const { conversation } = this, at = this.earlier.length + place, before = conversation.rated?.[at];
+    conversation.rated = { ...conversation.rated, [at]: liked };
+    if (typeof liked !== "boolean") delete conversation.rated[at];
+    this.#showThumbs();
+    if (!this.closed && this.shown.length) this.#save(replying(), conversation.updated);
+    return before;
+  }
+
+  #showThumbs() { showThumbs(this.shown, this.conversation.rated, this.earlier.length); }
+
+  // What stands from this place on, or else the last turn, goes: so do the thumbs under it.
+  unrate(place = this.shown.findLastIndex(({ role }) => role === "user")) {
+    const first = this.earlier.length + place, rated = Object.entries(this.conversation.rated ?? {});
+    this.conversation.rated = Object.fromEntries(rated.filter(([at]) => at < first));
+    this.#showThumbs();
   }
 
   // From here on the chat shows this conversation; where it was cleared, none: what was kept of it stays.
@@ -102,8 +122,8 @@ class Tab {
 
   #mark() { sessionStorage.setItem(PLACE, JSON.stringify({ person: this.person, id: this.conversation.id })); }
 
-  #save(unfinished) {
-    const { conversation, person, says } = this, messages = [...this.earlier, ...this.shown], updated = Date.now();
+  #save(unfinished, updated = Date.now()) {
+    const { conversation, person, says } = this, messages = [...this.earlier, ...this.shown];
     clearTimeout(this.#again);
     conversation.id ??= newId();
     conversation.created ??= updated;
@@ -114,7 +134,7 @@ class Tab {
       const { id } = conversation;
       try {
         const head = await this.store.save({ ...conversation, person, updated, messages }, { atOnce });
-        Object.assign(conversation, head, { unfinished: conversation.unfinished });
+        Object.assign(conversation, head, { unfinished: conversation.unfinished, rated: conversation.rated });
         if (this.conversation === conversation) this.#mark();
         this.onChange(head.id === id ? "saved" : "copied");
       } catch (failure) {
@@ -153,6 +173,7 @@ class Tab {
     }
     // First nothing: Gradio would leave a thumb that was pressed under the message in the same place.
     if (this.shown.length && shown.length && !(await this.#give([]))) return false;
+    showThumbs(shown, conversation.rated, first);
     if (!(await this.#give(shown))) return false;
     this.#start({ ...conversation, unfinished: false }, messages.slice(0, first));
     return true;

@@ -5,7 +5,7 @@ const pressed = new Map();
 const sentBefore = window.fetch;
 
 // What happens with the request that follows when the button is pressed: `before` gives the data to send, `instead` gets
-// the data that nobody is sent, `after` gets the data of the answer, or nothing where there is none.
+// the data, which nobody is sent, and gives those of the answer, if any, `after` gets these, or nothing where there is none.
 const onPress = (button, does) => pressed.set(button, does);
 
 // What the visitor did to which Gradio answers: "undo", "clear", ... Its further steps have no name.
@@ -48,18 +48,23 @@ async function sent(request) {
   }
 }
 
+const answerOf = (data = []) => new Response(JSON.stringify({ data, is_generating: false }), { headers: { "Content-Type": "application/json" } });
+
 window.fetch = async (...request) => {
   const [address, options] = request;
   if (options?.method !== "POST" || !String(address?.url ?? address).includes("/gradio_api/")) return sent(request);
   const body = typeof options.body === "string" ? JSON.parse(options.body) : {};
   const does = pressed.get(buttonOf(body.trigger_id));
   if (does?.instead) {
-    does.instead(body.data);
-    return new Response(JSON.stringify({ data: [], is_generating: false }), { headers: { "Content-Type": "application/json" } });
+    return answerOf(does.instead(body.data));
   }
   const event = eventOf(body.fn_index);
-  // Which reply is rated is told by its place alone.
-  if (event === "like") request[1] = { ...options, body: JSON.stringify({ ...body, event_data: { ...body.event_data, value: null } }) };
+  if (event === "like") {
+    const { index, liked } = body.event_data, before = tab?.rate(index, liked) ?? null;
+    // Which reply is rated is told by its place alone.
+    request[1] = { ...options, body: JSON.stringify({ ...body, event_data: { index, liked, value: null, previous_value: before } }) };
+  }
+  if (["retry", "undo", "edit"].includes(event)) tab?.unrate(event === "edit" ? body.event_data?.index : undefined);
   if (does?.before) request[1] = { ...options, body: JSON.stringify({ ...body, data: does.before() }) };
   requests.open += 1;
   if (["undo", "clear"].includes(event)) requests.emptied = event;
