@@ -34,6 +34,11 @@ def has_pictures(messages: Sequence[Message]) -> bool:
     return any(message.role == "user" and REFERENCE.search(message.content) for message in messages)
 
 
+def takes_none(facts: ModelFacts | None) -> bool:
+    """Whether the model is known to take no pictures."""
+    return facts is not None and facts.input_modalities is not None and "image" not in facts.input_modalities
+
+
 def read_pictures(given: object) -> dict[str, str]:
     """The pictures as data URLs, by id. What is not as the page sends it is left out."""
     try:
@@ -63,7 +68,7 @@ def with_pictures(
     The newest, each once; in the place of others stands the name, and of all where the model is known to take none.
     Raises: UnsupportedInput where that model is asked about a picture; InvalidRequest where one of the question is missing.
     """
-    blind = facts is not None and facts.input_modalities is not None and "image" not in facts.input_modalities
+    blind = takes_none(facts)
     wanted = _references(messages[-1])
     if wanted and blind:
         raise UnsupportedInput(f"no_pictures|{model}", model=model)

@@ -12,6 +12,7 @@ from hfchat.catalog import Catalog
 from hfchat.ledger import Person
 from hfchat.page_choices import MAX_SYSTEM_CHARS
 from hfchat.page_models import Pick, about, label, named, picks, provider_label
+from hfchat.page_pictures import takes_none
 from hfchat.page_texts import CHAT, short
 from hfchat.texts import Language, language_of, spoken
 from hfchat.types import MODEL_ID, Caller
@@ -180,13 +181,15 @@ class ChatSettings:
             typed = str(model or default[0])
             listed = [(label(one, language), one.model) for one in found]
             said = f"`{typed}`" if MODEL_ID.fullmatch(typed) else ""
-            return [gr.Dropdown(listed, value=typed), gr.Dropdown([], value="", visible=False), said]
+            return [gr.Dropdown(listed, value=typed, elem_classes=[]), gr.Dropdown([], value="", visible=False), said]
         chosen = provider if isinstance(provider, str) and provider in pick.providers else pick.providers[0]
         return [
             # The one that is chosen by its name alone, which fits on a phone; all that is known of it is in the settings.
             gr.Dropdown(
                 [(short(one.model) if one is pick else label(one, language), one.model) for one in found],
                 value=pick.model,
+                # The page's script says so beside pictures that are about to be sent.
+                elem_classes=["hfchat-no-pictures"] if takes_none(pick.offer.facts) else [],
             ),
             gr.Dropdown(
                 [(provider_label(one, language), one) for one in pick.providers],

@@ -14,6 +14,7 @@ PICTURES: dict[Language, dict[str, str]] = {
         "large": "“{name}” was not added: it is larger than {limit} MB.",
         "many": "No more than {limit} pictures go with a question.",
         "gone": "“{name}” is not kept in this browser any more.",
+        "blind": "{model} takes no pictures: choose another model, or take them out.",
         "unnamed": "picture",
     },
     "es": {
@@ -27,6 +28,7 @@ PICTURES: dict[Language, dict[str, str]] = {
         "large": "«{name}» no se ha añadido: pasa de {limit} MB.",
         "many": "Con una pregunta van como mucho {limit} imágenes.",
         "gone": "«{name}» ya no está guardada en este navegador.",
+        "blind": "{model} no admite imágenes: elige otro modelo o quítalas.",
         "unnamed": "imagen",
     },
 }

@@ -198,7 +198,7 @@ def test_what_is_no_picture_is_refused_and_the_rest_stays(visit: Visit, upstream
     page.fill(BOX, "half a thought")
     broken = file("broken.heic", b"no picture at all")
     page.set_input_files(FILES, [broken, *(file(f"{n}.png", drawing((n, 0, 0), (n + 9, 9))) for n in range(6))])
-    said = page.locator("#hfchat-tray [role=status]")
+    said = page.locator("#hfchat-tray [role=status]").first
     expect(said).to_have_text(f"{SAYS['no_picture'].format(name='broken.heic')} {SAYS['many'].format(limit=4)}")
     expect(page.locator(TRAY)).to_have_count(4)
     expect(page.locator(BOX)).to_have_value("half a thought")
@@ -294,6 +294,52 @@ def test_an_edited_question_keeps_its_picture(visit: Visit, upstream: ScriptedUp
     expect(page.locator(".hfchat-editing")).to_have_count(0)
 
 
+def test_one_picture_is_taken_out_of_a_question_that_is_edited(visit: Visit, upstream: ScriptedUpstream) -> None:
+    page, field = visit.page, visit.page.locator(".edit-textarea")
+    choose(visit, file("red.png", drawing(RED)), file("blue.png", drawing(BLUE)))
+    ask(visit, "what are these?")
+    page.get_by_label("Edit").last.click()
+    expect(page.locator(".hfchat-editing img")).to_have_count(2)
+    page.get_by_role("button", name=SAYS["remove"].format(name="red.png")).click()
+    expect(page.locator(".hfchat-editing img")).to_have_count(1)
+    expect(field).to_be_focused()
+    page.keyboard.press("Escape")  # it was not meant
+    expect(page.locator(SHOWN)).to_have_count(2)
+    page.get_by_label("Edit").last.click()
+    page.get_by_role("button", name=SAYS["remove"].format(name="red.png")).click()
+    field.press("Control+Enter")
+    expect(page.locator(SHOWN)).to_have_count(1)
+    wait_until(lambda: len(upstream.calls) == 2)
+    text, (picture,) = parts(upstream.calls[-1])
+    assert (text, colour(picture)) == ("what are these?", "blue")
+    expect(page.locator(BOX)).to_be_editable()
+    page.get_by_label("Edit").last.click()
+    page.get_by_role("button", name=SAYS["remove"].format(name="blue.png")).click()
+    field.press("Control+Enter")
+    wait_until(lambda: len(upstream.calls) == 3)
+    assert parts(upstream.calls[-1]) == ("what are these?", [])
+    expect(page.locator(SHOWN)).to_have_count(0)
+
+
+def test_that_the_model_takes_none_is_said_before_they_are_sent(visit: Visit, upstream: ScriptedUpstream) -> None:
+    page, said = visit.page, visit.page.locator("#hfchat-tray [role=status]").last
+    pick(page, "reads-only")
+    expect(said).to_be_empty()
+    choose(visit, file())
+    expect(said).to_have_text(SAYS["blind"].format(model="reads-only"))
+    pick(page, "Llama")
+    expect(said).to_be_empty()
+    pick(page, "reads-only")
+    expect(said).to_have_text(SAYS["blind"].format(model="reads-only"))
+    page.get_by_role("button", name=SAYS["remove"].format(name="photo.png")).click()
+    expect(said).to_be_empty()
+    page.reload()
+    expect(page.locator("#hfchat-model input")).to_have_value("reads-only")
+    choose(visit, file())
+    expect(said).to_have_text(SAYS["blind"].format(model="reads-only"))
+    assert upstream.calls == []
+
+
 def test_text_that_brings_a_picture_of_itself_is_pasted_as_text(visit: Visit, upstream: ScriptedUpstream) -> None:
     stopped = visit.page.evaluate(
         """() => {
@@ -306,7 +352,7 @@ def test_text_that_brings_a_picture_of_itself_is_pasted_as_text(visit: Visit, up
         }"""
     )
     assert not stopped
-    expect(visit.page.locator("#hfchat-tray [role=status]")).to_be_empty()
+    expect(visit.page.locator("#hfchat-tray [role=status]").first).to_be_empty()
 
 
 def test_what_is_sent_while_a_picture_is_still_drawn_waits_for_it(visit: Visit, upstream: ScriptedUpstream) -> None:
@@ -348,7 +394,7 @@ def test_a_picture_that_is_gone_is_said(visit: Visit, upstream: ScriptedUpstream
     assert len(upstream.calls) == 1
     expect(page.locator(BOX)).to_be_editable()
     page.get_by_role("button", name=CHAT["en"]["back_to_question"]).click()
-    expect(page.locator("#hfchat-tray [role=status]")).to_have_text(SAYS["gone"].format(name="gone.png"))
+    expect(page.locator("#hfchat-tray [role=status]").first).to_have_text(SAYS["gone"].format(name="gone.png"))
     expect(page.locator(BOX)).to_have_value("what is this?")
     choose(visit, file("again.png"))
     ask(visit, "this:")

@@ -1,5 +1,5 @@
-// While a question is edited its pictures stand below its words, and their references are not among these: they are put back
-// when it is sent.
+// While a question is edited its pictures stand below its words, each to be taken out, and their references are not among
+// these: those that are left are put back when it is sent.
 
 const FIELD = ".edit-textarea";
 const edited = new WeakMap();
@@ -11,13 +11,20 @@ function write(field, text) {
 
 async function takeOut(field) {
   if (edited.has(field) || !field.value.includes(HREF)) return;
-  const found = referencesIn(field.value), shown = element("div", { class: "hfchat-editing" });
-  edited.set(field, found.map(referenceTo).join(" "));
+  const found = referencesIn(field.value), says = FACTS.pictures[window.hfchat.language];
+  const shown = element("ul", { class: "hfchat-editing", "aria-label": says.to_send });
+  edited.set(field, found);
   write(field, withoutReferences(field.value).trim());
   field.after(shown);
   for (const { id, name } of found) {
-    const data = await pictures.get(id);
-    shown.append(data ? element("img", { src: data, alt: name, draggable: "false" }) : name);
+    const data = await pictures.get(id), words = says.remove.replace("{name}", name);
+    const item = element("li", {}, data ? element("img", { src: data, alt: name, title: name, draggable: "false" }) : name,
+      button(icon("close"), () => {
+        edited.set(field, edited.get(field).filter((other) => other.id !== id));
+        item.remove();
+        field.focus();
+      }, { "aria-label": words, title: words }));
+    shown.append(item);
   }
 }
 
@@ -31,8 +38,8 @@ window.addEventListener("click", (event) => {
   const sends = event.target.closest?.("#hfchat-conversation .message-buttons button")?.getAttribute("aria-label") === window.hfchat.says.submit;
   if (!sends) return;
   for (const field of document.querySelectorAll(FIELD)) {
-    const references = edited.get(field);
-    if (references) write(field, [field.value.trim(), references].filter(Boolean).join("\n\n"));
+    const references = edited.get(field)?.map(referenceTo).join(" ");
+    if (references !== undefined) write(field, [field.value.trim(), references].filter(Boolean).join("\n\n"));
     edited.delete(field);
   }
 }, true);

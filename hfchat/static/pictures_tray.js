@@ -10,7 +10,8 @@ class Tray {
     this.says = says;
     this.list = element("ul", { "aria-label": says.to_send });
     this.said = element("p", { role: "status" });
-    this.box = element("div", { id: "hfchat-tray" }, this.list, this.said);
+    this.blind = element("p", { role: "status" });
+    this.box = element("div", { id: "hfchat-tray" }, this.list, this.said, this.blind);
     this.file = element("input", { type: "file", accept: "image/*", multiple: true, hidden: true, id: "hfchat-picture-files",
       "aria-label": says.add, onchange: () => { this.add([...this.file.files]); this.file.value = ""; } });
     this.button = button(this.#icon(), () => this.file.click(), { id: "hfchat-add-pictures", "aria-label": says.add, title: says.add });
@@ -34,6 +35,13 @@ class Tray {
   }
 
   say(text) { this.said.textContent = text; }
+
+  // What is known of the picked model, before it is asked.
+  warn() {
+    const picker = document.getElementById("hfchat-model"), blind = this.items.length && picker?.classList.contains("hfchat-no-pictures");
+    const text = blind ? this.says.blind.replace("{model}", picker.querySelector("input").value) : "";
+    if (this.blind.textContent !== text) this.blind.textContent = text;
+  }
 
   // One after the other; what is no picture is said, and the others are added.
   add(files) {
@@ -80,6 +88,7 @@ class Tray {
       return element("li", {}, element("img", { src: item.data, alt: item.name, title: item.name, draggable: "false" }),
         button(icon("close"), () => this.remove(item), { "aria-label": name, title: name }));
     }));
+    this.warn();
   }
 
   remove(item) {
@@ -187,8 +196,8 @@ function listenForPictures(made) {
     event.stopPropagation();
     made.add([...event.dataTransfer.files]);
   }, true);
-  // What stands in the box is Gradio's to change, and tells nobody.
-  setInterval(() => made.takeBack(), 300);
+  // What stands in the box, and which model is picked, is Gradio's to change, and tells nobody.
+  setInterval(() => { made.takeBack(); made.warn(); }, 300);
   new MutationObserver(() => { made.place(); showPictures(); watchEdits(); }).observe(document.querySelector("gradio-app"),
     { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] });
   return made;
