@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
@@ -23,6 +23,11 @@ from hfchat.settings import Settings, load_settings
 from hfchat.tokens import issue_token
 from hfchat.types import Upstream
 from tests.stub_upstream import StubUpstream
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.scripted_upstream import ScriptedUpstream
 
 # The files that take longest, the longest first: a long one that comes last leaves the other worker with nothing to do.
 LONGEST = (
@@ -184,6 +189,29 @@ def shared_app(shared_stub: StubUpstream) -> Iterator[RunningApp]:
 def stub_app(shared_app: RunningApp, stub: StubUpstream) -> RunningApp:
     """The program in front of the stub upstream."""
     return shared_app
+
+
+@pytest.fixture(scope="session")
+def app(shared_stub: StubUpstream) -> Iterator[RunningApp]:
+    """The program with one model, in front of the stub upstream: what most tests of the page look at."""
+    with running(make_settings(HF_CHAT_BASE_URL=shared_stub.base_url, HF_CHAT_TIMEOUT_S="60")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """One for all tests of a file. It cannot stay for longer: where Playwright is at work, no other event loop runs."""
+    from tests.browser import chromium  # only where a page is looked at
+
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def upstream(module_upstream: "ScriptedUpstream") -> "ScriptedUpstream":
+    """The file's own scripted upstream, which has heard nothing yet, and echoes."""
+    module_upstream.forget()
+    return module_upstream
 
 
 def page_client(app: RunningApp, token: str | None = None) -> Any:

@@ -24,6 +24,11 @@ class ScriptedUpstream:
         self.calls: list[Call] = []
         self.in_progress = 0
 
+    def forget(self) -> None:
+        """Be as when it was made: it echoes, and has heard nothing."""
+        self.script = echoed
+        self.calls.clear()
+
     async def models(self) -> list[ModelFacts]:
         return self.listed
 

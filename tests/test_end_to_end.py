@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from hfchat.client import send_chat_message
-from tests.browser import chromium, visiting
+from tests.browser import visiting
 from tests.conftest import RunningApp, make_settings, make_token, running
 from tests.real_model import real_model
 
@@ -29,12 +29,6 @@ def model_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def app(model_url: str) -> Iterator[RunningApp]:
     with running(make_settings(HF_CHAT_BASE_URL=model_url, HF_CHAT_MODEL="gemma", HF_CHAT_MAX_TOKENS="48")) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 def curl(app: RunningApp, body: object) -> str:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import Visit, chromium, visiting
+from tests.browser import Visit, visiting
 from tests.conftest import RunningApp, free_port, make_settings, make_token, running, wait_until
 from tests.nginx import Proxy, nginx
 from tests.stub_upstream import DONE, Answer, StubUpstream, event, reply
@@ -133,12 +133,6 @@ def test_pictures_of_many_bytes_and_whole_replies_pass(proxy: Proxy, upstream: S
     with asking(proxy, door, messages=[{"role": "user", "content": long}]) as answer:
         assert "so it is" in b"".join(answer.iter_bytes()).decode()
     assert upstream.requests[-1]["messages"][-1]["content"] == long
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

@@ -11,36 +11,10 @@ from playwright.sync_api import Browser, expect
 
 from hfchat.limits import Limit
 from hfchat.policy import PolicyClaim
-from tests.browser import BOX, Visit, chromium, visiting
+from tests.browser import BOX, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.raw_client import ask, bearer
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def module_stub() -> Iterator[StubUpstream]:
-    with StubUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture(scope="module")
-def app(module_stub: StubUpstream) -> Iterator[RunningApp]:
-    with running(make_settings(HF_CHAT_BASE_URL=module_stub.base_url, HF_CHAT_TIMEOUT_S="60")) as served:
-        yield served
-
-
-@pytest.fixture
-def stub(module_stub: StubUpstream) -> StubUpstream:
-    module_stub.answer = echo
-    module_stub.requests.clear()
-    module_stub.left_early = 0
-    return module_stub
 
 
 @pytest.fixture
@@ -183,9 +157,9 @@ def test_stop_ends_the_call_upstream_and_what_came_stays(visit: Visit, stub: Stu
 @pytest.mark.parametrize("pieces", [[event("so far")], []], ids=["during the reply", "before the first token"])
 def test_closing_the_tab_ends_the_call_upstream(visit: Visit, stub: StubUpstream, pieces: list[bytes]) -> None:
     stub.answer = lambda _: Answer(pieces=pieces, ending="hang")
-    visit.ask("long story")
+    with visit.page.expect_response("**/queue/data?*"):  # a page that goes before it listens is not missed
+        visit.ask("long story")
     wait_until(lambda: stub.in_progress == 1)
-    visit.page.wait_for_timeout(200)
     visit.page.close()
     wait_until(lambda: stub.left_early == 1)
 
@@ -395,10 +369,10 @@ LEFT = ".hfchat-left"
 
 
 @pytest.fixture(scope="module")
-def limited(module_stub: StubUpstream) -> Iterator[RunningApp]:
+def limited(shared_stub: StubUpstream) -> Iterator[RunningApp]:
     """The page of an owner who set limits."""
     limits = {"HFCHAT_RATE": "30/day", "HFCHAT_BUDGET": "1200300/month", "HF_CHAT_MAX_TOKENS": "100"}
-    with running(make_settings(HF_CHAT_BASE_URL=module_stub.base_url, **limits)) as served:
+    with running(make_settings(HF_CHAT_BASE_URL=shared_stub.base_url, **limits)) as served:
         yield served
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from hfchat.errors import UpstreamOverloaded
 from hfchat.types import Call, ModelFacts
-from tests.browser import BOX, Visit, chromium, visiting
+from tests.browser import BOX, Visit, visiting
 from tests.conftest import RunningApp, in_ci, make_settings, running
 from tests.scripted_upstream import ScriptedUpstream, Step
 
@@ -36,12 +36,6 @@ def axe() -> str:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
         subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, timeout=300)
     return script.read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

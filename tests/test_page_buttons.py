@@ -6,38 +6,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser import BOX, Visit, chromium, visiting
-from tests.conftest import RunningApp, make_settings, running, wait_until
+from tests.browser import BOX, Visit, visiting
+from tests.conftest import RunningApp, wait_until
 from tests.stub_upstream import Answer, StubUpstream, echo, event
 
 BOT, USER, FIELD = ".message.bot", ".message.user", ".edit-textarea"
 TITLES = "#hfchat-history li .title"
 WIDE = {"width": 1100, "height": 700}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def module_stub() -> Iterator[StubUpstream]:
-    with StubUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture(scope="module")
-def app(module_stub: StubUpstream) -> Iterator[RunningApp]:
-    with running(make_settings(HF_CHAT_BASE_URL=module_stub.base_url)) as served:
-        yield served
-
-
-@pytest.fixture
-def stub(module_stub: StubUpstream) -> StubUpstream:
-    module_stub.answer = echo
-    module_stub.requests.clear()
-    return module_stub
 
 
 @pytest.fixture

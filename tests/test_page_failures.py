@@ -21,17 +21,11 @@ from hfchat.page_texts import CHAT
 from hfchat.policy import PolicyClaim
 from hfchat.texts import Language
 from hfchat.types import Call, Delta, Finish, Usage
-from tests.browser import BOX, Visit, chromium, visiting
+from tests.browser import BOX, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running
 from tests.scripted_upstream import ScriptedUpstream, Step, echoed
 
 MODEL, OTHER = "meta-llama/Llama-3.2-3B-Instruct:fastest", "own/other"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +38,6 @@ def app(module_upstream: ScriptedUpstream) -> Iterator[RunningApp]:
     settings = make_settings(HF_CHAT_MODELS="own/third", HF_CHAT_FALLBACK_MODELS=OTHER)
     with running(settings, module_upstream) as served:
         yield served
-
-
-@pytest.fixture
-def upstream(module_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    module_upstream.script = echoed
-    module_upstream.calls.clear()
-    return module_upstream
 
 
 def failing(code: str) -> HfchatError:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from hfchat.history_texts import HISTORY
-from tests.browser import Visit, chromium, visiting
+from tests.browser import Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
 from tests.wire import Wire
@@ -19,33 +19,6 @@ WIDE = {"width": 1100, "height": 700}
 PANEL = "#hfchat-history"
 BOX = "#hfchat-box textarea"
 BOT, USER = ".message.bot", ".message.user"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=15_000)  # the machine may be busy
-    with chromium() as found:
-        yield found
-    expect.set_options(timeout=5000)
-
-
-@pytest.fixture(scope="module")
-def module_stub() -> Iterator[StubUpstream]:
-    with StubUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture(scope="module")
-def app(module_stub: StubUpstream) -> Iterator[RunningApp]:
-    with running(make_settings(HF_CHAT_BASE_URL=module_stub.base_url)) as served:
-        yield served
-
-
-@pytest.fixture
-def stub(module_stub: StubUpstream) -> StubUpstream:
-    module_stub.answer = echo
-    module_stub.requests.clear()
-    return module_stub
 
 
 @pytest.fixture
@@ -400,12 +373,13 @@ USELESS = {
 }
 
 
-@pytest.mark.parametrize("text", USELESS.values(), ids=USELESS.keys())
-def test_a_file_that_is_no_export_is_refused_in_words(visit: Visit, text: str, tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    path.write_text(text, "utf-8")
-    visit.page.locator(f"{PANEL} input[type=file]").set_input_files(path)
-    expect(visit.page.locator(".said")).to_have_text(SAYS["bad_file"])
+def test_a_file_that_is_no_export_is_refused_in_words(visit: Visit, tmp_path: Path) -> None:
+    for number, (kind, text) in enumerate(USELESS.items()):
+        path = tmp_path / f"{number}.json"
+        path.write_text(text, "utf-8")
+        visit.page.locator(f"{PANEL} input[type=file]").set_input_files(path)
+        expect(visit.page.locator(".said"), kind).to_have_text(SAYS["bad_file"])
+        visit.page.locator(".said").evaluate("(said) => said.replaceChildren()")
 
 
 def test_a_hostile_file_does_nothing(visit: Visit, stub: StubUpstream, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hfchat.history_texts import HISTORY
 from hfchat.page_texts import CHAT
 from hfchat.picture_texts import PICTURES
 from hfchat.types import Call, ModelFacts
-from tests.browser import BOX, Visit, chromium, visiting
+from tests.browser import BOX, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.scripted_upstream import ScriptedUpstream, echoed
 from tests.test_page_access import SERIOUS, axe
@@ -32,12 +32,6 @@ RED, BLUE = (200, 10, 10), (10, 10, 200)
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def module_upstream() -> ScriptedUpstream:
     return ScriptedUpstream(MODELS)
 
@@ -46,13 +40,6 @@ def module_upstream() -> ScriptedUpstream:
 def app(module_upstream: ScriptedUpstream) -> Iterator[RunningApp]:
     with running(make_settings(HF_CHAT_MODELS="*"), module_upstream) as served:
         yield served
-
-
-@pytest.fixture
-def upstream(module_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    module_upstream.script = echoed
-    module_upstream.calls.clear()
-    return module_upstream
 
 
 @pytest.fixture

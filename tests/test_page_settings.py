@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from hfchat.limits import Limit
 from hfchat.policy import PolicyClaim
 from hfchat.types import Call, Delta, Finish, Message, ModelFacts, Usage
-from tests.browser import BOX, Visit, chromium, visiting
+from tests.browser import BOX, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
-from tests.scripted_upstream import ScriptedUpstream, Step, echoed
+from tests.scripted_upstream import ScriptedUpstream, Step
 
 LLAMA, QWEN = "meta-llama/Llama-3.2-3B-Instruct", "Qwen/Qwen3-235B-A22B-Instruct-2507"
 MODELS = [
@@ -27,12 +27,6 @@ LOGO = base64.b64decode(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def module_upstream() -> ScriptedUpstream:
     return ScriptedUpstream(MODELS)
 
@@ -42,13 +36,6 @@ def app(module_upstream: ScriptedUpstream) -> Iterator[RunningApp]:
     settings = make_settings(HF_CHAT_MODELS="*", HF_CHAT_SYSTEM_PROMPT="Be kind.", HFCHAT_RATE="40/day")
     with running(settings, module_upstream) as served:
         yield served
-
-
-@pytest.fixture
-def upstream(module_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    module_upstream.script = echoed
-    module_upstream.calls.clear()
-    return module_upstream
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def space(certificate: Path) -> Iterator[RunningApp]:
 @pytest.fixture(scope="module")
 def browser(space: RunningApp, hub_port: int) -> Iterator[Browser]:
     hosts = f"MAP {HOST} 127.0.0.1:{space.port}, MAP {HUB} 127.0.0.1:{hub_port}"
-    with chromium(f"--host-resolver-rules={hosts}", "--test-third-party-cookie-phaseout") as found:
+    with chromium(f"--host-resolver-rules={hosts}", "--test-third-party-cookie-phaseout", whole=True) as found:
         yield found
 
 
