@@ -128,9 +128,11 @@ class Accounts:
         never, and goes on where whoever waits for it is cancelled: settling twice counts once.
         """
         now = self._clock()
-        settling = asyncio.ensure_future(self._ledger.settle(reserved, usage, now=now))
+        if not self._ledger.in_order:
+            standing = None
+        settling = asyncio.ensure_future(self._ledger.settle(reserved, usage, now=now, look=standing is None))
         self._settling.add(settling)
-        if standing is not None and self._ledger.in_order:
+        if standing is not None:
             settling.add_done_callback(partial(self._settled, reserved, usage))
             told(standing.settled(reserved, usage))
             return
@@ -142,7 +144,8 @@ class Accounts:
             self._settle_later(reserved, usage)
             raise
         else:
-            told(Standing(caller.policy, reading, now))
+            if reading is not None:
+                told(Standing(caller.policy, reading, now))
         finally:
             self._settling.discard(settling)
 
@@ -198,7 +201,7 @@ class Accounts:
         except StoreUnavailable:
             log_event(logger, logging.WARNING, "store_unavailable", cause="while closing")
 
-    def _settled(self, reserved: Reservation, usage: Usage, settling: "asyncio.Future[Reading]") -> None:
+    def _settled(self, reserved: Reservation, usage: Usage, settling: "asyncio.Future[Any]") -> None:
         self._settling.discard(settling)
         failure = None if settling.cancelled() else settling.exception()
         if isinstance(failure, StoreUnavailable):
@@ -224,7 +227,9 @@ class Accounts:
     async def _retry(self) -> None:
         while self._unsettled:
             some = dict(islice(self._unsettled.items(), SETTLED_AT_ONCE))
-            settling = [self._ledger.settle(reserved, usage, now=self._clock()) for reserved, usage in some.values()]
+            settling = [
+                self._ledger.settle(reserved, usage, now=self._clock(), look=False) for reserved, usage in some.values()
+            ]
             ends = await asyncio.gather(*map(self._in_time, settling), return_exceptions=True)
             again = [isinstance(end, StoreUnavailable | asyncio.CancelledError) for end in ends]
             for reservation_id, end, waits in zip(some, ends, again, strict=True):

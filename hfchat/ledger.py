@@ -119,8 +119,13 @@ class Ledger(Protocol):
         """Take all that is asked for, or nothing; nothing where the token is revoked, too."""
         ...
 
-    def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Awaitable[Reading]:
-        """Write what was really used and give back the rest, once: what is not reserved any more stays as it is."""
+    def settle(
+        self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True
+    ) -> Awaitable[Reading | None]:
+        """Write what was really used and give back the rest, once: what is not reserved any more stays as it is.
+
+        What is used then it says only where it is to `look`.
+        """
         ...
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:

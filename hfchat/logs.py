@@ -15,7 +15,11 @@ _PLAIN = re.compile(r'[^ "=\n\r\t]+')
 
 def log_event(logger: logging.Logger, level: int, event: str, **facts: object) -> None:
     """Write the event with those of its facts that are known."""
-    logger.log(level, event, extra={"facts": {name: fact for name, fact in facts.items() if fact not in (None, "")}})
+    if logger.isEnabledFor(level):
+        # Made here: `logger.log` looks up the place of the call, which no line of ours has.
+        record = logging.LogRecord(logger.name, level, "", 0, event, None, None)
+        record.facts = {name: fact for name, fact in facts.items() if fact not in (None, "")}
+        logger.handle(record)
 
 
 def log_crash(logger: logging.Logger, crash: BaseException, **facts: object) -> None:

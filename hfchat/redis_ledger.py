@@ -235,12 +235,13 @@ class RedisLedger:
         arguments += [asked.prompt_tokens, asked.completion_tokens, streams, person.issuer, person.subject]
         return _reading(await self._run(self._reserve, [*arguments, *_meters(asked.meters, now)]))
 
-    async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
+    async def settle(self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True) -> Reading | None:
         """Write what was used."""
         estimated = usage.total_tokens if usage.estimated else 0
         spent = [usage.prompt_tokens, usage.completion_tokens, estimated]
         arguments: list[Any] = [now, reserved.person.key, reserved.token_id, reserved.id, *spent]
-        return _reading(await self._run(self._settle, [*arguments, *_meters(reserved.meters, now)]))
+        reading = _reading(await self._run(self._settle, [*arguments, *_meters(reserved.meters, now)]))
+        return reading if look else None
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Keep the reservations, and tidy up."""

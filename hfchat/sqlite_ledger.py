@@ -1,11 +1,12 @@
 """The ledger on SQLite: exact among all processes of one machine. `SqliteLedger(None)` is a ledger in memory, for one."""
 
 import asyncio
-import json
 import sqlite3
 from asyncio import Future
 from collections.abc import Collection, Sequence
 from pathlib import Path
+
+import orjson
 
 from hfchat.ledger import (
     KEPT_AFTER_LEASE_S,
@@ -19,7 +20,7 @@ from hfchat.ledger import (
     counted,
     first_refusal,
 )
-from hfchat.sqlite_thread import SqliteThread
+from hfchat.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
 
 _VERSIONS = (
@@ -82,58 +83,58 @@ class SqliteLedger:
     in_order = True
 
     def __init__(self, path: Path | None) -> None:
-        self._thread = SqliteThread(path, _VERSIONS)
+        self._worker = SqliteWorker(path, _VERSIONS)
 
     def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Future[Reading]:
         """Take all or nothing."""
-        return self._thread.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True)
+        return self._worker.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True, brief=True)
 
-    def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Future[Reading]:
+    def settle(self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True) -> Future[Reading | None]:
         """Write what was used."""
-        return self._thread.run(lambda db: _settle(db, reserved, usage, now), can_wait=True)
+        return self._worker.run(lambda db: _settle(db, reserved, usage, now, look), can_wait=True, brief=True)
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Keep the reservations, and tidy up."""
-        await self._thread.run(lambda db: _renew(db, reservation_ids, now, lease_ends))
+        await self._worker.run(lambda db: _renew(db, reservation_ids, now, lease_ends))
 
     def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Future[Reading]:
         """What is used."""
-        return self._thread.run(lambda db: _look(db, person, token_id, meters, now), writes=False)
+        return self._worker.run(lambda db: _look(db, person, token_id, meters, now), writes=False, brief=True)
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
-        await self._thread.run(lambda db: _revoke(db, token_id, now, until), synced_first=True)
+        await self._worker.run(lambda db: _revoke(db, token_id, now, until), synced_first=True)
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those that are revoked."""
-        asked = json.dumps(list(token_ids))
+        asked = orjson.dumps(list(token_ids)).decode()
         query = "SELECT token_id FROM revocations WHERE until > ? AND token_id IN (SELECT value FROM json_each(?))"
-        rows = await self._thread.run(lambda db: db.execute(query, (now, asked)).fetchall(), writes=False)
+        rows = await self._worker.run(lambda db: db.execute(query, (now, asked)).fetchall(), writes=False)
         return {token_id for (token_id,) in rows}
 
     async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
         """Claim an answer."""
-        return await self._thread.run(lambda db: _claim(db, name, body, owner, now, until))
+        return await self._worker.run(lambda db: _claim(db, name, body, owner, now, until))
 
     async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
         """Keep it."""
         change = "UPDATE answers SET until = ?, answer = ? WHERE name = ? AND owner = ? AND answer IS NULL"
-        await self._thread.run(lambda db: db.execute(change, (until, answer, name, owner)))
+        await self._worker.run(lambda db: db.execute(change, (until, answer, name, owner)))
 
     async def release(self, name: str, owner: str) -> None:
         """Give it up."""
         change = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
-        await self._thread.run(lambda db: db.execute(change, (name, owner)))
+        await self._worker.run(lambda db: db.execute(change, (name, owner)))
 
     async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
         """All that was ever used."""
         names = {"now": now, "subject": subject}
-        rows = await self._thread.run(lambda db: db.execute(_ACCOUNTS, names).fetchall(), writes=False)
+        rows = await self._worker.run(lambda db: db.execute(_ACCOUNTS, names).fetchall(), writes=False)
         return [Account(*row) for row in rows]
 
     async def close(self) -> None:
         """Close the file."""
-        await asyncio.to_thread(self._thread.close)
+        await asyncio.to_thread(self._worker.close)
 
 
 def _look(db: sqlite3.Connection, person: Person, token_id: str, meters: Sequence[Meter], now: float) -> Reading:
@@ -166,13 +167,13 @@ def _reserve(db: sqlite3.Connection, asked: Reservation, now: float, lease_ends:
     windows = {meter.key: start for meter, (start, _) in zip(asked.meters, after, strict=True) if meter.name == TOKENS}
     db.execute(
         "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)",
-        (asked.id, person, asked.prompt_tokens, asked.completion_tokens, json.dumps(windows), lease_ends),
+        (asked.id, person, asked.prompt_tokens, asked.completion_tokens, orjson.dumps(windows).decode(), lease_ends),
     )
     db.execute(_SEEN, (person, asked.person.issuer, asked.person.subject, now))
     return Reading(after, before.streams + 1)
 
 
-def _settle(db: sqlite3.Connection, reserved: Reservation, usage: Usage, now: float) -> Reading:
+def _settle(db: sqlite3.Connection, reserved: Reservation, usage: Usage, now: float, look: bool) -> Reading | None:
     rows = db.execute(
         "DELETE FROM reservations WHERE id = ? RETURNING person, prompt_tokens + completion_tokens, windows",
         (reserved.id,),
@@ -181,11 +182,11 @@ def _settle(db: sqlite3.Connection, reserved: Reservation, usage: Usage, now: fl
         # Where the window has passed, what was used in it is nobody's limit any more.
         db.executemany(
             "UPDATE meters SET used = used + ? WHERE person = ? AND meter = ? AND starts = ?",
-            [(usage.total_tokens - held, person, meter, starts) for meter, starts in json.loads(windows).items()],
+            [(usage.total_tokens - held, person, meter, starts) for meter, starts in orjson.loads(windows).items()],
         )
         estimated = usage.total_tokens if usage.estimated else 0
         db.execute(_SPENT, (usage.prompt_tokens, usage.completion_tokens, estimated, person))
-    return _look(db, reserved.person, reserved.token_id, reserved.meters, now)
+    return _look(db, reserved.person, reserved.token_id, reserved.meters, now) if look else None
 
 
 def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, lease_ends: float) -> None:

@@ -87,6 +87,8 @@ class HubUpstream:
                         silence.ends()
                         for delta in reply.take(came):
                             yield delta
+                            if delta.count < len(came) and not passed_at:
+                                await asyncio.sleep(0)  # what was said is sent now, before the rest is read
                         pause_s, passed_at = self._crowd.pause_s(len(came), passed_at)
                         if pause_s:
                             await asyncio.sleep(pause_s)

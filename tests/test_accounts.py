@@ -49,8 +49,8 @@ class Faulty:
     async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
         return await self._do("reserve", lambda: self.real.reserve(asked, now=now, lease_ends=lease_ends))
 
-    async def settle(self, reserved: Reservation, usage: Usage, *, now: float) -> Reading:
-        return await self._do("settle", lambda: self.real.settle(reserved, usage, now=now))
+    async def settle(self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True) -> Reading | None:
+        return await self._do("settle", lambda: self.real.settle(reserved, usage, now=now, look=look))
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         await self._do("renew", lambda: self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))

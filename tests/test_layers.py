@@ -19,10 +19,10 @@ FLOORS = {
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
-        *("page_sessions", "page_head", "pool", "model_list", "turn_response"),
+        *("page_sessions", "page_head", "pool", "model_list", "turn_response", "sqlite_file"),
     ],
     3: [
-        *("setting_values", "tokens", "jwks", "passage", "sqlite_thread", "redis_ledger", "accounts", "reply"),
+        *("setting_values", "tokens", "jwks", "passage", "sqlite_worker", "redis_ledger", "accounts", "reply"),
         *(
             "page_history",
             "page_pictures",
@@ -66,7 +66,7 @@ ONLY = {
     "fastapi": {"account_api", "models_api", "documentation", "ui", "app"},
     "aiohttp": {"pool", "upstream", "translate"},
     "pydantic": {"api_bodies", "settings", "setting_values", "setting_rules"},
-    "sqlite3": {"sqlite_thread", "sqlite_ledger"},
+    "sqlite3": {"sqlite_file", "sqlite_worker", "sqlite_ledger"},
     "redis": {"redis_ledger"},
     "hfchat.settings": {"app", "serve", "cli", "assembly", "command_ledger", "token_commands", "usage_command"},
 }

@@ -168,12 +168,12 @@ async def test_a_file_of_a_newer_version_is_left_alone(ledger: Ledger, file: Pat
 
 
 async def test_a_file_that_is_older_is_brought_up_to_date_and_keeps_what_it_has(file: Path) -> None:
-    from hfchat.sqlite_thread import SqliteThread
+    from hfchat.sqlite_worker import SqliteWorker
 
-    first = SqliteThread(file, ("CREATE TABLE a (x); INSERT INTO a VALUES (1)",))
+    first = SqliteWorker(file, ("CREATE TABLE a (x); INSERT INTO a VALUES (1)",))
     await first.run(lambda db: db.execute("INSERT INTO a VALUES (2)"))
     first.close()
-    second = SqliteThread(file, ("never run again", "CREATE TABLE b (y)"))
+    second = SqliteWorker(file, ("never run again", "CREATE TABLE b (y)"))
     assert await second.run(lambda db: db.execute("SELECT x FROM a, (SELECT 1) WHERE x > 1").fetchall()) == [(2,)]
     assert await second.run(lambda db: db.execute("SELECT COUNT(*) FROM b").fetchall()) == [(0,)]
     second.close()
@@ -309,7 +309,7 @@ async def test_what_is_reserved_is_handed_to_the_disk_after_it_was_answered(
         disk.wait(30)
         real(descriptor)
 
-    monkeypatch.setattr("hfchat.sqlite_thread.os.fdatasync", slowly)
+    monkeypatch.setattr("hfchat.sqlite_file.os.fdatasync", slowly)
     assert (await reserve(ledger, ask("a"))).refused is None
     assert await asyncio.to_thread(began.wait, 30)
     disk.set()
@@ -319,7 +319,7 @@ async def test_a_revocation_is_on_the_disk_before_it_is_answered(
     ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = threading.Event()
-    monkeypatch.setattr("hfchat.sqlite_thread.os.fdatasync", lambda _: disk.wait(30))
+    monkeypatch.setattr("hfchat.sqlite_file.os.fdatasync", lambda _: disk.wait(30))
     revoking = asyncio.create_task(ledger.revoke("jti", now=NOON, until=NOON + 60))
     await asyncio.sleep(0.05)
     assert not revoking.done()
@@ -337,7 +337,7 @@ async def test_a_disk_that_does_not_take_it_is_a_no_and_heals(
         raise OSError(errno.EIO, "no")
 
     with monkeypatch.context() as broken:
-        broken.setattr("hfchat.sqlite_thread.os.fdatasync", fails)
+        broken.setattr("hfchat.sqlite_file.os.fdatasync", fails)
         # The first is answered before that is known; from then on nothing is.
         await reserve(ledger, ask("a"))
         assert await asyncio.to_thread(failed.wait, 30)
