@@ -22,7 +22,7 @@ from hfchat.sqlite_file import BUSY_S, SqliteFile
 
 T = TypeVar("T")
 MAX_BATCH = 256
-# How many pieces of work the event loop does at a time.
+# How many pieces of work the event loop does at a time, before it looks at what else there is.
 MAX_BRIEF = 64
 # How long what can wait does, so that it shares a transaction with what comes next.
 CAN_WAIT_S = 0.002
@@ -104,20 +104,21 @@ class SqliteWorker:
     def _do_asked(self) -> None:
         """Do what was asked, at once or in the thread. Called in an event loop."""
         with self._lock:
-            jobs = self._asked
-            if not jobs:
+            if not self._asked:
                 return
-            if not self._may_be_done_here(jobs):
+            if not self._may_be_done_here(self._asked):
                 self._give_to_thread()
                 return
-            self._asked = []
+            jobs, self._asked = self._asked[:MAX_BRIEF], self._asked[MAX_BRIEF:]
+            if self._asked:
+                asyncio.get_running_loop().call_soon(self._do_asked)
             # Under the lock, so that nothing overtakes it.
             jobs = [job for job in jobs if not job.future.cancelled()]
             began = time.monotonic()
             done = self._file.try_do([job.work for job in jobs], writes=any(job.writes for job in jobs))
             self._note_time(time.monotonic() - began)
             if done is None:
-                self._asked = jobs
+                self._asked = [*jobs, *self._asked]
                 self._give_to_thread()
                 return
         if any(job.durable for job in jobs) and self._file.owe_the_disk():
@@ -128,7 +129,6 @@ class SqliteWorker:
         return (
             not self._in_thread
             and self._thread is not None
-            and len(jobs) <= MAX_BRIEF
             and all(job.brief for job in jobs)
             and self._file.disk_takes
             and time.monotonic() > self._left_to_thread_until
