@@ -28,9 +28,10 @@ MAX_BRIEF = 64
 CAN_WAIT_S = 0.002
 # How long what is committed may wait to be handed to the disk: what a power cut forgets is not older.
 UNSYNCED_S = 0.005
-# Where transactions take longer than this, the event loop leaves them to the thread for a while.
+# Where so many transactions in a row take longer than this, the event loop leaves them to the thread for a while.
 SLOW_S = 0.002
-LEFT_TO_THREAD_S = 10.0
+SLOW_ONES = 5
+LEFT_TO_THREAD_S = 5.0
 MAX_WAITING = 20_000
 
 
@@ -59,7 +60,7 @@ class SqliteWorker:
         self._in_thread = 0
         self._lock = threading.Lock()
         self._closed = False
-        self._took_s = 0.0
+        self._slow_ones = 0
         self._left_to_thread_until = 0.0
 
     def run(
@@ -135,9 +136,10 @@ class SqliteWorker:
         )
 
     def _note_time(self, took_s: float) -> None:
-        self._took_s += (took_s - self._took_s) / 10
-        if self._took_s > SLOW_S:
-            self._took_s = 0.0
+        # One that is slow may have waited for the processor, as anything may.
+        self._slow_ones = self._slow_ones + 1 if took_s > SLOW_S else 0
+        if self._slow_ones == SLOW_ONES:
+            self._slow_ones = 0
             self._left_to_thread_until = time.monotonic() + LEFT_TO_THREAD_S
 
     def _give_to_thread(self) -> None:
