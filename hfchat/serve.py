@@ -9,16 +9,15 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hfchat.logs import configure_logging
+from hfchat.protocol import BoundedHead
 from hfchat.settings import Settings, SettingsError, find_dotenv, load_settings
 from hfchat.tokens import issue_token
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 
 GRACE_S = 30
 GC_THRESHOLD = 20_000
-MAX_HEAD_BYTES = 64 * 1024
 FIRST_TOKEN_TTL_S = 24 * 3600
 
 
@@ -56,30 +55,6 @@ def main() -> int:
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
         _Server(config, greeting(settings)).run(sockets=[listener])
     return 0
-
-
-class BoundedHead(HttpToolsProtocol):
-    """uvicorn's fast protocol, with a bound on a request's head: without one a stranger fills the memory with headers."""
-
-    _head_bytes = 0
-    _in_head = True
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._head_bytes, self._in_head = 0, True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Its head has ended."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Read on, or refuse a head that does not end."""
-        super().data_received(data)
-        self._head_bytes += len(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
 
 
 class _Server(uvicorn.Server):

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from hfchat.app import create_app
 from hfchat.ledger import Ledger
-from hfchat.serve import BoundedHead
+from hfchat.protocol import BoundedHead
 from hfchat.settings import Settings, load_settings
 from hfchat.tokens import issue_token
 from hfchat.types import Upstream

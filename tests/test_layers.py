@@ -16,6 +16,7 @@ FLOORS = {
         "page_thoughts",
         "failure_rules",
         "page_pieces",
+        "protocol",
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
