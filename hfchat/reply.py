@@ -28,7 +28,7 @@ class Reply:
         self.finish_reason = ""
         self.done = False
         self.usage: Usage | None = None
-        self._began = self._spoke = False
+        self._began = self.spoke = False
         self._data: str | None = None
         # How many more deltas the call's limit leaves room for.
         self._room = call.max_tokens * call.replies
@@ -44,7 +44,7 @@ class Reply:
         try:
             for event in events:
                 self._take(event, came)
-                if came.count and (came.count == self._room or not self._spoke):
+                if came.count and (came.count == self._room or not self.spoke):
                     yield self._given(came)
                     came = _Gathered(self._verbatim)
         except e.HfchatError:
@@ -56,7 +56,7 @@ class Reply:
 
     def _given(self, came: "_Gathered") -> Delta:
         self._room -= came.count
-        self._spoke = self._spoke or came.count > 0
+        self.spoke = self.spoke or came.count > 0
         return came.delta()
 
     def _take(self, event: ServerSentEvent, came: "_Gathered") -> None:

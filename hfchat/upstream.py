@@ -87,8 +87,6 @@ class HubUpstream:
                         silence.ends()
                         for delta in reply.take(came):
                             yield delta
-                            if delta.count < len(came) and not passed_at:
-                                await asyncio.sleep(0)  # what was said is sent now, before the rest is read
                         pause_s, passed_at = self._crowd.pause_s(len(came), passed_at)
                         if pause_s:
                             await asyncio.sleep(pause_s)
@@ -178,9 +176,12 @@ def _comes_whole(response: aiohttp.ClientResponse, call: Call) -> bool:
 async def _next_events(
     content: aiohttp.StreamReader, decoder: SSEDecoder, reply: Reply
 ) -> tuple[list[ServerSentEvent], bool]:
-    """The next events, and whether there may be more. Comments are no events: they do not hide a stalled model."""
+    """The next events, and whether there may be more. Comments are no events: they do not hide a stalled model.
+
+    Whoever waits for the first word need not wait for what came with it to be read.
+    """
     try:
-        while piece := await content.readany():
+        while piece := await (content.readany() if reply.spoke else _one_piece(content)):
             if events := decoder.feed(piece):
                 return events, True
         return decoder.close(), False
@@ -192,6 +193,14 @@ async def _next_events(
         if not reply.finish_reason:
             raise
     return [], False
+
+
+async def _one_piece(content: aiohttp.StreamReader) -> bytes:
+    """What the provider sent at once, where there is more already; nothing at the end."""
+    piece, more = await content.readchunk()
+    while more and not piece:
+        piece, more = await content.readchunk()
+    return piece
 
 
 def _stop_timing(response: aiohttp.ClientResponse) -> None:

@@ -5,6 +5,7 @@ import gc
 import json
 import random
 import resource
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -32,6 +33,7 @@ def main() -> int:
         sys.exit("This reads /proc and holds programs to cores: it runs on Linux.")
     chosen = _chosen(asked)
     _allow_many_open_files()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that it ends the programs it holds still
     settle_on(LOADING)
     with tempfile.TemporaryDirectory(prefix="hfchat-bench-") as folder:
         return uvloop.run(_bench(asked, chosen, Path(folder)))
