@@ -404,3 +404,53 @@ async def test_what_came_before_a_broken_connection_is_given_to_a_slow_reader_to
     assert isinstance(first, Delta)
     assert isinstance(rest, Delta)
     assert first.content + rest.content == "abcdef"
+
+
+@pytest.fixture
+def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every piece of every reply is followed by a pause, as in a crowd."""
+    monkeypatch.setattr("hfchat.crowd.Crowd.pause_s", lambda *_: (0.03, 0.0))
+
+
+@pytest.mark.usefixtures("crowd")
+async def test_what_comes_while_a_reply_pauses_is_given_afterwards_in_one_piece(stub: StubUpstream) -> None:
+    words = [f"{number} " for number in range(200)]
+    stub.answer = lambda _: reply(words, pause_s=0.001)
+    async with hub(stub) as upstream, aclosing(upstream.stream(CALL)) as parts:
+        said = [part async for part in parts]
+        assert "".join(part.content for part in said if isinstance(part, Delta)) == "".join(words)
+        assert isinstance(said[-1], Finish)
+        assert len(said) < 100
+        await read(upstream)
+    assert stub.connections == 1
+
+
+@pytest.mark.usefixtures("crowd")
+async def test_what_ends_while_a_reply_pauses_ends_it_as_ever(stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event(word) for word in "abcdef"], pause_s=0.005, ending="cut")
+    said: list[str] = []
+
+    async def listen(upstream: HubUpstream) -> None:
+        async for part in upstream.stream(CALL):
+            said.append(part.content if isinstance(part, Delta) else "")
+
+    async with hub(stub) as upstream:
+        with pytest.raises(e.UpstreamInterrupted):
+            await listen(upstream)
+    assert "".join(said) == "abcdef"
+
+
+async def test_stopping_a_reply_that_pauses_stops_the_provider(
+    stub: StubUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfchat.crowd.Crowd.pause_s", lambda *_: (60.0, 0.0))
+    stub.answer = lambda _: Answer(pieces=[event("one")], ending="hang")
+    async with hub(stub, timeout_s=3600) as upstream:
+        parts = upstream.stream(CALL)
+        await anext(parts)
+        pausing = asyncio.create_task(anext(parts))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        pausing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pausing
+        await asyncio.to_thread(wait_until, lambda: stub.left_early == 1 and stub.open_connections == 0)
