@@ -27,7 +27,7 @@ MAX_BRIEF = 64
 # How long what can wait does, so that it shares a transaction with what comes next.
 CAN_WAIT_S = 0.002
 # How long what is committed may wait to be handed to the disk: what a power cut forgets is not older.
-UNSYNCED_S = 0.005
+UNSYNCED_S = 0.02
 # Where so many transactions in a row take longer than this, the event loop leaves them to the thread for a while.
 SLOW_S = 0.002
 SLOW_ONES = 5
@@ -76,7 +76,7 @@ class SqliteWorker:
         """What `work` gives, once its transaction is committed. Cancelled before it began, it is not done.
 
         What `can_wait` is done with what comes next, or a moment later; always before what is given after it. What is
-        `durable` is handed to the disk within a few milliseconds, or, `synced_first`, before it is answered. What is
+        `durable` is handed to the disk a moment later, or, `synced_first`, before it is answered. What is
         `brief` takes a fraction of a millisecond. Raises, when awaited: StoreUnavailable. Whoever does not wait for it
         cannot know.
         """
