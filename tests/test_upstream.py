@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import io
 import json
 import os
 import subprocess
@@ -428,17 +429,17 @@ async def test_what_comes_while_a_reply_pauses_is_given_afterwards_in_one_piece(
 @pytest.mark.usefixtures("crowd")
 async def test_what_ends_while_a_reply_pauses_ends_it_as_ever(stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=[event(word) for word in "abcdef"], pause_s=0.005, ending="cut")
-    said: list[str] = []
+    said = io.StringIO()
 
     async def listen(upstream: HubUpstream) -> None:
         async for part in upstream.stream(CALL):
             if isinstance(part, Delta):
-                said.append(part.content)
+                said.write(part.content)
 
     async with hub(stub) as upstream:
         with pytest.raises(e.UpstreamInterrupted):
             await listen(upstream)
-    assert "".join(said) == "abcdef"
+    assert said.getvalue() == "abcdef"
 
 
 async def test_stopping_a_reply_that_pauses_stops_the_provider(
