@@ -78,11 +78,11 @@ class Turn:
         if isinstance(part, Finish):
             part.usage = self._tally.usage()
             # Before the caller hears of the end: what they ask next finds it counted.
-            await self.settle()
+            await self.settle(standing=self._standing)
         return part
 
-    async def settle(self, failure: BaseException | None = None) -> None:
-        """Charge what came, once, and give back the rest.
+    async def settle(self, failure: BaseException | None = None, standing: Standing | None = None) -> None:
+        """Charge what came, once, and give back the rest; with the `standing` from before, it need not be waited for.
 
         Free is what failed before anything came. Whoever leaves before, or whose token ends, pays for the prompt: the
         provider had it.
@@ -96,7 +96,7 @@ class Turn:
             return
         left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
         usage = self._tally.usage() if self._tally.began or left_by_themself else NOTHING
-        await self._accounts.settle(self.caller, reserved, usage, self._told, self._standing)
+        await self._accounts.settle(self.caller, reserved, usage, self._told, standing)
 
     def end(self, error: type[HfchatError]) -> None:
         """Raise this error where the turn waits, or where it next would. Called in the event loop.
