@@ -8,11 +8,13 @@ from fastapi import FastAPI
 from gradio import queueing, route_utils, routes
 from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
+from starlette.routing import Mount
 
 from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.logs import log_crash
+from hfchat.page_assets import KeptAssets
 from hfchat.page_conversations import conversations_head
 from hfchat.page_early import EarlyScript
 from hfchat.page_head import CSS, EARLY, HEAD
@@ -64,6 +66,9 @@ def mount_page(
         css=CSS,
         theme=theme(look.accent),
     )
+    mounted = app.routes[-1]
+    if isinstance(mounted, Mount) and isinstance(mounted.app, FastAPI):
+        mounted.app.add_middleware(KeptAssets)  # outside of Gradio's own, which compress
     for module in (queueing, route_utils, routes):
         module.traceback = _Crashes
     # Until this is set, Gradio serves any file of this machine to whoever asks; mounting alone does not set it.

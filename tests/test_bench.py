@@ -12,14 +12,21 @@ def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
     file = tmp_path / "samples.json"
     said = subprocess.run(
         [
-            *(sys.executable, "-m", "tests.bench", "--quick", "--rounds", "1", "--cells", "stream-1,page-100"),
-            *("--contenders", "direct,/v1,/api/ai/chat,LiteLLM", "--litellm", "no-such-program", "--json", str(file)),
+            *(sys.executable, "-m", "tests.bench", "--quick", "--rounds", "1", "--cells", "stream-1,page-100,paint"),
+            *(
+                "--contenders",
+                "direct,/v1,/api/ai/chat,LiteLLM,bare Gradio",
+                "--litellm",
+                "no-such-program",
+                "--json",
+                str(file),
+            ),
         ],
         cwd=REPOSITORY,
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert said.returncode == 0, said.stdout + said.stderr
     assert "LiteLLM: not installed" in said.stdout
@@ -27,3 +34,6 @@ def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
     assert {who for cell, who in samples if cell == "stream-1"} == {"direct", "/v1", "/api/ai/chat"}
     assert all(sample["rate"] > 0 for (cell, _), (sample,) in samples.items() if cell == "stream-1")
     assert samples["page-100", "/v1"][0]["events"] > 2
+    for who in ("/v1", "bare Gradio"):
+        (seen,) = samples["paint", who]
+        assert min(seen[figure] for figure in ("paint_ms", "box_ms", "word_ms")) > 0

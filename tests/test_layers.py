@@ -12,6 +12,7 @@ FLOORS = {
         *("types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "history_texts", "sse"),
         "silence",
         "crowd",
+        "page_assets",
         "picture_texts",
         "page_thoughts",
         "failure_rules",

@@ -6,10 +6,12 @@ from contextlib import suppress
 
 
 class Wire:
-    """Passes connections on to `port`, from a port of its own, in a thread of its own."""
+    """Passes connections on to `port`, from a port of its own, in a thread of its own. `records`: all that came back."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, records: bool = False) -> None:
         self._to = port
+        self.came_back = bytearray()
+        self._record = self.came_back if records else None
         self._torn = False
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -61,15 +63,17 @@ class Wire:
         with suppress(ConnectionError, asyncio.CancelledError):
             there, back = await asyncio.open_connection("127.0.0.1", self._to)
             self._open |= {writer, back}
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(_copy(reader, back), _copy(there, writer, self._record))
             self._open -= {writer, back}
         writer.close()
         return None
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: bytearray | None = None) -> None:
     with suppress(ConnectionError):
         while part := await reader.read(1 << 16):
             writer.write(part)
+            if record is not None:
+                record += part
             await writer.drain()
     writer.close()

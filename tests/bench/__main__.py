@@ -40,16 +40,17 @@ def main() -> int:
 
 
 async def _bench(asked: argparse.Namespace, chosen: list[Cell], folder: Path) -> int:
+    wanted = [name for name in asked.contenders if any(name in cell.of for cell in chosen)]
     stub = start_stub(folder)
     try:
         await stub.program.answers(stub.port, "/counted")
         with Starter(folder, stub) as starter:
-            contenders = await starter.contenders(asked.contenders, shapes(), litellm_command(asked.litellm))
+            contenders = await starter.contenders(wanted, shapes(), litellm_command(asked.litellm))
             bench = Bench(stub, QUICK_S if asked.quick else 60.0)
             results = await _measure(bench, chosen, contenders, 1 if asked.quick else asked.rounds)
     finally:
         stub.program.end()
-    _print_summary(results, bench, set(asked.contenders) - {one.name for one in contenders})
+    _print_summary(results, bench, set(wanted) - {one.name for one in contenders})
     if asked.json:
         asked.json.write_text(json.dumps([[*key, samples] for key, samples in results.samples.items()]))
     return 1 if bench.wrong else 0

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.bench import measuring
-from tests.bench.contenders import API, DIRECT, EVERYBODY, LITELLM, V1, Contender
+from tests.bench.contenders import API, BARE, DIRECT, DOORS, LITELLM, V1, Contender
 from tests.bench.load import Load
 from tests.bench.measuring import Bench, Sample
-from tests.bench.replies import Shape
+from tests.bench.painting import installed_browser
+from tests.bench.replies import TYPICAL, Shape
 
-TYPICAL = Shape(64)
 SPEAKING = Shape(100, 50)
 READING = Shape(40, 10)
 WAITING = Shape(12, 0.5)
@@ -32,7 +32,7 @@ class Cell:
     measure: Measure
     rounds: int = 5
     litellm_rounds: int = 5
-    of: tuple[str, ...] = EVERYBODY
+    of: tuple[str, ...] = DOORS
 
     def takes_part(self, who: str, turn: int) -> bool:
         """Whether this contender is measured in this round."""
@@ -41,7 +41,7 @@ class Cell:
 
 def cells() -> list[Cell]:
     """All cells, in their order."""
-    return [*_requests(), *_many_streams(), *_sizes(), *_page(), _cold()]
+    return [*_requests(), *_many_streams(), *_sizes(), *_page(), *_paint(), _cold()]
 
 
 def shapes() -> tuple[Shape, ...]:
@@ -120,6 +120,11 @@ def _page() -> list[Cell]:
         measure = partial(measuring.page, cell=name, shape=Shape(n, PAGE_PER_S), history=history)
         found.append(Cell(name, title, measure, 3, 0, (V1,)))
     return found
+
+
+def _paint() -> list[Cell]:
+    title = "the page in Chromium, opened for the first time, and a bare one of Gradio's"
+    return [Cell("paint", title, measuring.paint, 5, 0, (V1, BARE))] if installed_browser() else []
 
 
 def _cold() -> Cell:

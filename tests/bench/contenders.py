@@ -1,4 +1,4 @@
-"""Who takes turns: nobody in between, nginx, hfchat at its two doors, LiteLLM's proxy."""
+"""Who takes turns: nobody in between, nginx, hfchat at its two doors, LiteLLM's proxy; and a bare chat page of Gradio's."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,11 +8,14 @@ from pathlib import Path
 
 from tests.bench.load import Door
 from tests.bench.processes import Program, free_port
-from tests.bench.programs import Hfchat, Kind, LiteLlm, Nginx, Stub, installed
+from tests.bench.programs import Bare, Hfchat, Kind, LiteLlm, Nginx, Stub, installed
 from tests.bench.replies import Shape
 
 DIRECT, NGINX, API, V1, LITELLM = "direct", "nginx", "/api/ai/chat", "/v1", "LiteLLM"
-EVERYBODY = (DIRECT, NGINX, API, V1, LITELLM)
+BARE = "bare Gradio"
+# Those who pass replies on, and those of whom anything is measured.
+DOORS = (DIRECT, NGINX, API, V1, LITELLM)
+EVERYBODY = (*DOORS, BARE)
 PEOPLE = 64
 _COMPLETIONS = "/v1/chat/completions"
 
@@ -60,6 +63,8 @@ class Starter:
         if LITELLM in names and litellm:
             proxy = LiteLlm(litellm, shapes)
             found += await self._doors(proxy, {LITELLM: _COMPLETIONS}, (proxy.key,))
+        if BARE in names:
+            found += await self._doors(Bare(), {BARE: "/"}, ("none",))
         return found
 
     async def _doors(

@@ -7,14 +7,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from tests.bench.contenders import LITELLM, Contender
 from tests.bench.load import Crowd, Load, Outcome, run
 from tests.bench.page import read_reply
+from tests.bench.painting import see
 from tests.bench.processes import ask_stub
 from tests.bench.programs import Stub
-from tests.bench.replies import Shape
+from tests.bench.replies import TYPICAL, Shape
 
 Sample = dict[str, float]
 
@@ -105,6 +106,14 @@ async def page(bench: Bench, contender: Contender, cell: str, shape: Shape, hist
         "early_us": _cost_between(cost, cost[1][0], part),
         "late_us": _cost_between(cost, shape.chunks - part, shape.chunks),
     }
+
+
+async def paint(bench: Bench, contender: Contender) -> Sample:
+    """What a person waits for who opens the page and asks."""
+    token = contender.hfchat.bearers(1, (TYPICAL,))[0] if contender.hfchat else None
+    # The other way to drive a browser is for programs without an event loop, which a thread has none of.
+    seen = await asyncio.to_thread(see, f"http://127.0.0.1:{contender.door.port}/", token)
+    return asdict(seen)
 
 
 def _cost_between(cost: list[tuple[int, float]], first: int, last: int) -> float:

@@ -20,7 +20,7 @@ from hfchat.limits import parse_limit
 from hfchat.policy import PolicyClaim
 from hfchat.tokens import issue_token
 from tests.bench.processes import LOADING, MEASURED, ROOT, Program, free_port
-from tests.bench.replies import Shape
+from tests.bench.replies import TYPICAL, Shape
 
 MAX_TOKENS = 20_000
 RATE, BUDGET, STREAMS = "1000000000/day", "1000000000000/day", 5_000
@@ -139,6 +139,17 @@ http {{
 """
         )
         return Program([self.command, "-c", str(config), "-p", str(folder)], MEASURED, folder, {})
+
+
+@dataclass
+class Bare:
+    """A `gr.ChatInterface` as Gradio's guide has it, on the hub's client."""
+
+    alive: str = "/"
+
+    def start(self, folder: Path, port: int, stub: Stub, *, secure: bool) -> Program:
+        command = [sys.executable, "-m", "tests.bench.bare", str(port), stub.base_url(secure=secure), TYPICAL.model]
+        return Program(command, MEASURED, folder, {"PYTHONPATH": str(ROOT)})
 
 
 def start_stub(folder: Path) -> Stub:

@@ -26,6 +26,9 @@ class Shape:
         return cls(int(chunks), float(per_second))
 
 
+TYPICAL = Shape(64)
+
+
 @lru_cache
 def words(chunks: int) -> list[str]:
     """The chunks of a reply that comes all at once, without its first word, which is the number of the question."""

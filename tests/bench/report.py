@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from tests.bench.cells import Cell
-from tests.bench.contenders import DIRECT, EVERYBODY, LITELLM
+from tests.bench.contenders import BARE, DIRECT, EVERYBODY, LITELLM
 from tests.bench.results import Results
+from tests.bench.verdicts import SEEN
 
 _COLUMNS = {
     "rate": ("replies/s", "{:,.0f}"),
@@ -26,6 +27,12 @@ _COLUMNS = {
     "early_us": ("1st fifth", "{:.1f}"),
     "late_us": ("last fifth", "{:.1f}"),
     "events": ("events", "{:.0f}"),
+    "paint_ms": ("painted ms", "{:.0f}"),
+    "paint_ms_x": ("x bare", "{:.2f}"),
+    "box_ms": ("box ms", "{:.0f}"),
+    "box_ms_x": ("x bare", "{:.2f}"),
+    "word_ms": ("Enter to word ms", "{:.0f}"),
+    "word_ms_x": ("x bare", "{:.2f}"),
     "start_s": ("start s", "{:.2f}"),
     "server_busy": ("its core", "{:.0%}"),
     "load_busy": ("callers' core", "{:.0%}"),
@@ -62,6 +69,8 @@ def _row(cell: str, who: str, results: Results) -> dict[str, str]:
         figures["added_first"] = results.added(cell, who, DIRECT, "first_p50")
     if who != LITELLM:
         figures["faster"] = results.ratio(cell, who, LITELLM, "rate")
+    if who != BARE:
+        figures |= {f"{figure}_x": results.ratio(cell, who, BARE, figure) for figure in SEEN}
     kind, _, size = cell.partition("-")
     if kind == "length":
         for figure, per_chunk, unit_us in (("total_p50", "per_chunk", 1e3), ("cpu_us", "chunk_us", 1)):

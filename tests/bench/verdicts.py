@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.bench.contenders import API, DIRECT, LITELLM, V1
+from tests.bench.contenders import API, BARE, DIRECT, LITELLM, V1
 from tests.bench.results import Results
 
 ENOUGH_SLACK = 5
 SAME = 1.25  # what a cost may grow to and still count as the same, on a machine that does other things too
+AS_QUICK = 1.2
+SEEN = {"paint_ms": "first paint", "box_ms": "a box to write into", "word_ms": "from Enter to the first word"}
 _MEASURED = (API, V1, LITELLM)
 
 
@@ -53,6 +55,10 @@ def targets(results: Results) -> list[Target]:
     early, late = (results.value("page-5000", V1, figure) for figure in ("early_us", "late_us"))
     if early and late:
         found += _below("page: cost of a chunk in the last fifth of 5,000 to one in the first", late / early, SAME, "")
+    for figure, said in SEEN.items():
+        found += _below(
+            f"page: {said}, to a bare page of Gradio's", results.ratio("paint", V1, BARE, figure), AS_QUICK, "x"
+        )
     return found
 
 
