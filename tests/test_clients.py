@@ -15,7 +15,7 @@ import pytest
 
 from hfchat.policy import read_policy
 from tests.conftest import KEY, in_ci, make_token
-from tests.process import started
+from tests.process import forked
 from tests.real_model import real_model
 from tests.stub_upstream import DONE, Answer, StubUpstream, reply, usage_event
 from tests.test_openai_clients import NO_PROVIDER, chunk, refused, whole
@@ -157,7 +157,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
         upstreams += ({"HF_CHAT_BASE_URL": model, "HF_CHAT_MODEL": "gemma", "HF_CHAT_MAX_TOKENS": "256"},)
         with ExitStack() as running:
             urls = [
-                running.enter_context(started(tmp_path_factory.mktemp("run"), JWT_SECRET=KEY, **LIMITS, **variables))
+                running.enter_context(forked(tmp_path_factory.mktemp("run"), JWT_SECRET=KEY, **LIMITS, **variables))
                 for variables in upstreams
             ]
             yield Program(speaker, *(process.listening().url for process in urls))

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.conftest import KEY, make_token
-from tests.process import REPOSITORY, Process, started
+from tests.process import REPOSITORY, Process, forked
 from tests.stub_upstream import Answer, StubUpstream, reply
 from tests.test_openai_clients import whole
 
@@ -33,7 +33,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     limits = {"HFCHAT_RATE": "1000000/minute", "HFCHAT_BUDGET": "1000000000/day", "HFCHAT_STREAMS": "1000"}
     with (
         StubUpstream(say) as stub,
-        started(folder, JWT_SECRET=KEY, HF_CHAT_BASE_URL=stub.base_url, HF_CHAT_MODELS="*", **limits) as process,
+        forked(folder, JWT_SECRET=KEY, HF_CHAT_BASE_URL=stub.base_url, HF_CHAT_MODELS="*", **limits) as process,
     ):
         yield process.listening()
 
