@@ -72,7 +72,9 @@ def test_an_edit_after_a_failure_is_a_turn_like_any_other(visit: Visit, stub: St
     stub.answer = lambda _: Answer(pieces=[event("half")], ending="cut")
     ask(visit, "bad one", "was cut off")
     edit(visit, 1, "still bad")
+    wait_until(lambda: len(stub.requests) == 3)  # what the turn before said is gone by then
     ended(visit, "was cut off")
+    expect(visit.page.locator(USER)).to_have_text(["good one", "still bad"])
     stub.answer = echo
     edit(visit, 1, "better one")
     ended(visit, "better one")

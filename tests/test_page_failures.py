@@ -189,6 +189,21 @@ def test_a_long_silence_says_what_is_waited_for(
     assert [message.content for message in upstream.calls[-1].messages] == ["a question", "at last", "more"]
 
 
+def test_the_buttons_of_an_earlier_failure_are_gone_they_would_act_on_the_last_turn(
+    visit: Visit, upstream: ScriptedUpstream
+) -> None:
+    upstream.script = lambda _: [ModelLoading(model=MODEL)]
+    visit.ask("a question")
+    again = visit.page.get_by_role("button", name="Try again")
+    expect(again).to_be_visible()
+    expect(visit.page.locator(BOX)).to_be_editable()
+    upstream.script = echoed
+    visit.ask("another one")
+    expect(visit.page.locator(".message.bot").last).to_contain_text("another one")
+    expect(again).to_have_count(0)
+    expect(visit.page.locator(".message.bot").first).to_contain_text("is still loading")
+
+
 STOPPED = CHAT["en"]["stopped"]
 
 
