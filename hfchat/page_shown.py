@@ -60,7 +60,11 @@ class Shown:
         """The messages to show now; at the end, `final`, nothing is waited for any more."""
         said, reasoning = "".join(self._content), "".join(self._reasoning)
         self._content, self._reasoning = [said], [reasoning]
-        thoughts, content = told_apart(said, whole=final or self.finish is not None)
+        whole = final or self.finish is not None
+        thoughts, content = told_apart(said, whole=whole)
+        if not whole:
+            # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
+            content = content.removesuffix("$")
         thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
         shown: list[dict[str, Any]] = []
         if thoughts:

@@ -79,6 +79,16 @@ def test_it_is_shown_in_pieces_until_it_ends_and_then_as_one(ends: bool) -> None
     assert [message["content"] for message in shown.messages(final=not ends)] == [text]
 
 
+def test_a_dollar_sign_is_shown_with_what_comes_after_it() -> None:
+    """At the end of the text it would end a formula that begins with the price before it."""
+    shown = Shown("en")
+    shown.trying("m")
+    for said, seen in (("$30, or US$", "$30, or US"), ("8. A $", "$30, or US$8. A "), ("x$", "$30, or US$8. A $x")):
+        shown.add(Delta(said))
+        assert [message["content"] for message in shown.messages()] == [seen]
+    assert [message["content"] for message in shown.messages(final=True)] == ["$30, or US$8. A $x$"]
+
+
 def test_one_that_was_stopped_goes_to_the_model_as_one() -> None:
     pieces = ["One.", "Two.", "Three.  "]
     history = [{"role": "user", "content": "Say it."}, *({"role": "assistant", "content": piece} for piece in pieces)]
