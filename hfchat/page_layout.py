@@ -9,6 +9,7 @@ from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.page_conversations import PICTURES_ID, keep_conversations
 from hfchat.page_edit import edit_as_retry
+from hfchat.page_listeners import Listeners
 from hfchat.page_ratings import Ratings
 from hfchat.page_settings import ChatSettings
 from hfchat.page_stop import say_stopped
@@ -35,7 +36,9 @@ def translations() -> Any:
     return gr.I18n(**words)
 
 
-def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, offline: bool) -> gr.Blocks:
+def build_page(
+    chat: Chat, catalog: Catalog, look: Appearance, listeners: Listeners, *, routed: bool, offline: bool
+) -> gr.Blocks:
     """The page's blocks. `routed`: a model's name may have a provider after its colon; `offline`: no model answers."""
     i18n = translations()
     ratings = Ratings()
@@ -62,7 +65,7 @@ def build_page(chat: Chat, catalog: Catalog, look: Appearance, *, routed: bool, 
         # The page's script writes into it what the question, and what was said before, has of pictures.
         pictures = gr.Textbox(visible=False, elem_id=PICTURES_ID)
         interface = gr.ChatInterface(
-            responder(chat, ratings, catalog),
+            responder(chat, ratings, catalog, listeners),
             api_name="chat",
             concurrency_limit=None,
             flagging_mode="never",

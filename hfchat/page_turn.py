@@ -17,6 +17,7 @@ from hfchat.chat import Chat
 from hfchat.errors import HfchatError
 from hfchat.page_choices import Choices
 from hfchat.page_history import CUT_ID, aside, sendable
+from hfchat.page_listeners import Listeners
 from hfchat.page_notice import facts, notice
 from hfchat.page_pictures import has_pictures, read_pictures, with_pictures
 from hfchat.page_ratings import Ratings
@@ -32,7 +33,9 @@ SHOW_EVERY_CHARS = 4000
 PULSE_S = 1.0
 
 
-def responder(chat: Chat, ratings: Ratings, catalog: Catalog) -> Callable[..., AsyncGenerator[Any, None]]:
+def responder(
+    chat: Chat, ratings: Ratings, catalog: Catalog, listeners: Listeners
+) -> Callable[..., AsyncGenerator[Any, None]]:
     """The function of the page's `gr.ChatInterface`."""
 
     async def respond(
@@ -60,6 +63,7 @@ def responder(chat: Chat, ratings: Ratings, catalog: Catalog) -> Callable[..., A
         request_id = secrets.token_hex(8)
         choices = Choices(model, provider, system_prompt, temperature, top_p, max_tokens)
         shown = Shown(language)
+        listener = listeners.turn(request.request.url.path, request.session_hash)
         try:
             asked = choices.request((*sendable(history), Message("user", message or "")), caller.policy)
             if has_pictures(asked.messages):
@@ -70,6 +74,8 @@ def responder(chat: Chat, ratings: Ratings, catalog: Catalog) -> Callable[..., A
             turn = chat.stream(caller, asked, request_id=request_id, tries=shown.trying)
             async with aclosing(_paced(turn, shown)) as paces:
                 async for _ in paces:
+                    if listener.gone():
+                        return
                     messages = shown.messages()
                     yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
             after = _after(shown, language, details=details is True)

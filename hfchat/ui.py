@@ -19,6 +19,7 @@ from hfchat.page_conversations import conversations_head
 from hfchat.page_early import EarlyScript
 from hfchat.page_head import CSS, EARLY, HEAD
 from hfchat.page_layout import build_page, translations
+from hfchat.page_listeners import Listeners, Listening
 from hfchat.page_theme import theme
 from hfchat.types import Caller
 
@@ -39,20 +40,22 @@ def mount_page(
 
     `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers.
     """
-    page = build_page(chat, catalog, look, routed=routed, offline=offline)
+    listeners = Listeners()
+    page = build_page(chat, catalog, look, listeners, routed=routed, offline=offline)
     # Without these every chat takes one of 40 threads, and one chat runs at a time.
     page.max_threads = 500
     page.queue(default_concurrency_limit=None, api_open=False)
     # How often Gradio looks whether an event waits; every millisecond, as it is, costs 5 % of a core with nobody there.
     page._queue.sleep_when_free = 0.005
     page.state_session_capacity = 2000
+    middleware = [Middleware(EarlyScript, script=EARLY), Middleware(Listening, listeners=listeners)]
     gr.mount_gradio_app(
         app,
         page,
         "/",
         root_path=public_url,
         auth_dependency=_signed_in,
-        app_kwargs={"openapi_url": None, "middleware": [Middleware(EarlyScript, script=EARLY)]},
+        app_kwargs={"openapi_url": None, "middleware": middleware},
         footer_links=[],
         show_error=False,
         max_file_size=1,

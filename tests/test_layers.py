@@ -18,6 +18,7 @@ FLOORS = {
         "failure_rules",
         "page_pieces",
         "protocol",
+        "page_listeners",
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),

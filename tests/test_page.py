@@ -158,8 +158,17 @@ def test_stop_ends_the_call_upstream_and_what_came_stays(visit: Visit, stub: Stu
 @pytest.mark.parametrize("pieces", [[event("so far")], []], ids=["during the reply", "before the first token"])
 def test_closing_the_tab_ends_the_call_upstream(visit: Visit, stub: StubUpstream, pieces: list[bytes]) -> None:
     stub.answer = lambda _: Answer(pieces=pieces, ending="hang")
-    with visit.page.expect_response("**/queue/data?*"):  # a page that goes before it listens is not missed
+    with visit.page.expect_response("**/queue/data?*"):
         visit.ask("long story")
+    wait_until(lambda: stub.in_progress == 1)
+    visit.page.close()
+    wait_until(lambda: stub.left_early == 1)
+
+
+def test_closing_the_tab_before_it_listens_ends_the_call_upstream(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(ending="hang")
+    visit.page.route("**/queue/data?*", lambda _: None)
+    visit.ask("long story")
     wait_until(lambda: stub.in_progress == 1)
     visit.page.close()
     wait_until(lambda: stub.left_early == 1)
