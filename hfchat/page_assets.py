@@ -19,6 +19,7 @@ _KEEP = "private, max-age=31536000, immutable"
 class _Answer:
     start: Message = field(default_factory=dict)
     body: bytes = b""
+    whole: bool = False
 
 
 class KeptAssets:
@@ -40,7 +41,7 @@ class KeptAssets:
         answer = self._kept.get((scope["path"], coding))
         if answer is None:
             answer = await self._ask(scope, receive)
-            if answer.start["status"] == 200:
+            if answer.whole:
                 self._kept[scope["path"], coding] = answer
         # A copy: what stands further out writes its own headers into it.
         await send({**answer.start, "headers": list(answer.start["headers"])})
@@ -55,10 +56,11 @@ class KeptAssets:
                 answer.start = message
             else:
                 parts.append(message.get("body", b""))
+                answer.whole = answer.start["status"] == 200 and not message.get("more_body", False)
 
         await self._app(scope, receive, gather)
         answer.body = b"".join(parts)
-        if answer.start["status"] == 200:
+        if answer.whole:
             headers = MutableHeaders(scope=answer.start)
             headers["cache-control"] = _KEEP
             headers["content-length"] = str(len(answer.body))

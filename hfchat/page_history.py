@@ -66,9 +66,20 @@ def broken_off(turn: list[Any]) -> bool:
         metadata = entry.get("metadata") or {}
         if metadata.get("title"):
             return bool(metadata.get("status") == "pending")
-        if entry.get("role") == "assistant" and metadata.get("id") != WAIT_ID and _text(entry.get("content")):
+        if entry.get("role") == "assistant" and metadata.get("id") != WAIT_ID and _text(entry.get("content")).strip():
             return False
     return True
+
+
+def thought_is_over(entry: dict[str, Any]) -> dict[str, Any]:
+    """The message as it is; a thought that was pending, as one that has ended."""
+    metadata = entry.get("metadata") or {}
+    if metadata.get("status") != "pending":
+        return entry
+    return {
+        **entry,
+        "metadata": {**metadata, "title": _OVER.get(metadata["title"], metadata["title"]), "status": "done"},
+    }
 
 
 def shown(conversation: list[Any]) -> list[dict[str, Any]]:

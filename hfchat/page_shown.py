@@ -43,6 +43,11 @@ class Shown:
         """The model that was asked last, if one was."""
         return self._tried[-1] if self._tried else ""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came that could be seen."""
+        return not "".join((*self._content, *self._reasoning)).strip()
+
     def trying(self, model: str) -> None:
         """This model is asked now."""
         self._tried.append(model)
@@ -64,7 +69,7 @@ class Shown:
         thoughts, content = told_apart(said, whole=whole)
         if not whole:
             # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
-            content = content.removesuffix("$")
+            content = content.rstrip("$")
         thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
         shown: list[dict[str, Any]] = []
         if thoughts:

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from hfchat.page_history import WAIT_ID, broken_off, shown
+from hfchat.page_history import WAIT_ID, broken_off, thought_is_over
 from hfchat.page_notice import stopped_notice
 from hfchat.texts import Language, language_of
 
@@ -31,5 +31,5 @@ def with_stop(history: History, language: Language) -> History:
     place = next((n for n in range(len(history) - 1, -1, -1) if history[n].get("role") == "user"), None)
     if place is None or not broken_off(history[place:]):
         return history
-    turn = [said for said in shown(history[place:]) if said.get("metadata", {}).get("id") != WAIT_ID]
-    return [*history[:place], *turn, stopped_notice(language)]
+    said = [entry for entry in history[place:] if (entry.get("metadata") or {}).get("id") != WAIT_ID]
+    return [*history[:place], *map(thought_is_over, said), stopped_notice(language)]

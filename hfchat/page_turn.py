@@ -94,7 +94,9 @@ def _after(shown: Shown, language: Language, *, details: bool) -> list[dict[str,
     """What is said under a whole reply; that another model answered is said in any case."""
     finish = shown.finish
     said = []
-    if finish is not None and finish.finish_reason == "length":
+    if finish is not None and shown.empty:
+        said.append(aside(PAGE[language]["said_nothing"], CUT_ID))
+    elif finish is not None and finish.finish_reason == "length":
         said.append(aside(PAGE[language]["cut_at_limit"], CUT_ID))
     if finish is not None and (details or shown.answered != shown.asked):
         said.append(facts(finish, shown.asked, shown.answered, language))

@@ -121,9 +121,13 @@ class SqliteFile:
 
     def _checkpoint(self) -> None:
         with self._lock, suppress(sqlite3.Error):
-            if self._connection is not None:
-                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                self._commits = 0
+            if self._connection is None:
+                return
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            # The first who writes after it begins the log anew and waits for the disk: not the event loop.
+            same = f"PRAGMA user_version = {len(self._versions)}"
+            self._do(self._connection, [lambda db: db.execute(same)], writes=True, patient=True)
+            self._commits = 0
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None and self._moved():

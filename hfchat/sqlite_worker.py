@@ -31,6 +31,8 @@ UNSYNCED_S = 0.02
 # Where so many transactions in a row take longer than this, the event loop leaves them to the thread for a while.
 SLOW_S = 0.002
 SLOW_ONES = 5
+# One that takes longer than this is enough.
+STUCK_S = 0.05
 LEFT_TO_THREAD_S = 5.0
 MAX_WAITING = 20_000
 
@@ -82,10 +84,10 @@ class SqliteWorker:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        if self._closed or self._in_thread > MAX_WAITING:
-            future.set_exception(StoreUnavailable())
-            return future
         with self._lock:
+            if self._closed or self._in_thread > MAX_WAITING:
+                future.set_exception(StoreUnavailable())
+                return future
             self._asked.append(_Job(work, future, loop, writes, durable, synced_first, brief))
         if can_wait:
             loop.call_later(CAN_WAIT_S, self._do_asked)
@@ -95,8 +97,8 @@ class SqliteWorker:
 
     def close(self) -> None:
         """Let what waits be done, and close the file. Blocks for a moment."""
-        self._closed = True
         with self._lock:
+            self._closed = True
             self._give_to_thread()
             self._jobs.put(None)
         if self._thread is not None:
@@ -123,22 +125,22 @@ class SqliteWorker:
                 self._give_to_thread()
                 return
         if any(job.durable for job in jobs) and self._file.owe_the_disk():
-            asyncio.get_running_loop().call_later(UNSYNCED_S, self._jobs.put, [])
+            self._jobs.put([])  # the thread waits for the rest, and the disk
         _answer(list(zip(jobs, done, strict=True)), None, here=asyncio.get_running_loop())
 
     def _may_be_done_here(self, jobs: list[_Job]) -> bool:
         return (
             not self._in_thread
             and self._thread is not None
-            and all(job.brief for job in jobs)
+            and all(job.brief and not job.synced_first for job in jobs)
             and self._file.disk_takes
             and time.monotonic() > self._left_to_thread_until
         )
 
     def _note_time(self, took_s: float) -> None:
-        # One that is slow may have waited for the processor, as anything may.
+        # One that is a little slow may have waited for the processor, as anything may.
         self._slow_ones = self._slow_ones + 1 if took_s > SLOW_S else 0
-        if self._slow_ones == SLOW_ONES:
+        if self._slow_ones == SLOW_ONES or took_s > STUCK_S:
             self._slow_ones = 0
             self._left_to_thread_until = time.monotonic() + LEFT_TO_THREAD_S
 

@@ -89,7 +89,7 @@ class HubUpstream:
                             yield delta
                         pause_s, passed_at = self._crowd.pause_s(len(came), passed_at)
                         if pause_s:
-                            await _leave_unread(response, pause_s)
+                            await asyncio.sleep(pause_s)
                 await _drain(response.content)
             yield reply.finish()
         except Exception as failure:
@@ -193,16 +193,6 @@ async def _next_events(
         if not reply.finish_reason:
             raise
     return [], False
-
-
-async def _leave_unread(response: aiohttp.ClientResponse, pause_s: float) -> None:
-    """Wait, and let what comes meanwhile lie: it is read in one go."""
-    transport = response.connection.transport if response.connection else None
-    if transport is not None:
-        transport.pause_reading()
-    await asyncio.sleep(pause_s)
-    if transport is not None:
-        transport.resume_reading()
 
 
 async def _one_piece(content: aiohttp.StreamReader) -> bytes:

@@ -344,6 +344,14 @@ def test_while_a_model_thinks_it_says_so_until_it_is_stopped(visit: Visit, stub:
     expect(visit.page.get_by_text("let me see")).to_be_visible()
 
 
+def test_a_reply_without_a_word_is_said_to_be_one(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event(""), event(finish_reason="stop")])
+    visit.ask("say nothing")
+    visit.wait_for("The model ended its reply without a word.")
+    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.get_by_text("You stopped")).to_have_count(0)
+
+
 def test_a_reply_that_reached_its_limit_says_so(visit: Visit, stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=[event("and then"), event(finish_reason="length")])
     visit.ask("tell me everything")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hfchat.page_history import CUT_ID, NOTICE_ID, WAIT_ID, sendable
+from hfchat.page_history import CUT_ID, MAX_SHOWN_CHARS, NOTICE_ID, WAIT_ID, sendable
 from hfchat.page_stop import with_stop
 from hfchat.page_texts import CHAT
 
@@ -19,6 +19,7 @@ ASKED = said("user", "two")
 STOPPED = {
     "nothing came": [],
     "a pulse": [said("assistant", "")],
+    "white space": [said("assistant", "\n")],
     "it was waited for": [said("assistant", "Waiting for `m`…", id=WAIT_ID)],
     "it thought": [said("assistant", "hm", title="Thinking…", status="pending")],
 }
@@ -38,8 +39,13 @@ def test_a_turn_that_was_stopped_says_so(came: list[dict[str, Any]]) -> None:
     assert notice["metadata"] == {"id": NOTICE_ID}
     assert before[:2] == BEFORE
     assert before[2]["content"] == ASKED["content"]
-    assert [message["metadata"] for message in before[3:]] in ([], [{"title": "Reasoning", "status": "done"}])
+    assert before[3:] in ([], came, [said("assistant", "hm", title="Reasoning", status="done")])
     assert [message.content for message in sendable([*before, notice])] == ["one", "first"]
+
+
+def test_a_question_that_is_too_long_to_restore_stays() -> None:
+    asked = said("user", "a" * (MAX_SHOWN_CHARS + 1))
+    assert with_stop([*BEFORE, asked], "en")[:3] == [*BEFORE, asked]
 
 
 @pytest.mark.parametrize("came", OTHERS.values(), ids=OTHERS)

@@ -414,14 +414,13 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("crowd")
-async def test_what_comes_while_a_reply_pauses_is_given_afterwards_in_one_piece(stub: StubUpstream) -> None:
+async def test_what_comes_while_a_reply_pauses_is_given_afterwards(stub: StubUpstream) -> None:
     words = [f"{number} " for number in range(200)]
     stub.answer = lambda _: reply(words, pause_s=0.001)
     async with hub(stub) as upstream, aclosing(upstream.stream(CALL)) as parts:
         said = [part async for part in parts]
         assert "".join(part.content for part in said if isinstance(part, Delta)) == "".join(words)
         assert isinstance(said[-1], Finish)
-        assert len(said) < 100
         await read(upstream)
     assert stub.connections == 1
 

@@ -64,7 +64,6 @@ window.fetch = async (...request) => {
     // Which reply is rated is told by its place alone.
     request[1] = { ...options, body: JSON.stringify({ ...body, event_data: { index, liked, value: null, previous_value: before } }) };
   }
-  if (["retry", "undo", "edit"].includes(event)) tab?.unrate(event === "edit" ? body.event_data?.index : undefined);
   if (does?.before) request[1] = { ...options, body: JSON.stringify({ ...body, data: does.before() }) };
   requests.open += 1;
   if (["undo", "clear"].includes(event)) requests.emptied = event;
@@ -73,6 +72,7 @@ window.fetch = async (...request) => {
     const asks = await withPictures(address?.url ?? address, body);
     if (asks) request[1] = { ...options, body: JSON.stringify(asks) };
     answer = await sent(request);
+    if (answer.ok && ["retry", "undo", "edit"].includes(event)) tab?.unrate(event === "edit" ? body.event_data?.index : undefined);
     return answer;
   } finally {
     Object.assign(requests, { open: requests.open - 1, ended: Date.now() });
