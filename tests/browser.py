@@ -63,6 +63,14 @@ def _counts(complaint: str) -> bool:
     return "AbortError" not in complaint
 
 
+_AT_REST = """() => new Promise((done) => {
+  const rest = () => { watch.disconnect(); done(); };
+  let timer = setTimeout(rest, 300);
+  const watch = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(rest, 300); });
+  watch.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+})"""
+
+
 class Visit:
     """A visitor's page with what it asked for and complained of."""
 
@@ -97,6 +105,10 @@ class Visit:
 
     def wait_for(self, text: str, timeout_s: float = PATIENCE_S) -> None:
         self.page.get_by_text(text).first.wait_for(timeout=timeout_s * 1000)
+
+    def rest(self) -> None:
+        """Wait until nothing has changed for a while: what Gradio has just made it still fills, faster than a person types."""
+        self.page.evaluate(_AT_REST)
 
 
 @contextmanager

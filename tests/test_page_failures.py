@@ -138,7 +138,8 @@ def test_a_forged_model_is_refused_as_the_api_does(app: RunningApp, upstream: Sc
 
 def test_a_setting_out_of_bounds_is_named_and_the_settings_open(visit: Visit, upstream: ScriptedUpstream) -> None:
     visit.page.click("#hfchat-settings > button")
-    expect(visit.page.get_by_role("checkbox")).to_be_checked()  # they are filled once the page is open
+    visit.wait_for("At most 1,024, also where it is empty.")
+    visit.rest()
     visit.page.get_by_label("Temperature").fill("3")
     visit.page.click("#hfchat-settings > button")
     expect(visit.page.locator("#hfchat-reset")).to_be_hidden()
