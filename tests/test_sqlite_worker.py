@@ -112,7 +112,7 @@ async def test_what_is_to_be_on_the_disk_first_is_not_brief(worker: SqliteWorker
 
 
 async def test_only_the_thread_waits_for_the_disk(worker: SqliteWorker, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced_in = []
+    synced_in: list[str] = []
     real = os.fdatasync
 
     def noted(descriptor: int) -> None:
@@ -122,8 +122,7 @@ async def test_only_the_thread_waits_for_the_disk(worker: SqliteWorker, monkeypa
     monkeypatch.setattr("hfchat.sqlite_file.os.fdatasync", noted)
     await worker.run(step("first"), durable=True)
     await worker.run(step("brief"), brief=True, durable=True)
-    while worker._file.owes_for_s() is not None:
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(wait_until, lambda: bool(synced_in))
     assert set(synced_in) == {"hfchat-ledger"}
 
 
