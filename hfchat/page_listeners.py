@@ -10,7 +10,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_HEARTBEAT, _STREAM, _JOIN = "/gradio_api/heartbeat/", "/gradio_api/queue/data", "/gradio_api/queue/join"
+from hfchat.page_sessions import HEARTBEAT
+
+_STREAM, _JOIN = "/gradio_api/queue/data", "/gradio_api/queue/join"
 # A page is connected all the time; between two streams there may be a moment without.
 GONE_S = 0.5
 # Whoever asked without being connected may come late.
@@ -89,8 +91,8 @@ def _session(scope: Scope) -> str | None:
     if scope["type"] != "http":
         return None
     path: str = scope["path"]
-    if path.startswith(_HEARTBEAT):
-        return path.removeprefix(_HEARTBEAT)
+    if path.startswith(HEARTBEAT):
+        return path.removeprefix(HEARTBEAT)
     if path == _STREAM:
         return dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("session_hash")
     return None

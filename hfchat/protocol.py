@@ -9,7 +9,10 @@ MAX_HEAD_BYTES = 64 * 1024
 
 
 class BoundedHead(HttpToolsProtocol):
-    """uvicorn's fast protocol, with a bound on a request's head: without one a stranger fills the memory with headers."""
+    """uvicorn's fast protocol, with a bound on a request's head: without one a stranger fills the memory with headers.
+
+    An answer's head goes with the first of its body.
+    """
 
     _head_bytes = 0
     _in_head = True

@@ -18,7 +18,6 @@ FLOORS = {
         "failure_rules",
         "page_pieces",
         "protocol",
-        "page_listeners",
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
@@ -28,6 +27,7 @@ FLOORS = {
         *("setting_values", "tokens", "jwks", "passage", "sqlite_worker", "redis_ledger", "accounts", "reply"),
         *(
             "page_history",
+            "page_listeners",
             "page_pictures",
             "page_ratings",
             "page_who",

@@ -111,7 +111,7 @@ async def test_what_is_to_be_on_the_disk_first_is_not_brief(worker: SqliteWorker
     assert await worker.run(step("revoked"), brief=True, synced_first=True) == "hfchat-ledger"
 
 
-async def test_only_the_thread_waits_for_the_disk(worker: SqliteWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_thread_hands_commits_to_the_disk(worker: SqliteWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     synced_in: list[str] = []
     real = os.fdatasync
 
@@ -157,6 +157,24 @@ async def test_the_log_of_what_was_written_does_not_grow_for_ever(
         if number % 10 == 0:
             await asyncio.to_thread(wait_until, lambda: worker._file.owes_for_s() is None)
     assert log.stat().st_size < 200 * 4096
+
+
+async def test_the_log_is_begun_anew_by_the_thread_which_may_wait_for_the_disk(
+    worker: SqliteWorker, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun() -> bytes:
+        return file.with_name("steps.db-wal").read_bytes()[16:24]  # SQLite's file format, section 4.1: the log's salts
+
+    await worker.run(step("first"), durable=True)
+    await asyncio.to_thread(wait_until, lambda: worker._file.owes_for_s() is None)
+    before = begun()
+    monkeypatch.setattr("hfchat.sqlite_file.CHECKPOINT_EVERY", 1)
+    await worker.run(step("second"), durable=True)
+    await asyncio.to_thread(wait_until, lambda: begun() != before)
+    anew = begun()
+    monkeypatch.setattr("hfchat.sqlite_file.CHECKPOINT_EVERY", 1000)
+    assert await worker.run(step("brief"), brief=True) != "hfchat-ledger"
+    assert begun() == anew
 
 
 async def test_two_event_loops_may_ask(worker: SqliteWorker) -> None:
