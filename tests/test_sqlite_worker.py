@@ -165,14 +165,10 @@ async def test_the_log_is_begun_anew_by_the_thread_which_may_wait_for_the_disk(
     def begun() -> bytes:
         return file.with_name("steps.db-wal").read_bytes()[16:24]  # SQLite's file format, section 4.1: the log's salts
 
-    await worker.run(step("first"), durable=True)
-    await asyncio.to_thread(wait_until, lambda: worker._file.owes_for_s() is None)
-    before = begun()
     monkeypatch.setattr("hfchat.sqlite_file.CHECKPOINT_EVERY", 1)
-    await worker.run(step("second"), durable=True)
-    await asyncio.to_thread(wait_until, lambda: begun() != before)
+    await worker.run(step("first"), durable=True)
+    await asyncio.to_thread(wait_until, lambda: worker._file._commits == 0)
     anew = begun()
-    monkeypatch.setattr("hfchat.sqlite_file.CHECKPOINT_EVERY", 1000)
     assert await worker.run(step("brief"), brief=True) != "hfchat-ledger"
     assert begun() == anew
 
