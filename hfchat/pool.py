@@ -9,6 +9,7 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -40,6 +41,7 @@ class Pool:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=READ_BUFFER_BYTES,
+            trace_configs=[_reuse_is_noted()],
         )
         # aiohttp itself would look for a netrc file with every call.
         self._proxies = getproxies()
@@ -56,17 +58,30 @@ class Pool:
             raise Overloaded
         self._open += 1
         try:
-            return await self._session.post(
-                url,
-                headers=headers,
-                data=body if len(body) < LARGE_BYTES else io.BytesIO(body),
-                allow_redirects=False,
-                proxy=self._proxy(url),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=timeout_s),
-            )
+            while True:
+                noted = _Noted()
+                try:
+                    return await self._post(url, headers, body, timeout_s, noted)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                    # The server has just closed a connection that was used before: as browsers do, on another.
+                    if not noted.reused:
+                        raise
         except BaseException:
             self._open -= 1
             raise
+
+    async def _post(
+        self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float, noted: "_Noted"
+    ) -> aiohttp.ClientResponse:
+        return await self._session.post(
+            url,
+            headers=headers,
+            data=body if len(body) < LARGE_BYTES else io.BytesIO(body),
+            allow_redirects=False,
+            proxy=self._proxy(url),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=timeout_s),
+            trace_request_ctx=noted,
+        )
 
     def done(self, response: aiohttp.ClientResponse) -> None:
         """Close the answer: its connection too, unless it was read to its end."""
@@ -91,6 +106,23 @@ class Pool:
             if response.status != 200 or len(body) > limit:
                 raise UnicodeError(f"HTTP {response.status}, {len(body)} bytes")
             return body
+
+
+@dataclass(slots=True)
+class _Noted:
+    """Whether a call went out on a connection that was used before."""
+
+    reused: bool = False
+
+
+def _reuse_is_noted() -> aiohttp.TraceConfig:
+    async def note(_: aiohttp.ClientSession, context: Any, __: object) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx.reused = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
 
 
 class Loan:

@@ -455,3 +455,47 @@ async def test_stopping_a_reply_that_pauses_stops_the_provider(
         with pytest.raises(asyncio.CancelledError):
             await pausing
         await asyncio.to_thread(wait_until, lambda: stub.left_early == 1 and stub.open_connections == 0)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_connection_that_is_closed_after_an_answer_fails_nobody(stream: bool) -> None:
+    served = []
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        await reader.readexactly(int(head.partition("content-length:")[2].split()[0]))
+        body = b"".join(WHOLE)
+        kind = b"content-type: text/event-stream\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n%b" % (kind, len(body), body))
+        served.append(head)
+        await writer.drain()
+        writer.close()  # without a word before, as some servers do
+
+    server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    upstream = HubUpstream(hf_token=None, base_url=f"http://127.0.0.1:{port}/v1", timeout_s=30)
+    try:
+        for _ in range(20):
+            assert (await read(upstream, replace(CALL, stream=stream)))[0] == "Hello"
+    finally:
+        await upstream.close()
+        server.close()
+    assert len(served) == 20
+
+
+async def test_a_new_connection_that_is_closed_without_an_answer_is_not_tried_again() -> None:
+    connections = []
+
+    async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        writer.close()
+
+    server = await asyncio.start_server(close, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    upstream = HubUpstream(hf_token=None, base_url=f"http://127.0.0.1:{port}/v1", timeout_s=30)
+    try:
+        assert isinstance(await failure_of(upstream), e.UpstreamUnavailable)
+    finally:
+        await upstream.close()
+        server.close()
+    assert len(connections) == 1
