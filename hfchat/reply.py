@@ -4,14 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from hfchat import errors as e
+from hfchat.chunks import Frame, loads, plain_word
 from hfchat.sse import ServerSentEvent
 from hfchat.translate import Refusal, translate
 from hfchat.types import Call, Delta, Finish, Usage
-
-_PLAIN_FIELDS = frozenset({"role", "content"})
 
 
 class Reply:
@@ -29,6 +26,7 @@ class Reply:
         self.done = False
         self.usage: Usage | None = None
         self._began = self.spoke = False
+        self._frame = Frame()
         self._data: str | None = None
         # How many more deltas the call's limit leaves room for.
         self._room = call.max_tokens * call.replies
@@ -60,6 +58,10 @@ class Reply:
         return came.delta()
 
     def _take(self, event: ServerSentEvent, came: "_Gathered") -> None:
+        if not self.done and event.event == "message" and (word := self._frame.word_in(event.data)) is not None:
+            came.add(word)
+            came.events.append(event.data)
+            return
         data = event.data.strip()
         if data == "[DONE]":
             self.done = True
@@ -68,11 +70,12 @@ class Reply:
             raise translate(Refusal(200, data))
         if not data or self.done:
             return
-        chunk = _loads(data)
+        chunk = loads(data)
         if not isinstance(chunk, dict):
             return
-        if (word := _plain_word(chunk)) is not None:
+        if (word := plain_word(chunk)) is not None:
             self._began = True
+            self._frame.learn(data, word)
             came.add(word)
             came.events.append(data)
             return
@@ -92,7 +95,7 @@ class Reply:
 
     def whole(self, body: bytes) -> Delta:
         """A server that does not stream answers all at once. Raises: as `take`."""
-        answer = _loads(body)
+        answer = loads(body)
         delta = self._add(answer, "message") if isinstance(answer, dict) else None
         if not self._began:
             raise e.UpstreamInvalidResponse
@@ -162,8 +165,10 @@ class _Gathered:
         if content or thought or unseen:
             self.count += 1
             self._contents.append(content)
-            self._thoughts.append(thought)
-            self._unseen.append(unseen)
+            if thought:
+                self._thoughts.append(thought)
+            if unseen:
+                self._unseen.append(unseen)
 
     def delta(self) -> Delta:
         """All of it."""
@@ -174,21 +179,6 @@ class _Gathered:
             self.events if self._verbatim else None,
             self.count,
         )
-
-
-def _plain_word(chunk: dict[str, Any]) -> str | None:
-    """The text of a chunk that has nothing else to say, as nearly all have not; None for any other."""
-    choices = chunk.get("choices")
-    if type(choices) is not list or len(choices) != 1 or "error" in chunk or chunk.get("usage") is not None:
-        return None
-    choice = choices[0]
-    if type(choice) is not dict or choice.get("finish_reason") is not None:
-        return None
-    said = choice.get("delta")
-    if type(said) is not dict or not said.keys() <= _PLAIN_FIELDS:
-        return None
-    content = said.get("content")
-    return content if type(content) is str else None
 
 
 def _content(said: dict[str, Any]) -> str:
@@ -221,14 +211,3 @@ def _usage(counted: dict[str, Any]) -> Usage | None:
     prompt, completion = counted.get("prompt_tokens"), counted.get("completion_tokens")
     good = all(isinstance(count, int) and 0 <= count < 1 << 40 for count in (prompt, completion))
     return Usage(prompt, completion) if good else None  # type: ignore[arg-type]
-
-
-def _loads(data: str | bytes) -> Any:
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        pass  # what the stricter and faster one does not take: NaN, broken UTF-8, half a surrogate pair
-    try:
-        return json.loads(data if isinstance(data, str) else data.decode("utf-8-sig", errors="replace"))
-    except (ValueError, RecursionError) as broken:
-        raise e.UpstreamInvalidResponse from broken

@@ -14,6 +14,7 @@ FLOORS = {
         "crowd",
         "page_assets",
         "picture_texts",
+        "chunks",
         "page_thoughts",
         "failure_rules",
         "page_pieces",
