@@ -18,6 +18,9 @@ from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 
 GRACE_S = 30
 GC_THRESHOLD = 20_000
+# The event loop (libuv) takes one connection from a listening socket in each of its turns: of a crowd that comes at the same
+# instant the last would wait for seconds.
+TAKEN_IN_A_TURN = 4
 FIRST_TOKEN_TTL_S = 24 * 3600
 
 
@@ -53,7 +56,8 @@ def main() -> int:
         timeout_keep_alive=30,
     )
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
-        _Server(config, greeting(settings)).run(sockets=[listener])
+        listeners = [listener, *(listener.dup() for _ in range(TAKEN_IN_A_TURN - 1))]
+        _Server(config, greeting(settings)).run(sockets=listeners)
     return 0
 
 
