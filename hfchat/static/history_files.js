@@ -24,6 +24,13 @@ function messageFrom(given) {
 
 const messagesFrom = (given) => (Array.isArray(given) ? given.slice(-MOST.messages).flatMap(messageFrom) : []);
 
+// The thumbs are by place: where a message did not get in, nobody knows any more which they were.
+function ratedFrom(given, count, messages) {
+  if (messages.length !== count) return {};
+  const goodOnes = Object.entries(given ?? {}).filter(([at, liked]) => typeof liked === "boolean" && messages[at]?.role === "assistant");
+  return Object.fromEntries(goodOnes);
+}
+
 function titleOf(messages, says) {
   const asked = messages.find((message) => message.role === "user");
   const text = asked ? textOf(asked).slice(0, 2000) : "";
@@ -41,7 +48,7 @@ const holds = (conversation, words) => {
 };
 
 function asJson(conversations, pictures) {
-  const listed = conversations.map(({ id, title, named, created, updated, messages }) => ({ id, title, named, created, updated, messages }));
+  const listed = conversations.map(({ id, title, named, created, updated, rated, messages }) => ({ id, title, named, created, updated, rated, messages }));
   return JSON.stringify({ format: FORMAT, version: VERSION, conversations: listed, pictures }, null, 1);
 }
 
@@ -68,7 +75,8 @@ function fromJson(text, person, says) {
     const title = typeof given.title === "string" ? plainTitle(given.title) : "";
     const head = { person, title: title || titleOf(messages, says), named: given.named === true };
     const known = typeof given.id === "string" && /^[0-9a-f]{24}$/.test(given.id) ? given.id : "";
-    return [{ id: newId(), known, ...head, created: when(given.created), updated: when(given.updated), messages }];
+    const rated = ratedFrom(given.rated, given.messages.length, messages);
+    return [{ id: newId(), known, ...head, created: when(given.created), updated: when(given.updated), rated, messages }];
   });
   return { conversations, pictures: picturesFrom(file.pictures, conversations) };
 }
