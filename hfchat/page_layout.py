@@ -18,9 +18,16 @@ from hfchat.page_turn import responder
 from hfchat.page_who import brand, what_is_left, who_is_here
 from hfchat.texts import PAGE, language_of
 
+# The page's script that tells money from formulas knows the last four in this order.
 _LATEX = [
-    {"left": left, "right": right, "display": display}
-    for left, right, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+    *(
+        {"left": f"\\begin{{{name}}}", "right": f"\\end{{{name}}}", "display": True}
+        for name in ("equation", "equation*", "align", "align*", "gather", "gather*")
+    ),
+    *(
+        {"left": left, "right": right, "display": display}
+        for left, right, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+    ),
 ]
 _EXAMPLES = ("example_1", "example_2", "example_3")
 

@@ -77,7 +77,7 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
     acts = []
     if error.retryable and (error.retry_after_s or 0) <= _LONG_WAIT_S:
         acts.append("retry")
-    if error.code in _ANOTHER_MODEL:
+    if error.code in _ANOTHER_MODEL or (error.code == "invalid_request" and error.param == "model"):
         acts.append("another_model")
     if error.detail.startswith("no_pictures|"):
         acts.append("retry")

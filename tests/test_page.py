@@ -62,16 +62,35 @@ def test_no_request_leaves_for_another_host_and_nothing_complains(visit: Visit, 
 
 def test_markdown_code_and_every_form_of_latex_are_shown(visit: Visit, stub: StubUpstream) -> None:
     text = "**bold** `code`\n\n```python\nprint('hi')\n```\n\n$a^2$ and $$b^2$$ and \\(c^2\\) and \\[d^2\\]\n\n"
+    text += "\\begin{align*}\ne &= f_1 \\\\\n &= g_1\n\\end{align*}\n\n"
     text += "|x|y|\n|-|-|\n|1|2|"
     stub.answer = lambda _: reply([text])
     visit.ask("show me")
     bot = visit.page.locator(".message.bot").first
-    expect(bot.locator(".katex-html")).to_have_count(4)
+    expect(bot.locator(".katex-html")).to_have_count(5)
     expect(bot.locator("strong")).to_have_text("bold")
     expect(bot.locator("pre code")).to_contain_text("print('hi')")
     expect(bot.locator("pre .token.string")).to_have_text("'hi'")
-    expect(bot.locator(".katex-display")).to_have_count(2)
+    expect(bot.locator(".katex-display")).to_have_count(3)
+    expect(bot.locator(".katex-error")).to_have_count(0)
     expect(bot.locator("table td")).to_have_count(2)
+
+
+def test_a_wide_table_scrolls_and_its_words_stay_whole(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    row = f"|{'syllables|' * 8}\n"
+    stub.answer = lambda _: reply([row, f"|{'-|' * 8}\n", row])
+    with visiting(browser, app, viewport={"width": 320, "height": 640}) as visit:
+        visit.sign_in().ask("as a table, please")
+        table = visit.page.locator(".message.bot table")
+        expect(table.locator("td")).to_have_count(8)
+        assert table.evaluate("(table) => table.scrollWidth > table.clientWidth")
+        lines = """(cells) => cells.map((cell) => {
+          const text = document.createRange();
+          text.selectNodeContents(cell);
+          return text.getClientRects().length;
+        })"""
+        assert table.locator("td").evaluate_all(lines) == [1] * 8
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 MONEY = """It costs $5, or $10 with tax.

@@ -10,13 +10,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from hfchat.errors import UpstreamOverloaded
-from hfchat.types import Call, ModelFacts
+from hfchat.types import Call, Delta, ModelFacts
 from tests.browser import BOX, Visit, visiting
 from tests.conftest import RunningApp, in_ci, make_settings, running
 from tests.scripted_upstream import ScriptedUpstream, Step
 
 FOLDER = Path(__file__).parent / "axe"
 ANSWER = "**bold** `code`\n\n```python\n# note\nprint('a', 1)\n```\n\n|a|b|\n|-|-|\n|1|2|\n\n[link](https://example.org) $x^2$"
+WIDE = f"so:\n\n```python\nprint('{'long' * 60}')\n```\n\n|{'a column|' * 20}\n|{'-|' * 20}\n|{'a cell|' * 20}"
 MODELS = [
     ModelFacts("meta-llama/Llama-3.2-3B-Instruct", 131_072, ("text",), (0.02, 0.04), ("together", "novita")),
     ModelFacts("Qwen/Qwen3-235B-A22B-Instruct-2507", 262_144, ("text", "image"), (0.0, 0.0), ("cerebras",)),
@@ -50,7 +51,11 @@ def app(upstream: ScriptedUpstream) -> Iterator[RunningApp]:
 
 
 def script(call: Call) -> list[Step]:
-    return ["half ", UpstreamOverloaded()] if call.messages[-1].content == "fail" else [ANSWER]
+    answers: dict[str, list[Step]] = {
+        "fail": ["half ", UpstreamOverloaded()],
+        "think": [Delta(reasoning="Hm."), WIDE],
+    }
+    return answers.get(call.messages[-1].content, [ANSWER])
 
 
 LOOKS = {
@@ -93,11 +98,12 @@ def test_nothing_serious_is_found_anywhere_on_the_page(
         expect(visit.page.locator("#hfchat-model [role=option]")).to_have_count(2)
         check("picker")
         visit.page.keyboard.press("Escape")
-        for asked in ("hello", "fail"):
+        for asked in ("hello", "think", "fail"):
             visit.ask(asked)
             expect(visit.page.locator(".message.user").last).to_contain_text(asked)
             expect(visit.page.locator(BOX)).to_be_editable()
         expect(visit.page.locator(".hfchat-do")).to_have_count(2)
+        expect(visit.page.locator("pre[tabindex], table[tabindex]")).to_have_count(2)
         check("answered, and failed")
         visit.open_menu()
         check("menu")

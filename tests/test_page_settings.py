@@ -95,6 +95,18 @@ def test_a_model_and_a_provider_are_picked_and_remembered(visit: Visit, upstream
     assert visit.complaints == []
 
 
+def test_the_tab_key_leaves_the_picker_and_its_list_closes(visit: Visit) -> None:
+    page = visit.page
+    page.add_style_tag(content="[role=listbox] { max-height: 2rem !important }")  # it scrolls, as a long one does
+    expect(page.locator(PICKER)).to_have_value("Llama-3.2-3B-Instruct")
+    page.focus(PICKER)
+    expect(page.locator("[role=listbox]")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator(".hfchat-menu summary")).to_be_focused()
+    visit.rest()
+    expect(page.locator("[role=listbox]")).to_have_count(0)
+
+
 def test_the_settings_reach_the_model_and_are_remembered_for_their_person_only(
     visit: Visit, upstream: ScriptedUpstream
 ) -> None:
@@ -170,6 +182,7 @@ def test_who_deletes_when_signing_out_leaves_no_settings_and_takes_nobody_elses(
 def test_a_model_that_is_not_listed_can_be_typed_where_any_may_be_named(
     visit: Visit, upstream: ScriptedUpstream
 ) -> None:
+    expect(visit.page.locator(PICKER)).to_have_value("Llama-3.2-3B-Instruct")
     visit.page.fill(PICKER, "some/other:groq")
     visit.page.locator(PICKER).press("Enter")
     visit.page.locator(BOX).focus()
@@ -180,6 +193,10 @@ def test_a_model_that_is_not_listed_can_be_typed_where_any_may_be_named(
     visit.page.fill(PICKER, "Qwen")
     visit.page.get_by_role("option", name="Qwen3").click()
     assert asked(visit, upstream, "second").model.startswith(QWEN)
+    visit.page.fill(PICKER, "no name")
+    visit.page.locator(PICKER).press("Enter")
+    visit.ask("third")
+    expect(visit.page.locator(".hfchat-do")).to_have_text("Choose another model")
 
 
 def test_who_may_use_one_model_sees_that_one(browser: Browser, app: RunningApp, upstream: ScriptedUpstream) -> None:

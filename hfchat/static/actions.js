@@ -57,6 +57,10 @@
     const menu = event.key === "Escape" && document.querySelector(".hfchat-menu[open]");
     if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
   });
+  // Gradio opens a picker's list at any key, a moment later: at the Tab that leaves it too, and then it stays open.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Tab" && event.target.matches?.("[role=combobox]")) event.stopPropagation();
+  }, true);
   // Gradio copies all that stands in a reply's place, what the page says under it too.
   const copy = navigator.clipboard?.writeText.bind(navigator.clipboard);
   if (copy) {
@@ -68,7 +72,7 @@
   };
   // Our own line says it, in the visitor's language.
   const LOST = "Connection to the server was lost. Attempting reconnection...";
-  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body";
+  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, [role=listbox]";
   // The thumbs under a reply that are pressed, as Gradio names them and as we do.
   const RATED = ["Liked", "Disliked"].flatMap((word) => [word, says.labels[word] ?? word]);
   const name = (found) => {
@@ -88,6 +92,10 @@
     if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
     // A list has list items; what stands in this one are buttons.
     if (found.matches('.examples[role="list"]')) found.setAttribute("role", "group");
+    // A list that scrolls is a stop of the Tab key of its own in Chromium, and gone when it would get the focus.
+    if (found.matches("[role=listbox]")) found.tabIndex = -1;
+    // A button within a button, which does the same: the title of what was thought.
+    if (found.matches(".title[role=button] button")) found.inert = true;
     if (found.title && Object.hasOwn(says.labels, found.title)) found.title = says.labels[found.title];
   };
   // A name that is longer than its picker stands below it, as far as it needs lines.
@@ -104,10 +112,21 @@
     below.textContent = input.value;
     below.hidden = input.scrollWidth <= input.clientWidth;
   };
-  window.addEventListener("resize", fit);
+  // What scrolls sideways in a reply is a stop of the Tab key, in every browser, once nothing is added any more.
+  let resting = 0;
+  const reach = () => {
+    clearTimeout(resting);
+    resting = setTimeout(() => {
+      for (const found of document.querySelectorAll("#hfchat-conversation :is(pre, table)")) {
+        if (found.scrollWidth > found.clientWidth) found.tabIndex = 0; else found.removeAttribute("tabindex");
+      }
+    }, 300);
+  };
+  window.addEventListener("resize", () => { fit(); reach(); });
   document.addEventListener("focusout", () => setTimeout(fit));
   new MutationObserver((changes) => {
     fit();
+    reach();
     for (const { target, type, addedNodes } of changes) {
       if (type === "attributes") name(target);
       for (const node of addedNodes) {

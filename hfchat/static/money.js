@@ -10,9 +10,12 @@
   const kept = new Map([
     ["\\$", `\\$(?=${rest})`], // where Gradio begins a block
     ["\\$([\\s\\S]+?)\\$", `\\$${rest}`], // what it keeps from being read as Markdown
-    ["(\\$\\$|\\\\\\[|\\\\\\(|\\$)", `(\\$\\$|\\\\\\[|\\\\\\(|\\$(?!\\$)(?=${rest}))`], // where KaTeX sees one begin
   ]);
-  const Plain = RegExp, stricter = ([pattern, ...flags]) => [kept.get(pattern) ?? pattern, ...flags];
+  // Where KaTeX sees one begin: after all the others, the single sign.
+  const last = "|\\$\\$|\\\\\\[|\\\\\\(|\\$)";
+  const begins = (pattern) => `${pattern.slice(0, -3)}\\$(?!\\$)(?=${rest}))`;
+  const strict = (pattern) => typeof pattern === "string" && pattern.endsWith(last) ? begins(pattern) : kept.get(pattern) ?? pattern;
+  const Plain = RegExp, stricter = ([pattern, ...flags]) => [strict(pattern), ...flags];
   window.RegExp = new Proxy(Plain, {
     apply: (_, __, given) => Plain(...stricter(given)),
     construct: (_, given, made) => Reflect.construct(Plain, stricter(given), made),
