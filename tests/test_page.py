@@ -193,6 +193,27 @@ def test_closing_the_tab_before_it_listens_ends_the_call_upstream(visit: Visit, 
     wait_until(lambda: stub.left_early == 1)
 
 
+def test_who_scrolls_up_while_a_reply_comes_stays_there(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply([f"line {number}\n\n" for number in range(1000)], pause_s=0.03)
+    visit.ask("a long one")
+    place = visit.page.locator("#hfchat-conversation .bubble-wrap")
+    at = "(place) => [place.scrollTop, place.scrollHeight - place.clientHeight]"
+    wait_until(lambda: place.evaluate(at)[1] > 1000)
+    assert place.evaluate(at)[0] > 500  # it follows what comes
+    place.hover()
+    visit.page.mouse.wheel(0, -400)
+    wait_until(lambda: place.evaluate("(place) => place.scrollHeight - place.clientHeight - place.scrollTop >= 400"))
+    (stays, end) = place.evaluate(at)
+    wait_until(lambda: place.evaluate(at)[1] > end + 500)
+    assert place.evaluate(at)[0] == stays
+    visit.page.get_by_role("button", name="Scroll down").click()
+    wait_until(lambda: place.evaluate("(place) => place.scrollHeight - place.clientHeight - place.scrollTop < 200"))
+    end = place.evaluate(at)[1]
+    wait_until(lambda: place.evaluate(at)[1] > end + 500)
+    assert place.evaluate(at)[0] > end  # and follows again
+    visit.page.click("button.stop-button")
+
+
 def test_undo_takes_the_turn_back(visit: Visit, stub: StubUpstream) -> None:
     visit.ask("take this back")
     expect(visit.page.locator(".message.bot")).to_contain_text("take this back")
