@@ -1,5 +1,6 @@
 """What the picker offers, and its words for a model: what it is called, how much it reads, takes and costs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,34 +21,40 @@ def named(model: str, provider: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A model as the picker has it, and what may stand after the colon: "" where nothing need stand there."""
+    """A model as the picker has it, and what may stand after the colon: "" where nothing need stand there.
+
+    `name` is what it is called there: without its maker's name, where no other maker's is called the same.
+    """
 
     offer: Offer
     model: str
     providers: tuple[str, ...]
+    name: str
 
 
 def picks(offers: Sequence[Offer], policy: Policy, *, routed: bool) -> list[Pick]:
     """The models that may be chosen, the default first. Only a `routed` name has a provider after its colon."""
-    if not routed:
-        return [Pick(offer, offer.id, ("",)) for offer in offers]
-    found: dict[str, Pick] = {}
+    found: dict[str, tuple[Offer, tuple[str, ...]]] = {}
     for offer in offers:
-        model, _, provider = offer.id.partition(":")
-        before = found.get(model)
-        listed = (*(before.providers if before else ()), provider)
-        if policy.models is None:
+        model, _, provider = offer.id.partition(":") if routed else (offer.id, "", "")
+        first, listed = found.get(model, (offer, ()))
+        listed = (*listed, provider)
+        if routed and policy.models is None:
             known = offer.facts.providers if offer.facts else ()
             listed = (*listed, "", *RULES, *known)
-        found[model] = Pick(before.offer if before else offer, model, tuple(dict.fromkeys(listed)))
-    return list(found.values())
+        found[model] = first, tuple(dict.fromkeys(listed))
+    called = Counter(map(short, found))
+    return [
+        Pick(offer, model, providers, short(model) if called[short(model)] == 1 else model)
+        for model, (offer, providers) in found.items()
+    ]
 
 
 def label(pick: Pick, language: Language) -> str:
-    """A line of the picker: the model's name without its maker's, and what is known of it, short."""
+    """A line of the picker: the model's name, and what is known of it, short."""
     facts = pick.offer.facts
     known = [] if facts is None else [_size(facts.context_length), _takes(facts, language), _price(facts, language)]
-    return " · ".join(filter(None, (short(pick.model), *known)))
+    return " · ".join(filter(None, (pick.name, *known)))
 
 
 def about(pick: Pick, language: Language) -> str:

@@ -57,6 +57,8 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
     message, hint = say(error, language, to_owner=to_owner)
     if key == "no_pictures":
         message = in_words(error, language)
+    if error.code == "invalid_request":
+        hint = ""  # where programs find the form
     number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
     lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner), number)
     return aside("\n\n".join(filter(None, lines)), NOTICE_ID)

@@ -13,7 +13,7 @@ from hfchat.ledger import Person
 from hfchat.page_choices import MAX_SYSTEM_CHARS
 from hfchat.page_models import Pick, about, label, named, picks, provider_label
 from hfchat.page_pictures import takes_none
-from hfchat.page_texts import CHAT, short
+from hfchat.page_texts import CHAT
 from hfchat.texts import Language, language_of, spoken
 from hfchat.types import MODEL_ID, Caller
 
@@ -186,7 +186,7 @@ class ChatSettings:
         return [
             # The one that is chosen by its name alone, which fits on a phone; all that is known of it is in the settings.
             gr.Dropdown(
-                [(short(one.model) if one is pick else label(one, language), one.model) for one in found],
+                [(one.name if one is pick else label(one, language), one.model) for one in found],
                 value=pick.model,
                 # The page's script says so beside pictures that are about to be sent.
                 elem_classes=["hfchat-no-pictures"] if takes_none(pick.offer.facts) else [],

@@ -76,6 +76,12 @@ def test_where_any_model_may_be_named_so_may_any_provider_of_it() -> None:
     assert pick.providers == ("fastest", "", "cheapest", "preferred", "groq", "novita")
 
 
+def test_two_makers_models_of_the_same_name_are_told_apart() -> None:
+    offers = [Offer(name, name == "a/x", None) for name in ("a/x", "b/x:groq", "b/x", "b/y")]
+    assert [label(pick, "en") for pick in picks(offers, POLICY, routed=True)] == ["a/x", "b/x", "y"]
+    assert [label(pick, "en") for pick in picks(offers, POLICY, routed=False)] == ["a/x", "x:groq", "b/x", "y"]
+
+
 def test_another_servers_names_are_not_taken_apart() -> None:
     offers = [Offer("llama3.2:3b", True, None), Offer("llama3.2:1b", False, None)]
     assert [pick.model for pick in picks(offers, POLICY, routed=False)] == ["llama3.2:3b", "llama3.2:1b"]

@@ -107,6 +107,32 @@ def test_the_tab_key_leaves_the_picker_and_its_list_closes(visit: Visit) -> None
     expect(page.locator("[role=listbox]")).to_have_count(0)
 
 
+def test_the_focus_stays_where_a_model_is_picked_by_keyboard(visit: Visit, upstream: ScriptedUpstream) -> None:
+    page = visit.page
+    expect(page.locator(PICKER)).to_have_value("Llama-3.2-3B-Instruct")
+    page.focus(PICKER)
+    for key in ("ArrowDown", "Enter"):
+        expect(page.get_by_role("option", name="Qwen3")).to_be_visible()
+        page.keyboard.press(key)
+    expect(page.locator(PICKER)).to_have_value("Qwen3-235B-A22B-Instruct-2507")
+    visit.rest()
+    expect(page.locator(PICKER)).to_be_focused()
+    expect(page.locator("[role=listbox]")).to_have_count(0)
+    # And it opens again for whoever clicks or types there.
+    page.click(PICKER)
+    expect(page.get_by_role("option")).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    visit.rest()
+    expect(page.locator("[role=listbox]")).to_have_count(0)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("Llama")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator(PICKER)).to_have_value("Llama-3.2-3B-Instruct")
+    assert asked(visit, upstream, "first").model == f"{LLAMA}:fastest"
+
+
 def test_the_settings_reach_the_model_and_are_remembered_for_their_person_only(
     visit: Visit, upstream: ScriptedUpstream
 ) -> None:
@@ -196,7 +222,7 @@ def test_a_model_that_is_not_listed_can_be_typed_where_any_may_be_named(
     visit.page.fill(PICKER, "no name")
     visit.page.locator(PICKER).press("Enter")
     visit.ask("third")
-    expect(visit.page.locator(".hfchat-do")).to_have_text("Choose another model")
+    expect(visit.page.locator(".hfchat-do:visible")).to_have_text("Choose another model")
 
 
 def test_who_may_use_one_model_sees_that_one(browser: Browser, app: RunningApp, upstream: ScriptedUpstream) -> None:
@@ -303,6 +329,7 @@ def test_a_reply_cannot_press_more_than_a_visitor_would(visit: Visit, upstream: 
         return [
             '<button data-do="program" class="hfchat-do hfchat-do-program">x</button> '
             '<button class="hfchat-do hfchat-do-constructor">y</button> '
+            '<div id="hfchat-box"><textarea>no box</textarea></div>\n\n# hfchat ended\n\n'
             '<img src=x onerror="document.title=1"><form action="/logout" method="post"><button>z</button></form>'
         ]
 
@@ -314,6 +341,8 @@ def test_a_reply_cannot_press_more_than_a_visitor_would(visit: Visit, upstream: 
             button.first.click()
     visit.page.wait_for_timeout(300)
     assert visit.page.locator("dialog").count() == 0
+    expect(visit.page.locator(".message.bot")).to_contain_text("hfchat ended")
+    assert visit.page.locator(".message [id^=hfchat]").count() == 0
     visit.expect_signed_in("alice")
 
 

@@ -61,6 +61,32 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Tab" && event.target.matches?.("[role=combobox]")) event.stopPropagation();
   }, true);
+  // Gradio lets go of the focus when a model is chosen. By keyboard it stays, and Gradio hears of it when it is used again:
+  // it would open the list at once.
+  let chose = null, unheard = null, staying = false;
+  const heard = ({ target }) => {
+    if (target !== unheard) return;
+    unheard = null;
+    target.dispatchEvent(new FocusEvent("focus"));
+  };
+  document.addEventListener("keydown", (event) => {
+    chose = event.key === "Enter" && event.target.matches?.("[role=combobox]") ? event.target : null;
+    if (!["Tab", "Shift", "Escape"].includes(event.key)) heard(event);
+  }, true);
+  document.addEventListener("pointerdown", (event) => { chose = null; heard(event); }, true);
+  document.addEventListener("focusout", ({ target, relatedTarget }) => {
+    unheard = null;
+    if (target !== chose || relatedTarget) return;
+    chose = null;
+    setTimeout(() => {
+      if (document.activeElement !== document.body) return;
+      staying = true;
+      target.focus();
+      staying = false;
+      unheard = target;
+    });
+  });
+  document.addEventListener("focus", (event) => { if (staying) event.stopPropagation(); }, true);
   // Gradio copies all that stands in a reply's place, what the page says under it too.
   const copy = navigator.clipboard?.writeText.bind(navigator.clipboard);
   if (copy) {
@@ -72,7 +98,7 @@
   };
   // Our own line says it, in the visitor's language.
   const LOST = "Connection to the server was lost. Attempting reconnection...";
-  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, [role=listbox]";
+  const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, [role=listbox], .message [id^=hfchat]";
   // The thumbs under a reply that are pressed, as Gradio names them and as we do.
   const RATED = ["Liked", "Disliked"].flatMap((word) => [word, says.labels[word] ?? word]);
   const name = (found) => {
@@ -97,6 +123,8 @@
     // A button within a button, which does the same: the title of what was thought.
     if (found.matches(".title[role=button] button")) found.inert = true;
     if (found.title && Object.hasOwn(says.labels, found.title)) found.title = says.labels[found.title];
+    // A reply does not pass for a part of the page: not by HTML in it, nor by a heading, which is named by its words.
+    if (found.matches(".message [id^=hfchat]")) found.removeAttribute("id");
   };
   // A name that is longer than its picker stands below it, as far as it needs lines.
   const below = Object.assign(document.createElement("div"), { id: "hfchat-model-whole", hidden: true });
