@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -46,6 +47,13 @@ def chromium(*arguments: str, whole: bool = False) -> Iterator[Browser]:
 
     Skips where there is none; in CI that is a failure.
     """
+    with chromiums(1, *arguments, whole=whole) as (browser,):
+        yield browser
+
+
+@contextmanager
+def chromiums(count: int, *arguments: str, whole: bool = False) -> Iterator[list[Browser]]:
+    """As `chromium`, so many programs that have nothing in common."""
     programs = _WHOLE if whole else (_SHELL, *_WHOLE)
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, programs)), None)
     if path is None:
@@ -53,9 +61,11 @@ def chromium(*arguments: str, whole: bool = False) -> Iterator[Browser]:
             raise FileNotFoundError("chromium is not installed")
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*_QUIET, *arguments])
-        yield browser
-        browser.close()
+        launch = partial(playwright.chromium.launch, executable_path=path, args=[*_QUIET, *arguments])
+        browsers = [launch() for _ in range(count)]
+        yield browsers
+        for browser in browsers:
+            browser.close()
 
 
 def _counts(complaint: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.browser import BOX, Visit, chromium, visiting
+from tests.browser import BOX, Visit, chromiums, visiting
 from tests.conftest import make_settings, make_token, running
 from tests.stub_upstream import Answer, StubUpstream, reply
 from tests.test_page_history_browser import PANEL, WIDE, asked, kept, titles
@@ -63,9 +63,9 @@ def test_two_people_of_a_hundred_turns_each_at_once_cross_in_nothing() -> None:
     with (
         StubUpstream(answer) as stub,
         running(make_settings(HF_CHAT_BASE_URL=stub.base_url)) as app,
-        chromium() as browser,
-        visiting(browser, app, viewport=WIDE) as one,
-        visiting(browser, app, viewport=WIDE) as two,
+        chromiums(2) as (here, there),
+        visiting(here, app, viewport=WIDE) as one,
+        visiting(there, app, viewport=WIDE) as two,
         Wire(app.port, records=True) as to_one,
         Wire(app.port, records=True) as to_two,
     ):
