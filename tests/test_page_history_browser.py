@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from hfchat.history_texts import HISTORY
 from tests.browser import Visit, visiting
@@ -160,6 +161,21 @@ def test_a_whole_reply_is_not_called_interrupted(visit: Visit, stub: StubUpstrea
         visit.page.reload()
         expect(visit.page.locator(BOT)).to_have_count(1)
     assert SAYS["interrupted"] not in visit.page.inner_text("body")
+
+
+def test_it_comes_whole_where_the_header_is_drawn_last(visit: Visit) -> None:
+    ask(visit, "one")
+    assets = Path(gradio.__file__).parent / "templates/frontend/assets"
+    (of_rows,) = [file.name for file in assets.glob("Index-*.js") if "unequal-height" in file.read_text("utf-8")]
+    held: list[Route] = []
+    visit.page.route(f"**/assets/{of_rows}", lambda route, _: held.append(route))
+    visit.page.reload(wait_until="commit")
+    expect(titles(visit.page)).to_have_count(1)
+    expect(visit.page.locator(BOT)).to_have_count(1)
+    expect(visit.page.locator("#hfchat-history-toggle")).to_have_count(0)
+    held[0].continue_()
+    expect(visit.page.locator("#hfchat-header #hfchat-history-toggle")).to_have_count(1)
+    expect(visit.page.locator(".hfchat-menu")).to_be_visible()
 
 
 def test_a_failed_turn_keeps_its_mark(visit: Visit, stub: StubUpstream) -> None:

@@ -76,7 +76,9 @@ class Panel {
       this.note);
     this.shade = element("div", { id: "hfchat-history-shade", hidden: true, onclick: () => this.show(false) });
     document.body.prepend(this.aside, this.shade);
-    document.getElementById("hfchat-header").prepend(element("div", { id: "hfchat-history-bar" }, this.toggle, this.fresh));
+    // Gradio draws each part of the page when the script of its kind has come, in whatever order that is.
+    const bar = element("div", { id: "hfchat-history-bar" }, this.toggle, this.fresh);
+    whenThere("#hfchat-header", (header) => header.prepend(bar));
     this.wide.addEventListener("change", () => this.show(this.wide.matches && this.#wanted, { focus: false }));
     this.show(this.wide.matches && this.#wanted, { focus: false });
   }
