@@ -23,6 +23,8 @@ from hfchat.types import Usage
 SOCKET_TIMEOUT_S = 0.7
 PEOPLE_AT_ONCE = 200
 MAX_CONNECTIONS = 64
+# What uvloop says where a connection is written to that was reset; the client passes it on as it is.
+_RESET = RuntimeError
 
 # Every key, by what is given: a person's key, a reservation's or a token's id.
 #   person:P       hash: issuer, subject, requests, ..._tokens, last_seen; s:METER and u:METER, a window's start and use
@@ -219,6 +221,7 @@ class RedisLedger:
             decode_responses=True,
             # Once: a connection that the store closed while it was idle is no reason to refuse.
             retry=Retry(NoBackoff(), 1),
+            retry_on_error=[_RESET],
         )
         self._redis: Any = Redis(connection_pool=pool)
         self._look, self._reserve, self._settle, self._renew, self._account, self._claim, self._keep = (
@@ -301,7 +304,7 @@ class RedisLedger:
 
     async def close(self) -> None:
         """Close the connections."""
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(RedisError, OSError, TimeoutError, _RESET):
             await self._redis.aclose()
             await self._redis.connection_pool.disconnect()
 
@@ -319,7 +322,7 @@ class RedisLedger:
                 await self._redis.set(marker, 1)
                 self._marker = marker
             yield self._marker
-        except (RedisError, OSError, TimeoutError) as failure:
+        except (RedisError, OSError, TimeoutError, _RESET) as failure:
             raise StoreUnavailable from failure
 
 
