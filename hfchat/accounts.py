@@ -196,6 +196,8 @@ class Accounts:
         if self._retrying is not None:
             await asyncio.wait({self._retrying}, timeout=LAST_SETTLING_S)
             self._retrying.cancel()
+        if self._unsettled:
+            log_event(logger, logging.ERROR, "not_settled", reservations=len(self._unsettled))
         try:
             await self._ledger.close()
         except StoreUnavailable:
@@ -204,12 +206,10 @@ class Accounts:
     def _settled(self, reserved: Reservation, usage: Usage, settling: "asyncio.Future[Any]") -> None:
         self._settling.discard(settling)
         failure = None if settling.cancelled() else settling.exception()
-        if isinstance(failure, StoreUnavailable):
-            self._note_down(False, failure.__cause__)
-        if settling.cancelled() or isinstance(failure, StoreUnavailable):
+        if failure is not None:
+            self._note_failure(False, failure)
+        if settling.cancelled() or failure is not None:
             self._settle_later(reserved, usage)
-        elif failure is not None:
-            log_crash(logger, failure)
 
     def _settle_later(self, reserved: Reservation, usage: Usage) -> None:
         waiting = self._unsettled
@@ -231,17 +231,16 @@ class Accounts:
                 self._ledger.settle(reserved, usage, now=self._clock(), look=False) for reserved, usage in some.values()
             ]
             ends = await asyncio.gather(*map(self._in_time, settling), return_exceptions=True)
-            again = [isinstance(end, StoreUnavailable | asyncio.CancelledError) for end in ends]
-            for reservation_id, end, waits in zip(some, ends, again, strict=True):
-                if not waits:
-                    self._unsettled.pop(reservation_id, None)
-                if isinstance(end, Exception) and not waits:
-                    log_crash(logger, end)
-            if any(again):
+            failed = [isinstance(end, BaseException) for end in ends]
+            for reservation_id, again in zip(some, failed, strict=True):
+                waiting = self._unsettled.pop(reservation_id, None)
+                if again and waiting is not None:
+                    self._unsettled[reservation_id] = waiting  # behind the others, which may not fail
+            if any(failed):
                 await asyncio.sleep(RETRY_S)
 
     async def _in_time(self, answer: Awaitable[T], *, reads: bool = False, timeout_s: float = 0) -> T:
-        """The answer, or StoreUnavailable where it does not come in time.
+        """The answer, or StoreUnavailable where it does not come in time, or fails in a way that nobody foresaw.
 
         It is a future of its own: a client underneath that swallows a cancellation, as `asyncio.wait_for` of Python 3.11 may,
         then delays nobody, and an answer that came at the last moment counts.
@@ -267,12 +266,22 @@ class Accounts:
         try:
             found = asking.result()
         except StoreUnavailable as failure:
-            self._note_down(reads, failure.__cause__)
+            self._note_failure(reads, failure)
             raise
+        except Exception as crash:
+            # Nor does anybody know whether it was done.
+            self._note_failure(reads, crash)
+            raise StoreUnavailable from crash
         self._answered[reads] = loop.time()
         if self._down:
             self._note_up(reads)
         return found
+
+    def _note_failure(self, reads: bool, failure: BaseException) -> None:
+        if isinstance(failure, StoreUnavailable):
+            self._note_down(reads, failure.__cause__)
+        else:
+            log_crash(logger, failure)
 
     def _note_down(self, reads: bool, cause: BaseException | None) -> None:
         if not self._down:

@@ -104,6 +104,10 @@ async def hangs(_: str) -> None:
     await asyncio.sleep(3600)
 
 
+async def crashes(_: str) -> None:
+    raise RuntimeError("as uvloop does, of a connection that was reset")
+
+
 @pytest.fixture
 async def ledger() -> Faulty:
     return Faulty()
@@ -166,7 +170,7 @@ async def test_a_revoked_token_looks_at_nothing_and_takes_nothing(accounts: Acco
     assert await accounts.revoked({"j1", "j2"}) == {"j1"}
 
 
-@pytest.mark.parametrize("fault", [fails, hangs])
+@pytest.mark.parametrize("fault", [fails, hangs, crashes])
 async def test_a_store_that_does_not_answer_is_a_no_everywhere(
     accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,8 +249,11 @@ async def test_a_client_that_swallows_a_cancellation_delays_nobody(accounts: Acc
     over.set()
 
 
-async def test_a_reservation_that_was_taken_too_late_is_given_back(accounts: Accounts, ledger: Faulty) -> None:
-    ledger.after = hangs  # it is written, and nobody hears of it
+@pytest.mark.parametrize("fault", [fails, hangs, crashes])
+async def test_a_reservation_that_was_taken_and_nobody_heard_of_is_given_back(
+    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]]
+) -> None:
+    ledger.after = fault
     with pytest.raises(StoreUnavailable):
         await accounts.reserve(ALICE, CALL, ignore)
     ledger.after = _pass
@@ -267,7 +274,7 @@ async def test_whoever_leaves_while_it_is_reserved_holds_nothing(accounts: Accou
     await settled(ledger)
 
 
-@pytest.mark.parametrize("fault", [fails, hangs])
+@pytest.mark.parametrize("fault", [fails, hangs, crashes])
 async def test_what_cannot_be_settled_at_once_is_settled_when_the_store_is_back(
     accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]]
 ) -> None:
@@ -301,11 +308,14 @@ async def test_with_a_ledger_in_order_nobody_waits_and_what_comes_next_finds_it_
     assert left_of(await accounts.look(ALICE)) == left_of(after)
 
 
-async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(accounts: Accounts, ledger: Faulty) -> None:
+@pytest.mark.parametrize(("fault", "says"), [(fails, "store_unavailable"), (crashes, "crash")])
+async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(
+    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]], says: str
+) -> None:
     ledger.in_order = True
     told: list[Standing] = []
     reserved = await accounts.reserve(ALICE, CALL, told.append)
-    ledger.before = fails
+    ledger.before = fault
     with logged() as lines:
         await accounts.settle(ALICE, reserved, Usage(7, 5), ignore, told[-1])
         async with asyncio.timeout(30):
@@ -317,7 +327,8 @@ async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(accounts:
         await accounts.look(ALICE)
     (books,) = await accounts.everybody()
     assert (books.prompt_tokens, books.completion_tokens) == (7, 5)
-    assert any("store_unavailable" in line for line in lines)
+    assert any(line.split()[1] == says for line in lines)
+    assert not any("as uvloop does" in line for line in lines)
 
 
 async def test_settling_goes_on_where_whoever_waits_for_it_is_cancelled_twice(
@@ -351,6 +362,41 @@ async def test_closing_waits_for_what_is_being_settled(ledger: Faulty) -> None:
     await accounts.close()
     await settling
     assert seen == [0]
+
+
+async def test_what_cannot_be_settled_holds_up_nothing_else(
+    accounts: Accounts, ledger: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfchat.accounts.SETTLED_AT_ONCE", 1)
+    fails_always, other = [await accounts.reserve(ALICE, CALL, ignore) for _ in range(2)]
+    settle = ledger.settle
+
+    async def settle_others(reserved: Reservation, usage: Usage, **more: Any) -> Reading | None:
+        if reserved is fails_always:
+            raise StoreUnavailable
+        return await settle(reserved, usage, **more)
+
+    ledger.before = fails
+    for one in (fails_always, other):
+        await accounts.settle(ALICE, one, Usage(7, 5), ignore)
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "settle", settle_others)
+        ledger.before = _pass
+        async with asyncio.timeout(30):
+            while await held(ledger.real) > HELD:
+                await asyncio.sleep(0.01)
+    await settled(ledger)
+
+
+async def test_what_is_not_settled_at_the_end_is_in_the_log(ledger: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfchat.accounts.LAST_SETTLING_S", 0.01)
+    accounts = Accounts(ledger, clock=lambda: NOW)
+    reserved = await accounts.reserve(ALICE, CALL, ignore)
+    ledger.before = fails
+    with logged() as lines:
+        await accounts.settle(ALICE, reserved, NOTHING, ignore)
+        await accounts.close()
+    assert any("not_settled" in line and "'reservations': 1" in line for line in lines)
 
 
 async def test_what_fails_for_good_is_kept_within_bounds(
