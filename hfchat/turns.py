@@ -84,18 +84,20 @@ class Turn:
     async def settle(self, failure: BaseException | None = None, standing: Standing | None = None) -> None:
         """Charge what came, once, and give back the rest; with the `standing` from before, it need not be waited for.
 
-        Free is what failed before anything came. Whoever leaves before, or whose token ends, pays for the prompt: the
+        Free is what failed before anything came. Whoever leaves before, or whose token ends, pays for the prompt where the
         provider had it.
         """
-        if self._asked is not None:
-            # It failed before anybody waited for it.
+        may_be_sent = self._asked is None
+        if not may_be_sent:
+            # It ended before anybody waited for it.
             with suppress(HfchatError):
                 await self.wait()
         reserved, self.reserved = self.reserved, None
         if reserved is None or self._tally is None:
             return
         left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
-        usage = self._tally.usage() if self._tally.began or left_by_themself else NOTHING
+        costs = self._tally.began or (may_be_sent and left_by_themself)
+        usage = self._tally.usage() if costs else NOTHING
         await self._accounts.settle(self.caller, reserved, usage, self._told, standing)
 
     def end(self, error: type[HfchatError]) -> None:

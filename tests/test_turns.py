@@ -292,6 +292,9 @@ class Prepares(Scripted):
         self, call: Call, reserved: Callable[[], Awaitable[None]]
     ) -> AsyncGenerator[Delta | Finish, None]:
         self.ready = True
+        if call.model == "own/slow":
+            self.waiting.set()
+            await asyncio.sleep(3600)
         if call.model == "own/fails":
             raise e.UpstreamUnavailable
         if call.model != "own/careless":
@@ -318,6 +321,19 @@ async def test_what_fails_before_it_waited_for_its_reservation_gives_it_back(acc
     assert await run(chat, caller()) == "ok"
     failing = replace(POLICY, default_model="own/fails", fallback_models=())
     assert await run(chat, caller(failing)) == "upstream_unavailable"
+    account = await books(accounts)
+    assert (account.requests, account.prompt_tokens, account.held_tokens) == (2, 0, 0)
+
+
+async def test_whoever_leaves_before_anything_was_sent_pays_nothing(accounts: Accounts) -> None:
+    upstream = Prepares(default=[Finish("m", usage=Usage(0, 0))])
+    slow = caller(replace(POLICY, default_model="own/slow"))
+    chat = Chat(upstream, accounts)
+    assert await run(chat, caller()) == "ok"
+    running = asyncio.create_task(run(chat, slow))
+    await upstream.waiting.wait()
+    running.cancel()
+    assert await running == "cancelled"
     account = await books(accounts)
     assert (account.requests, account.prompt_tokens, account.held_tokens) == (2, 0, 0)
 
