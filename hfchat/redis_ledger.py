@@ -98,10 +98,13 @@ _LOOK = "return told(look(ARGV[2], ARGV[3], tonumber(ARGV[1]), 4), -1, 0)"
 _RESERVE = """
 local now, person, id, meters = tonumber(ARGV[1]), ARGV[2], ARGV[4], 11
 local seen = look(person, ARGV[3], now, meters)
--- Asked again, because the connection broke before the answer came, it is not taken twice.
-if seen.revoked == 1 or redis.call('EXISTS', key('reservation', id), key('settled', id)) > 0 then
+-- Asked again, because the connection broke before the answer came, it is not taken twice; and it was taken, whatever was
+-- taken back since.
+if redis.call('EXISTS', key('reservation', id)) == 1 then
+  seen.revoked = 0
   return told(seen, -1, 0)
 end
+if seen.revoked == 1 or redis.call('EXISTS', key('settled', id)) == 1 then return told(seen, -1, 0) end
 local refused, streams = -1, tonumber(ARGV[8])
 for at = meters, #ARGV, 5 do
   local place = (at - meters) / 5

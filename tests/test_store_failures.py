@@ -421,6 +421,17 @@ async def test_a_reservation_that_comes_after_it_was_given_back_is_not_taken(ser
         assert await used(ledger) == (0, 0, 0)
 
 
+async def test_a_reservation_is_asked_for_again_and_was_taken_before_its_token_was_taken_back(
+    server: RedisServer,
+) -> None:
+    async with on(server) as ledger:
+        await reserve(ledger, ask("taken"))
+        await ledger.revoke("jti-1", now=NOON, until=NOON + 60)
+        assert not (await reserve(ledger, ask("taken"))).revoked
+        assert (await reserve(ledger, ask("not taken"))).revoked
+        assert await used(ledger) == (1, 100, 1)
+
+
 async def test_a_reservation_of_which_a_part_was_evicted_stops_nothing(server: RedisServer) -> None:
     async with on(server) as ledger:
         await reserve(ledger, ask("evicted"))
