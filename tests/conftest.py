@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from hfchat.app import create_app
 from hfchat.ledger import Ledger
@@ -42,6 +44,10 @@ KEY = "Rk9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWQ"
 # How the tests call: patient with a busy machine, and with this one context, which each call would else make in 25 ms.
 TLS = ssl.create_default_context()
 CALL = {"timeout": 60, "verify": TLS}
+
+# How long an example takes says something of the machine only.
+hypothesis_settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

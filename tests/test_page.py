@@ -381,6 +381,8 @@ def test_while_a_model_thinks_it_says_so_until_it_is_stopped(visit: Visit, stub:
     expect(visit.page.locator(".loading-spinner")).to_be_visible()
     visit.page.click("button.stop-button")
     expect(visit.page.locator(".loading-spinner")).to_be_hidden()
+    expect(visit.page.get_by_text("let me see")).to_be_hidden()
+    visit.page.get_by_role("button", name="Reasoning").first.click()
     expect(visit.page.get_by_text("let me see")).to_be_visible()
 
 
