@@ -49,8 +49,8 @@ def conversations_head() -> str:
     return f"<style>{static('history.css')}{static('pictures.css')}</style><script>(() => {{\n{script}\n}})();</script>"
 
 
-def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface, ratings: Ratings) -> None:
-    """Let the page's script ask what the chat shows, and show what it opens. Called inside `page`.
+def keep_conversations(chat: gr.ChatInterface, ratings: Ratings) -> None:
+    """Let the page's script ask what the chat shows, and show what it opens. Called inside the page.
 
     The script presses the buttons. It finds the conversation in the request that follows: that of the first it answers
     itself, and into that of the second it writes what is to be opened. (Gradio's way, `js=`, needs `eval`, which the
@@ -62,7 +62,6 @@ def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface, ratings: Ratings
         conversation = shown(given)
         return conversation, conversation
 
-    _drop_echo(page, chat)
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
     read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
@@ -73,18 +72,6 @@ def keep_conversations(page: gr.Blocks, chat: gr.ChatInterface, ratings: Ratings
     person = gr.Button(elem_id="hfchat-person", visible="hidden")
     answer = gr.Textbox(visible=False)
     person.click(_person, None, answer, **quiet)
-
-
-def _drop_echo(page: gr.Blocks, chat: gr.ChatInterface) -> None:
-    """Gradio shows the whole conversation once more after each turn, for who sets `chatbot_value`, which nobody does here.
-
-    Coming late it would overwrite a conversation that was opened meanwhile.
-    """
-    events = page.default_config.fns
-    echo = {number for number, event in events.items() if (chat.chatbot_value._id, "change") in event.targets}
-    echo |= {number for number, event in events.items() if event.trigger_after in echo}
-    for number in echo:
-        del events[number]
 
 
 def _person(request: gr.Request) -> str:

@@ -10,6 +10,7 @@ from hfchat.chat import Chat
 from hfchat.page_conversations import PICTURES_ID, keep_conversations
 from hfchat.page_edit import edit_as_retry
 from hfchat.page_listeners import Listeners
+from hfchat.page_quiet import quieten
 from hfchat.page_ratings import Ratings
 from hfchat.page_settings import ChatSettings
 from hfchat.page_stop import say_stopped
@@ -94,7 +95,7 @@ def build_page(
             ),
             additional_inputs=[*settings.inputs, pictures],
         )
-        keep_conversations(page, interface, ratings)
+        keep_conversations(interface, ratings)
         edit_as_retry(page, interface)
         say_stopped(page, interface)
         # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
@@ -107,6 +108,7 @@ def build_page(
         settings.connect(page)
         if not look.examples:
             page.load(_examples, None, chatbot, **quiet)
+        quieten(page, interface)
     return page
 
 

@@ -8,6 +8,7 @@ let thumbs = [];
 function showThumbs(messages, rated, earlier) {
   const begins = [...messages.keys()].filter((place) => messages[place].role === "assistant" && messages[place - 1]?.role !== "assistant");
   const wanted = begins.map((place) => ({ true: "Like", false: "Dislike" })[rated?.[earlier + place]] ?? null);
+  while (wanted.at(-1) === null) wanted.pop();
   if (JSON.stringify(wanted) === JSON.stringify(thumbs)) return;
   thumbs = wanted;
   press(THUMBS);
