@@ -533,6 +533,7 @@ def test_what_is_asked_while_the_store_is_away_waits_for_it(
         here.rename(away)
         visit.ask("and now?")
         visit.wait_for("This chat does not answer at the moment. What you sent waits until it does.")
+        expect(visit.page.locator("#hfchat-box")).to_have_css("opacity", "0.6")
         stranger = visit.page.context.new_page()
         assert stranger.goto(app.url).status == 503  # type: ignore[union-attr]
         assert "cannot look up what you may use" in stranger.inner_text("body")
@@ -540,6 +541,7 @@ def test_what_is_asked_while_the_store_is_away_waits_for_it(
         expect(visit.page.locator(".message.bot").last).to_contain_text("and now?")
         expect(visit.page.locator(ENDED)).to_have_count(0)
         expect(visit.page.locator(".message.user")).to_have_count(2)
+        expect(visit.page.locator("#hfchat-box")).to_have_css("opacity", "1")
         stranger.locator(BOX).wait_for()  # it loads anew by itself
 
 

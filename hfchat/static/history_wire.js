@@ -1,4 +1,5 @@
-// What passes between Gradio and the server for our hidden buttons, and whether anything is under way.
+// What passes between Gradio and the server for our hidden buttons, and whether anything is under way: the box pales where
+// that takes a while.
 
 const requests = { open: 0, ended: 0, emptied: "" };
 const pressed = new Map();
@@ -12,6 +13,11 @@ const onPress = (button, does) => pressed.set(button, does);
 const eventOf = (step) => window.gradio_config.dependencies.find(({ id }) => id === step)?.targets.at(0)?.[1];
 
 const buttonOf = (component) => window.gradio_config.components.find(({ id }) => id === component)?.props.elem_id;
+
+function underWay(change) {
+  requests.open += change;
+  document.documentElement.classList.toggle("hfchat-asking", requests.open > 0);
+}
 
 // Is called with whether the server was reached.
 const reached = { tell: () => {} };
@@ -65,7 +71,7 @@ window.fetch = async (...request) => {
     request[1] = { ...options, body: JSON.stringify({ ...body, event_data: { index, liked, value: null, previous_value: before } }) };
   }
   if (does?.before) request[1] = { ...options, body: JSON.stringify({ ...body, data: does.before() }) };
-  requests.open += 1;
+  underWay(1);
   if (["undo", "clear"].includes(event)) requests.emptied = event;
   let answer;
   try {
@@ -75,7 +81,8 @@ window.fetch = async (...request) => {
     if (answer.ok && ["retry", "undo", "edit"].includes(event)) tab?.unrate(event === "edit" ? body.event_data?.index : undefined);
     return answer;
   } finally {
-    Object.assign(requests, { open: requests.open - 1, ended: Date.now() });
+    underWay(-1);
+    requests.ended = Date.now();
     does?.after?.(answer?.ok ? (await answer.clone().json()).data : []);
   }
 };
