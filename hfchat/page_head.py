@@ -7,7 +7,7 @@ from hfchat.page_texts import CHAT, GRADIO_KEYS, GRADIO_LABELS
 from hfchat.texts import PAGE
 
 _STATIC = Path(__file__).parent / "static"
-_PAGE_KEYS = ("session_over", "not_now", "placeholder")
+_PAGE_KEYS = ("session_over", "not_now")
 _CHAT_KEYS = (
     "program_lead",
     "program_token",

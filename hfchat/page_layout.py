@@ -8,6 +8,7 @@ from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.page_conversations import PICTURES_ID, keep_conversations
+from hfchat.page_draft import keep_box_open
 from hfchat.page_edit import edit_as_retry
 from hfchat.page_listeners import Listeners
 from hfchat.page_quiet import quieten
@@ -97,6 +98,7 @@ def build_page(
         )
         keep_conversations(interface, ratings)
         edit_as_retry(page, interface)
+        keep_box_open(page, interface)
         say_stopped(page, interface)
         # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")

@@ -23,5 +23,3 @@ def quieten(page: gr.Blocks, chat: gr.ChatInterface) -> None:
     for event in events.values():
         turn = chat.null_component in event.outputs
         event.show_progress_on = [chat.chatbot] if turn else [nothing_seen]
-        if not event.inputs and event.outputs == [chat.textbox]:
-            event.queue = False

@@ -13,6 +13,8 @@ from tests.conftest import RunningApp, in_ci, make_token
 
 # The box that questions are written into.
 BOX = "#hfchat-box textarea"
+# Enabled, though nobody sees it, when no turn is under way.
+TURN = "#hfchat-turn"
 # Ample on a busy machine; nothing waits for it to pass.
 PATIENCE_S = 30
 expect.set_options(timeout=PATIENCE_S * 1000)
@@ -102,6 +104,7 @@ class Visit:
 
     def ask(self, text: str) -> None:
         self.page.fill(BOX, text)
+        expect(self.page.locator(TURN)).to_be_enabled()
         self.page.keyboard.press("Enter")
 
     def open_menu(self) -> None:

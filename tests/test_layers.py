@@ -41,7 +41,7 @@ FLOORS = {
     ],
     4: [
         *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
-        *("page_conversations", "page_edit", "page_models", "page_notice", "page_shown", "idempotency"),
+        *("page_conversations", "page_draft", "page_edit", "page_models", "page_notice", "page_shown", "idempotency"),
     ],
     5: ["page_quiet", "page_stop", "settings", "stores", "authentication", "revocation", "chat", "page_choices"],
     6: ["assembly", "gate", "signin", "page_settings", "page_turn", "health", "docs", "openai_api"],
@@ -56,6 +56,7 @@ ONLY = {
     "gradio": {
         "ui",
         "page_conversations",
+        "page_draft",
         "page_edit",
         "page_layout",
         "page_quiet",

@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import APIResponse, Browser, Page, Request, Route, expect
 
 from hfchat.limits import Limit
 from hfchat.policy import PolicyClaim
-from tests.browser import BOX, Visit, visiting
+from tests.browser import BOX, TURN, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.raw_client import ask, bearer
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
@@ -117,7 +119,7 @@ def test_money_is_no_formula_while_it_comes_and_once_it_is_there(visit: Visit, s
     bot = visit.page.locator(".message.bot").first
     for again in range(2):
         expect(bot.locator("p").nth(2)).to_contain_text("-th")
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         expect(bot.locator("p").first).to_have_text("It costs $5, or $10 with tax.")
         expect(bot.locator("p").nth(1)).to_have_text("Between $20,000 and $30,000, $5-$7, US$8/US$9, $HOME and $PATH.")
         assert bot.locator("strong").all_inner_texts() == ["$20,000", "$30,000"]
@@ -140,12 +142,12 @@ def test_a_failed_turn_keeps_the_question_shows_why_and_can_be_tried_again(visit
     visit.wait_for("a hard question")
     stub.answer = echo
     # Gradio takes the turn into its state, and empties the box, after the last word is shown.
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     visit.page.get_by_label("Retry").last.click()
     expect(visit.page.locator("body")).not_to_contain_text("was cut off")
     expect(visit.page.locator(".message.bot")).to_contain_text("a hard question")
     assert contents(stub.requests[1]) == [("user", "a hard question")]
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
 
 
 def test_a_failed_turn_is_no_part_of_what_is_sent_next(visit: Visit, stub: StubUpstream) -> None:
@@ -172,6 +174,85 @@ def test_stop_ends_the_call_upstream_and_what_came_stays(visit: Visit, stub: Stu
     visit.ask("and now this")
     wait_until(lambda: len(stub.requests) == 2)
     assert contents(stub.requests[1])[-1] == ("user", "and now this")
+
+
+def test_while_a_reply_comes_the_next_question_is_written_and_is_sent_after_it(
+    visit: Visit, stub: StubUpstream
+) -> None:
+    page = visit.page
+    stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
+    visit.ask("long story")
+    visit.wait_for("so far")
+    expect(page.locator(BOX)).to_have_value("")
+    page.locator(BOX).press_sequentially("and then")
+    page.keyboard.press("Enter")
+    page.keyboard.type("?")
+    expect(page.locator(BOX)).to_have_value("and then?")
+    page.click("button.stop-button")
+    expect(page.locator(TURN)).to_be_enabled()
+    expect(page.locator(BOX)).to_have_value("and then?")
+    stub.answer = echo
+    page.locator(BOX).press("Enter")
+    expect(page.locator(".message.bot").last).to_contain_text("and then?")
+    expect(page.locator(".message.user")).to_have_text(["long story", "and then?"])
+    expect(page.locator(TURN)).to_be_enabled()
+    # What is in the box when a turn is taken back stays, after the question.
+    page.fill(BOX, "another thing")
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.locator(BOX)).to_have_value("and then?\n\nanother thing")
+    assert [contents(request)[-1][1] for request in stub.requests] == ["long story", "and then?"]
+
+
+@contextmanager
+def held(page: Page, writing_into: str) -> Iterator[Callable[[], None]]:
+    """Hold back the first request of a step of Gradio's that writes into this component, until the block is left.
+
+    Gives what waits for there to be one.
+    """
+    component = "window.gradio_config.components.find(({ props }) => props.elem_id === id).id"
+    steps = page.evaluate(
+        f"(id) => window.gradio_config.dependencies.filter((step) => step.outputs.includes({component})).map(({{ id }}) => id)",
+        writing_into,
+    )
+    routes: list[Route] = []
+
+    def hold(route: Route, request: Request) -> None:
+        if not routes and request.post_data_json["fn_index"] in steps:
+            routes.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/run/predict", hold)
+    wait = partial(wait_until, lambda: bool(page.wait_for_timeout(10) or routes))
+    yield wait
+    wait()
+    routes[0].continue_()
+
+
+def test_what_is_written_while_a_question_is_on_its_way_stays(visit: Visit, stub: StubUpstream) -> None:
+    with held(visit.page, "hfchat-box") as wait:
+        visit.ask("one")
+        wait()
+        visit.page.keyboard.type(" two")
+    expect(visit.page.locator(".message.bot")).to_have_text(re.compile("one"))
+    expect(visit.page.locator(TURN)).to_be_enabled()
+    expect(visit.page.locator(BOX)).to_have_value(" two")
+
+
+def test_what_is_sent_before_the_end_of_a_reply_has_come_is_sent_at_its_end(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
+    visit.ask("one")
+    visit.wait_for("so far")
+    stub.answer = echo
+    with held(visit.page, "hfchat-turn"):
+        visit.page.click("button.stop-button")
+        expect(visit.page.locator("button.submit-button")).to_be_visible()
+        visit.page.fill(BOX, "two")
+        visit.page.keyboard.press("Enter")
+        expect(visit.page.locator(BOX)).to_have_value("two")
+    expect(visit.page.locator(".message.user")).to_have_text(["one", "two"])
+    expect(visit.page.locator(".message.bot").last).to_contain_text("two")
+    expect(visit.page.locator(BOX)).to_have_value("")
 
 
 @pytest.mark.parametrize("pieces", [[event("so far")], []], ids=["during the reply", "before the first token"])
@@ -217,7 +298,7 @@ def test_who_scrolls_up_while_a_reply_comes_stays_there(visit: Visit, stub: Stub
 def test_undo_takes_the_turn_back(visit: Visit, stub: StubUpstream) -> None:
     visit.ask("take this back")
     expect(visit.page.locator(".message.bot")).to_contain_text("take this back")
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     visit.page.get_by_label("Undo").last.click()
     expect(visit.page.locator(".message.bot")).to_have_count(0)
     expect(visit.page.locator(BOX)).to_have_value("take this back")
@@ -281,7 +362,7 @@ def test_the_page_fits_a_phone(browser: Browser, app: RunningApp, stub: StubUpst
 def test_a_lost_connection_is_found_again(visit: Visit, stub: StubUpstream) -> None:
     visit.ask("before")
     expect(visit.page.locator(".message.bot")).to_contain_text("before")
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     visit.page.context.set_offline(True)
     visit.ask("while away")
     visit.page.wait_for_timeout(2500)
@@ -321,7 +402,7 @@ def test_who_signs_in_again_in_another_tab_goes_on_where_they_were(
         token = make_token("ann")
         visit.sign_in(token).ask("before")
         expect(visit.page.locator(".message.bot")).to_contain_text("before")
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         take_back(app, token)
         visit.ask("my long thought")
         expect(visit.page.locator(ENDED)).to_have_text("Your session has ended: sign in again.")
@@ -343,10 +424,21 @@ def test_what_was_typed_is_there_again_for_the_same_person_only(
 ) -> None:
     with visiting(browser, app) as visit:
         token = make_token("ann")
-        visit.sign_in(token)
+        visit.sign_in(token).expect_signed_in("ann")
+        # An answer of before comes after the one that says it is over.
+        late: list[tuple[Route, APIResponse]] = []
+        visit.page.route("**/run/predict", lambda route, _: late.append((route, route.fetch())), times=1)
+        visit.page.evaluate("document.getElementById('hfchat-turn-ended').click()")
+        wait_until(lambda: bool(visit.page.wait_for_timeout(10) or late))
         take_back(app, token)
-        visit.ask("my long thought")
+        visit.ask("my long")
         visit.page.wait_for_selector(ENDED)
+        (route, response), *_ = late
+        with visit.page.expect_request_finished(lambda request: request == route.request):
+            route.fulfill(response=response)
+        visit.rest()
+        expect(visit.page.locator(ENDED)).to_be_visible(timeout=1)
+        visit.page.fill(BOX, "my long thought")
         visit.sign_in(make_token(name))
         visit.expect_signed_in(name)
         visit.page.wait_for_timeout(300)
@@ -390,7 +482,7 @@ def test_a_reply_without_a_word_is_said_to_be_one(visit: Visit, stub: StubUpstre
     stub.answer = lambda _: Answer(pieces=[event(""), event(finish_reason="stop")])
     visit.ask("say nothing")
     visit.wait_for("The model ended its reply without a word.")
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     expect(visit.page.get_by_text("You stopped")).to_have_count(0)
 
 
@@ -451,7 +543,7 @@ def test_what_is_left_is_shown_and_is_another_after_a_turn(
         expect(left).to_have_text(["29 of 30 requests left today", "1,200,291 of 1,200,300 tokens left this month"])
         expect(left.first).to_be_visible()
         stub.answer = lambda _: Answer(503, "application/json", pieces=[b'{"error":"Model x is currently loading"}'])
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         visit.ask("a turn that fails")
         expect(left).to_have_text(["28 of 30 requests left today", "1,200,291 of 1,200,300 tokens left this month"])
         visit.page.reload()
@@ -487,11 +579,11 @@ def test_a_turn_that_a_limit_refuses_is_said_in_the_chat_and_loses_nothing(
         for answered in ("first one", "second one"):
             visit.ask(answered)
             expect(visit.page.locator(".message.bot").last).to_contain_text(answered)
-            expect(visit.page.locator(BOX)).to_be_editable()
+            expect(visit.page.locator(TURN)).to_be_enabled()
         visit.ask("my long thought")
         visit.wait_for("Too many requests: 2 requests a day; try again in")
         expect(visit.page.locator(".message.user").last).to_contain_text("my long thought")
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         expect(visit.page.locator(BOX)).to_be_focused()
         expect(visit.page.locator(LEFT).first).to_have_text("0 of 2 requests left today")
         expect(visit.page.locator(ENDED)).to_have_count(0)
@@ -529,7 +621,7 @@ def test_what_is_asked_while_the_store_is_away_waits_for_it(
     with running(settings) as app, visiting(browser, app, locale="en-GB") as visit:
         visit.sign_in().ask("before")
         expect(visit.page.locator(".message.bot")).to_contain_text("before")
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         here.rename(away)
         visit.ask("and now?")
         visit.wait_for("This chat does not answer at the moment. What you sent waits until it does.")

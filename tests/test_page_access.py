@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from hfchat.errors import UpstreamOverloaded
 from hfchat.types import Call, Delta, ModelFacts
-from tests.browser import BOX, Visit, visiting
+from tests.browser import BOX, TURN, Visit, visiting
 from tests.conftest import RunningApp, in_ci, make_settings, running
 from tests.scripted_upstream import ScriptedUpstream, Step
 
@@ -101,7 +101,7 @@ def test_nothing_serious_is_found_anywhere_on_the_page(
         for asked in ("hello", "think", "fail"):
             visit.ask(asked)
             expect(visit.page.locator(".message.user").last).to_contain_text(asked)
-            expect(visit.page.locator(BOX)).to_be_editable()
+            expect(visit.page.locator(TURN)).to_be_enabled()
         expect(visit.page.locator(".hfchat-do")).to_have_count(2)
         expect(visit.page.locator("pre[tabindex], table[tabindex]")).to_have_count(2)
         check("answered, and failed")
@@ -226,7 +226,7 @@ def test_nothing_of_gradios_lies_over_the_text(browser: Browser, app: RunningApp
     for width in (320, 1100):
         with visiting(browser, app, locale="en-GB", viewport={"width": width, "height": 640}) as visit:
             visit.sign_in().ask("a question that is as wide as the phone is, and wider than that")
-            expect(visit.page.locator(BOX)).to_be_editable()
+            expect(visit.page.locator(TURN)).to_be_enabled()
             clear = visit.page.get_by_role("button", name="Clear")
             if width == 320:
                 expect(clear).to_be_hidden()

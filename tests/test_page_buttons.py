@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser import BOX, Visit, visiting
+from tests.browser import BOX, TURN, Visit, visiting
 from tests.conftest import RunningApp, wait_until
 from tests.stub_upstream import Answer, StubUpstream, echo, event
 
@@ -31,7 +31,7 @@ def ask(visit: Visit, text: str, answer: str | None = None) -> None:
 def ended(visit: Visit, answer: str) -> None:
     expect(visit.page.locator(BOT).last).to_contain_text(answer)
     expect(visit.page.locator("button.submit-button")).to_be_visible()
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
 
 
 def edit(visit: Visit, place: int, text: str) -> None:
@@ -182,7 +182,7 @@ def test_after_a_stop_a_turn_is_tried_again_and_taken_back(
         expect(visit.page.locator(BOT)).to_have_count(2)
         visit.page.click("button.stop-button")
         expect(visit.page.locator("button.submit-button")).to_be_visible()
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         stub.answer = echo
         button(visit, act).click()
         if act == "Undo":

@@ -21,7 +21,7 @@ from hfchat.page_texts import CHAT
 from hfchat.policy import PolicyClaim
 from hfchat.texts import Language
 from hfchat.types import Call, Delta, Finish, Usage
-from tests.browser import BOX, Visit, visiting
+from tests.browser import BOX, TURN, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running
 from tests.scripted_upstream import ScriptedUpstream, Step, echoed
 
@@ -80,7 +80,7 @@ def test_every_error_of_the_catalogue_is_shown_on_the_page_with_the_question_and
             expect(last).to_contain_text(message.replace("`", ""))
             expect(last.locator(".hfchat-do").first).to_be_visible()
             expect(visit.page.locator(".message.user").last).to_have_text(code)
-            expect(visit.page.locator(BOX)).to_be_editable()
+            expect(visit.page.locator(TURN)).to_be_enabled()
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
         visit.ask("hola")
         expect(visit.page.locator(".message.bot").last).to_contain_text("fine")
@@ -163,7 +163,7 @@ def test_another_model_that_answers_says_so(visit: Visit, upstream: ScriptedUpst
     visit.wait_for("Llama-3.2-3B-Instruct:fastest did not answer: this reply is by other.")
     visit.wait_for("other, by groq · about 42 tokens")
     upstream.script = echoed
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     visit.ask("more")
     expect(visit.page.locator(".message.bot").last).to_contain_text("more")
     assert [message.content for message in upstream.calls[-1].messages] == ["a question", "from the other", "more"]
@@ -181,11 +181,11 @@ def test_a_long_silence_says_what_is_waited_for(
     visit.wait_for("at last")
     expect(visit.page.locator("#hfchat-conversation")).not_to_contain_text("it may be loading")
     upstream.script = lambda _: [30]
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     visit.ask("never answered")
     visit.wait_for("it may be loading")
     visit.page.get_by_role("button", name="Stop").click()
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     upstream.script = echoed
     visit.ask("more")
     expect(visit.page.locator(".message.bot").last).to_contain_text("more")
@@ -199,7 +199,7 @@ def test_the_buttons_of_an_earlier_failure_are_gone_they_would_act_on_the_last_t
     visit.ask("a question")
     again = visit.page.get_by_role("button", name="Try again")
     expect(again).to_be_visible()
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     upstream.script = echoed
     visit.ask("another one")
     expect(visit.page.locator(".message.bot").last).to_contain_text("another one")
@@ -220,14 +220,14 @@ def test_a_turn_stopped_before_its_first_word_says_so_at_once_and_helps(
     expect(bot).to_contain_text("good one")
     for asked, act in ((1, "Try again"), (2, "Back to the question")):
         upstream.script = lambda _: [*thought, 60]
-        expect(page.locator(BOX)).to_be_editable()
+        expect(page.locator(TURN)).to_be_enabled()
         visit.ask("never answered")
         visit.wait_for("Thinking…" if thought else "Waiting for")
         page.get_by_role("button", name="Stop").click()
         expect(bot.last).to_contain_text(STOPPED)
         assert "Thinking" not in page.inner_text("#hfchat-conversation")
         assert "Waiting" not in page.inner_text("#hfchat-conversation")
-        expect(page.locator(BOX)).to_be_editable()
+        expect(page.locator(TURN)).to_be_enabled()
         expect(page.locator(".message.user")).to_have_text(["good one", *["never answered"] * asked])
         upstream.script = echoed
         page.get_by_role("button", name=act).click()

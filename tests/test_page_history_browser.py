@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from hfchat.history_texts import HISTORY
-from tests.browser import Visit, visiting
+from tests.browser import BOX, TURN, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
 from tests.wire import Wire
@@ -18,7 +18,6 @@ from tests.wire import Wire
 SAYS = HISTORY["en"]
 WIDE = {"width": 1100, "height": 700}
 PANEL = "#hfchat-history"
-BOX = "#hfchat-box textarea"
 BOT, USER = ".message.bot", ".message.user"
 
 
@@ -57,7 +56,7 @@ def ask(visit: Visit, text: str, answer: str | None = None) -> None:
     visit.ask(text)
     expect(visit.page.locator(USER)).to_have_count(before + 1)
     expect(visit.page.locator(BOT).last).to_contain_text(answer or text)
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     wait_until(lambda: any(asked[-1:] == [text] for asked in questions(visit.page)))
 
 
@@ -512,7 +511,7 @@ def test_two_tabs_keep_what_each_of_them_asks(visit: Visit, stub: StubUpstream) 
     other.ask("two")
     for page in (visit.page, other.page):
         expect(titles(page)).to_have_count(2)
-        expect(page.locator(BOX)).to_be_editable()
+        expect(page.locator(TURN)).to_be_enabled()
     assert questions(visit.page) == [["one"], ["two"]]
     act(other.page, "one", SAYS["delete"])
     expect(titles(visit.page)).to_have_text(["two"])
@@ -539,7 +538,7 @@ def test_where_storage_is_denied_they_last_as_long_as_the_page_and_it_says_so(
             expect(visit.page.locator(BOT)).to_have_count(0)
             visit.ask(question)
             expect(titles(visit.page).first).to_have_text(question)
-            expect(visit.page.locator(BOX)).to_be_editable()
+            expect(visit.page.locator(TURN)).to_be_enabled()
         titles(visit.page).last.click()
         expect(visit.page.locator(BOT)).to_contain_text("one")
         sign_out(visit)
@@ -557,7 +556,7 @@ def test_a_full_browser_says_so_and_keeps_it_when_there_is_room(
         stub.answer = lambda _: reply(["much " * 50_000])
         visit.ask("no room for this")
         visit.wait_for(SAYS["full"])
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         assert questions(visit.page) == []
         browser_side.send("Storage.overrideQuotaForOrigin", {"origin": app.url})
         stub.answer = echo

@@ -16,7 +16,7 @@ from hfchat.history_texts import HISTORY
 from hfchat.page_texts import CHAT
 from hfchat.picture_texts import PICTURES
 from hfchat.types import Call, ModelFacts
-from tests.browser import BOX, Visit, visiting
+from tests.browser import BOX, TURN, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.scripted_upstream import ScriptedUpstream, echoed
 from tests.test_page_access import SERIOUS, axe
@@ -80,7 +80,7 @@ def ask(visit: Visit, text: str) -> None:
     visit.ask(text)
     expect(visit.page.locator(".message.user")).to_have_count(before + 1)
     expect(visit.page.locator(".message.bot")).to_have_count(before + 1)
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     wait_until(lambda: visit.page.locator("li.current").count() == 1)
 
 
@@ -222,7 +222,7 @@ def test_undo_and_retry_take_the_pictures_along(visit: Visit, upstream: Scripted
     page.get_by_label("Retry").last.click()
     expect(page.locator(".message.bot").last).to_contain_text("what is this?")
     assert len(parts(upstream.calls[-1])[1]) == 1
-    expect(page.locator(BOX)).to_be_editable()
+    expect(page.locator(TURN)).to_be_enabled()
     page.get_by_label("Undo").last.click()
     expect(page.locator(TRAY)).to_have_count(1)
     expect(page.locator(BOX)).to_have_value("what is this?")
@@ -251,7 +251,7 @@ def test_a_model_that_takes_none_is_not_asked_and_another_answers_the_same_quest
     expect(page.locator(".message.bot").last).to_contain_text("what is this?")
     assert len(parts(upstream.calls[-1])[1]) == 1
     # What another saw is no hindrance to ask this one about something else.
-    expect(page.locator(BOX)).to_be_editable()
+    expect(page.locator(TURN)).to_be_enabled()
     pick(page, "reads-only")
     ask(visit, "and in words?")
     assert [parts(upstream.calls[-1], place) for place in (0, -1)] == [
@@ -299,7 +299,7 @@ def test_one_picture_is_taken_out_of_a_question_that_is_edited(visit: Visit, ups
     wait_until(lambda: len(upstream.calls) == 2)
     text, (picture,) = parts(upstream.calls[-1])
     assert (text, colour(picture)) == ("what are these?", "blue")
-    expect(page.locator(BOX)).to_be_editable()
+    expect(page.locator(TURN)).to_be_enabled()
     page.get_by_label("Edit").last.click()
     page.get_by_role("button", name=SAYS["remove"].format(name="blue.png")).click()
     field.press("Control+Enter")
@@ -379,7 +379,7 @@ def test_a_picture_that_is_gone_is_said(visit: Visit, upstream: ScriptedUpstream
     page.get_by_label("Retry").last.click()
     expect(page.locator(".message.bot").last).to_contain_text("not kept in this browser any more: add it again")
     assert len(upstream.calls) == 1
-    expect(page.locator(BOX)).to_be_editable()
+    expect(page.locator(TURN)).to_be_enabled()
     page.get_by_role("button", name=CHAT["en"]["back_to_question"]).click()
     expect(page.locator("#hfchat-tray [role=status]").first).to_have_text(SAYS["gone"].format(name="gone.png"))
     expect(page.locator(BOX)).to_have_value("what is this?")

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from hfchat.limits import Limit
 from hfchat.policy import PolicyClaim
 from hfchat.types import Call, Delta, Finish, Message, ModelFacts, Usage
-from tests.browser import BOX, Visit, visiting
+from tests.browser import BOX, TURN, Visit, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.scripted_upstream import ScriptedUpstream, Step
 
@@ -64,7 +64,7 @@ def close_settings(page: Page) -> None:
 def asked(visit: Visit, upstream: ScriptedUpstream, text: str) -> Call:
     """The call that this question becomes."""
     before = len(upstream.calls)
-    expect(visit.page.locator(BOX)).to_be_editable()
+    expect(visit.page.locator(TURN)).to_be_enabled()
     visit.ask(text)
     wait_until(lambda: len(upstream.calls) > before)
     expect(visit.page.locator(".message.bot").last).to_contain_text(text)
@@ -191,7 +191,7 @@ def test_who_deletes_when_signing_out_leaves_no_settings_and_takes_nobody_elses(
         page.get_by_label("Instructions").fill(text)
         close_settings(page)
         assert asked(visit, upstream, "hello").messages[0].content.endswith(text)
-        expect(page.locator(BOX)).to_be_editable()
+        expect(page.locator(TURN)).to_be_enabled()
     visit.open_menu()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Delete them and sign out").click()
@@ -269,7 +269,7 @@ def test_the_language_is_switched_and_remembered(visit: Visit, upstream: Scripte
     visit.wait_for("La respuesta termina aquí")
     for name in ("Reintentar", "Deshacer", "Copiar el mensaje"):
         expect(page.get_by_role("button", name=name).last).to_be_visible()
-    expect(page.locator(BOX)).to_be_editable()
+    expect(page.locator(TURN)).to_be_enabled()
     visit.open_menu()
     page.get_by_role("button", name="Cerrar sesión").click()
     page.get_by_role("button", name="Eliminarlas y cerrar la sesión").click()
@@ -310,7 +310,7 @@ def test_what_is_left_is_quiet_until_it_is_low(browser: Browser, app: RunningApp
             asked(visit, upstream, text)
         expect(visit.page.locator(".hfchat-low")).to_have_text("0 of 2 requests left today")
         expect(visit.page.locator(".hfchat-low")).to_be_visible()
-        expect(visit.page.locator(BOX)).to_be_editable()
+        expect(visit.page.locator(TURN)).to_be_enabled()
         visit.ask("three")
         visit.page.get_by_role("button", name="See what is left").click()
         expect(visit.page.locator(".hfchat-left").first).to_be_visible()

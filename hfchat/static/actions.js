@@ -16,8 +16,8 @@
   const last = (label) => [...document.querySelectorAll(`#hfchat-conversation button[aria-label="${label}"]`)].at(-1);
   // Gradio knows of a turn's end only a moment after its last word is shown; what is pressed before goes wrong.
   const whenFree = (act) => {
-    if (!box()?.disabled) return act();
-    const waits = setInterval(() => { if (!box()?.disabled) { clearInterval(waits); act(); } }, 50);
+    if (!window.hfchat.busy()) return act();
+    const waits = setInterval(() => { if (!window.hfchat.busy()) { clearInterval(waits); act(); } }, 50);
   };
   const acts = {
     // Gradio's own Retry stands under the last message.

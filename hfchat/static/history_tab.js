@@ -204,7 +204,7 @@ class Tab {
     for (let tries = 0; tries < 200; tries += 1) {
       const still = !requests.open && Date.now() - requests.ended > 100;
       if (still && !replying()) return true;
-      if (still && textBox()?.disabled && tries % 20 === 10) stopButton().click();
+      if (still && window.hfchat.busy() && tries % 20 === 10) stopButton().click();
       await pause(50);
     }
     return false;

@@ -79,13 +79,23 @@ window.fetch = async (...request) => {
     if (asks) request[1] = { ...options, body: JSON.stringify(asks) };
     answer = await sent(request);
     if (answer.ok && ["retry", "undo", "edit"].includes(event)) tab?.unrate(event === "edit" ? body.event_data?.index : undefined);
-    return answer;
+    return answer.ok && ["submit", "undo"].includes(event) ? await withDraft(answer, event, body.data[0]) : answer;
   } finally {
     underWay(-1);
     requests.ended = Date.now();
     does?.after?.(answer?.ok ? (await answer.clone().json()).data : []);
   }
 };
+
+// What was written while a question was on its way, or before one was taken back, stays in the box.
+let takenBack = "";
+async function withDraft(answer, event, asked) {
+  const { data, ...more } = await answer.clone().json(), at = event === "submit" ? 0 : 1, draft = textBox()?.value ?? "";
+  if (typeof data?.[at] !== "string") return answer;
+  if (event === "submit" && draft !== asked) data[at] = draft.startsWith(asked) ? draft.slice(asked.length) : draft;
+  if (event === "undo") takenBack = data[at] = draft.trim() && draft !== takenBack ? `${data[at]}\n\n${draft}` : data[at];
+  return new Response(JSON.stringify({ data, ...more }), { status: answer.status, headers: answer.headers });
+}
 
 // Calls back once, when there is such an element.
 function whenThere(selector, callback) {

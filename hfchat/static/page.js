@@ -1,8 +1,9 @@
 // Where the browser denies a frame its storage, Gradio's page would stay at "Loading..." for ever: it gets a short-lived one.
 // Where the session has ended, it would say "Error": a line says so instead and leads to the sign-in page, nothing shown or
 // typed is lost, and who signs in again in another tab goes on here. What is asked while there is no network, or the server
-// says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation. And the focus
-// that Gradio takes away comes back; what is left of a person's limits is asked for when a turn has ended.
+// says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation. While a reply
+// comes the next question can be written, not sent. And the focus that Gradio takes away comes back; what is left of a
+// person's limits is asked for when a turn has ended.
 (() => {
   for (const name of ["localStorage", "sessionStorage"]) {
     try { window[name]; } catch {
@@ -19,8 +20,9 @@
   }
   const KEPT = "hfchat-unsent", fetched = window.fetch;
   const says = window.hfchat.says;
-  let typed = "", line = null, disabled = false;
+  let typed = "", line = null, shown = 0, wasBusy = false, replied = false, sendsThen = false;
   const show = (text, href) => {
+    shown += 1;
     line ??= document.body.appendChild(document.createElement("div"));
     line.id = "hfchat-ended";
     line.setAttribute("role", "alert");
@@ -48,27 +50,49 @@
     }
   };
   window.fetch = async (...request) => {
-    let answer = await whenOnline(request);
+    let before = shown, answer = await whenOnline(request);
     while (answer.status === 503 && String(answer.url).includes("/gradio_api/")) {
       if (!line) show(says.not_now);
       await new Promise((again) => setTimeout(again, 2000));
+      before = shown;
       answer = await whenOnline(request);
     }
     if (answer.status === 401) showEnded();
-    else if (line && answer.ok && String(answer.url).includes("/gradio_api/")) hide();
+    else if (line && answer.ok && before === shown && String(answer.url).includes("/gradio_api/")) hide();
     return answer;
   };
   document.addEventListener("input", (event) => {
     if (event.target.matches("#hfchat-box textarea") && event.target.value.trim()) typed = event.target.value;
+    if (line?.querySelector("a")) keepTyped();
   });
+  const busy = window.hfchat.busy = () => document.getElementById("hfchat-turn")?.disabled ?? false;
+  const stoppable = () => document.querySelector("button.stop-button")?.checkVisibility() ?? false;
+  // Where the reply is all there and only its end is not yet, it is sent a moment later.
+  const notYet = (event) => {
+    if (!busy()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    sendsThen = replied && !stoppable();
+  };
+  // Some keyboards of phones name the key in the second only.
+  for (const name of ["keydown", "keypress"]) {
+    window.addEventListener(name, (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches?.("#hfchat-box textarea")) notYet(event);
+    }, true);
+  }
+  window.addEventListener("click", (event) => { if (event.target.closest?.("#hfchat-box .submit-button")) notYet(event); }, true);
   const look = () => {
     const box = document.querySelector("#hfchat-box textarea");
     if (!box) return;
-    if (disabled && !box.disabled) document.querySelector("#hfchat-turn-ended")?.click();
-    if (disabled && !box.disabled && document.activeElement === document.body) box.focus();
-    disabled = box.disabled;
-    // Gradio takes it away with the first question.
-    if (!disabled && !box.placeholder) box.placeholder = says.placeholder;
+    const ended = wasBusy && !busy();
+    wasBusy = busy();
+    if (ended) {
+      document.querySelector("#hfchat-turn-ended")?.click();
+      if (document.activeElement === document.body) box.focus();
+      if (sendsThen) document.querySelector("#hfchat-box .submit-button")?.click();
+    }
+    sendsThen &&= wasBusy;
+    replied = wasBusy && (replied || stoppable());
     const kept = !line && who() && JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
     if (!kept) return;
     sessionStorage.removeItem(KEPT);

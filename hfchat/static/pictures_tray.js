@@ -31,7 +31,6 @@ class Tray {
     if (!label) return;
     if (!this.box.isConnected || this.box.nextElementSibling !== label) label.before(this.box);
     if (this.button.previousElementSibling !== area) area.after(this.button);
-    if (this.button.disabled !== area.disabled) this.button.disabled = area.disabled;
   }
 
   say(text) { this.said.textContent = text; }
@@ -110,7 +109,7 @@ class Tray {
   // The question is about to be sent: Gradio takes the box's text a moment later. What is still being drawn is waited for.
   send(event) {
     const area = textBox();
-    if (!area || area.disabled) return;
+    if (!area) return;
     if (this.#working) {
       event.preventDefault();
       event.stopImmediatePropagation();
@@ -135,7 +134,7 @@ class Tray {
   // References that came back into the box, with a question that was undone or not sent, become pictures in the tray again.
   async takeBack() {
     const area = textBox();
-    if (!pictures || !area || area.disabled || requests.open || Date.now() - this.#sentAt < 1000) return;
+    if (!pictures || !area || window.hfchat.busy() || requests.open || Date.now() - this.#sentAt < 1000) return;
     const found = area.value.includes(HREF) ? referencesIn(area.value) : [];
     if (!found.length) return;
     askedNow = [];
@@ -199,6 +198,6 @@ function listenForPictures(made) {
   // What stands in the box, and which model is picked, is Gradio's to change, and tells nobody.
   setInterval(() => { made.takeBack(); made.warn(); }, 300);
   new MutationObserver(() => { made.place(); showPictures(); watchEdits(); }).observe(document.querySelector("gradio-app"),
-    { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] });
+    { subtree: true, childList: true });
   return made;
 }
