@@ -98,8 +98,12 @@ class Tab {
   // What stands from this place on, or else the last turn, goes: so do the thumbs under it.
   unrate(place = this.shown.findLastIndex(({ role }) => role === "user")) {
     const first = this.earlier.length + place, rated = Object.entries(this.conversation.rated ?? {});
-    this.conversation.rated = Object.fromEntries(rated.filter(([at]) => at < first));
+    const stay = rated.filter(([at]) => at < first);
+    if (stay.length === rated.length) return;
+    this.conversation.rated = Object.fromEntries(stay);
     this.#showThumbs();
+    // The reply that comes may say the same.
+    if (!this.closed) this.#save(replying(), this.conversation.updated);
   }
 
   // From here on the chat shows this conversation; where it was cleared, none: what was kept of it stays.

@@ -63,7 +63,8 @@
   };
   document.addEventListener("input", (event) => {
     if (event.target.matches("#hfchat-box textarea") && event.target.value.trim()) typed = event.target.value;
-    if (line?.querySelector("a")) keepTyped();
+    // What is in the box from now on is kept when the page is left.
+    if (line?.querySelector("a")) sessionStorage.removeItem(KEPT);
   });
   const busy = window.hfchat.busy = () => document.getElementById("hfchat-turn")?.disabled ?? false;
   const stoppable = () => document.querySelector("button.stop-button")?.checkVisibility() ?? false;
