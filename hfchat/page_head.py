@@ -20,7 +20,7 @@ _CHAT_KEYS = (
     "stop",
     "edit_question",
 )
-_GRADIO_ACTS = ("retry", "undo", "edit", "submit", "cancel", "like", "dislike")
+_GRADIO_ACTS = ("retry", "undo", "edit", "submit", "cancel", "clear", "like", "dislike")
 _SAYS = {
     language: {
         **{key: PAGE[language][key] for key in _PAGE_KEYS},

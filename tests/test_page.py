@@ -188,6 +188,15 @@ def test_while_a_reply_comes_the_next_question_is_written_and_is_sent_after_it(
     page.keyboard.press("Enter")
     page.keyboard.type("?")
     expect(page.locator(BOX)).to_have_value("and then?")
+    # Nor is anything done to the turn meanwhile, but that it is stopped.
+    for name in ("Retry", "Undo", "Edit", "Clear"):
+        act = page.get_by_role("button", name=name, exact=True)
+        expect(act).to_have_css("opacity", "0.45")
+        act.dispatch_event("click")
+    visit.rest()
+    expect(page.locator(".edit-textarea")).to_have_count(0)
+    expect(page.locator(".message.user")).to_have_text(["long story"])
+    expect(page.locator(BOX)).to_have_value("and then?")
     page.click("button.stop-button")
     expect(page.locator(TURN)).to_be_enabled()
     expect(page.locator(BOX)).to_have_value("and then?")

@@ -111,6 +111,7 @@
     }
     if (found.matches(".toast-body") && found.textContent.includes(LOST)) found.style.display = "none";
     if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
+    if ([says.retry, says.undo, says.edit, says.clear].includes(label)) found.classList.add("hfchat-change");
     if (RATED.includes(label) || [says.like, says.dislike].includes(label)) {
       found.classList.add("hfchat-rate");
       found.setAttribute("aria-pressed", RATED.includes(label));

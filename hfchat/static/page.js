@@ -20,7 +20,7 @@
   }
   const KEPT = "hfchat-unsent", fetched = window.fetch;
   const says = window.hfchat.says;
-  let typed = "", line = null, shown = 0, wasBusy = false, replied = false, sendsThen = false;
+  let typed = "", line = null, shown = 0, wasBusy = false, replied = false, next = null;
   const show = (text, href) => {
     shown += 1;
     line ??= document.body.appendChild(document.createElement("div"));
@@ -68,31 +68,38 @@
   });
   const busy = window.hfchat.busy = () => document.getElementById("hfchat-turn")?.disabled ?? false;
   const stoppable = () => document.querySelector("button.stop-button")?.checkVisibility() ?? false;
-  // Where the reply is all there and only its end is not yet, it is sent a moment later.
-  const notYet = (event) => {
-    if (!busy()) return;
+  // Where the reply is all there and only its end is not yet, it is done a moment later.
+  const notNow = (event, act) => {
+    if (!busy() && !stoppable()) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    sendsThen = replied && !stoppable();
+    next = replied && !stoppable() ? act : null;
   };
   // Some keyboards of phones name the key in the second only.
   for (const name of ["keydown", "keypress"]) {
     window.addEventListener(name, (event) => {
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches?.("#hfchat-box textarea")) notYet(event);
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches?.("#hfchat-box textarea")) return;
+      notNow(event, () => document.querySelector("#hfchat-box .submit-button")?.click());
     }, true);
   }
-  window.addEventListener("click", (event) => { if (event.target.closest?.("#hfchat-box .submit-button")) notYet(event); }, true);
+  // Gradio lets some of these begin a second turn beside the first.
+  const changes = ["retry", "undo", "edit", "submit", "clear"].map((act) => says[act]);
+  window.addEventListener("click", (event) => {
+    const button = event.target.closest?.("#hfchat-box .submit-button, #hfchat-conversation button");
+    if (button?.matches(".submit-button") || changes.includes(button?.ariaLabel)) notNow(event, () => button.click());
+  }, true);
   const look = () => {
     const box = document.querySelector("#hfchat-box textarea");
     if (!box) return;
     const ended = wasBusy && !busy();
     wasBusy = busy();
+    document.documentElement.classList.toggle("hfchat-busy", wasBusy);
     if (ended) {
       document.querySelector("#hfchat-turn-ended")?.click();
       if (document.activeElement === document.body) box.focus();
-      if (sendsThen) document.querySelector("#hfchat-box .submit-button")?.click();
+      next?.();
+      next = null;
     }
-    sendsThen &&= wasBusy;
     replied = wasBusy && (replied || stoppable());
     const kept = !line && who() && JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
     if (!kept) return;
