@@ -280,8 +280,10 @@ class Accounts:
     def _note_failure(self, reads: bool, failure: BaseException) -> None:
         if isinstance(failure, StoreUnavailable):
             self._note_down(reads, failure.__cause__)
-        else:
+            return
+        if not self._down:
             log_crash(logger, failure)
+        self._down.add(reads)
 
     def _note_down(self, reads: bool, cause: BaseException | None) -> None:
         if not self._down:

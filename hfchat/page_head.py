@@ -39,6 +39,6 @@ def static(name: str) -> str:
 
 # The page's Content-Security-Policy takes scripts from the page itself, and Gradio has no route for files of ours.
 EARLY = f"window.hfchatSays = {json.dumps(_SAYS)};\n{static('language.js')}\n{static('money.js')}"
-_SCRIPTS = ("page.js", "actions.js", "editing.js", "scrolling.js", "program.js")
+_SCRIPTS = ("page.js", "turn.js", "actions.js", "editing.js", "scrolling.js", "program.js")
 HEAD = "".join(f"<script>{static(name)}</script>" for name in _SCRIPTS)
 CSS = static("page.css")

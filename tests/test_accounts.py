@@ -388,6 +388,19 @@ async def test_what_cannot_be_settled_holds_up_nothing_else(
     await settled(ledger)
 
 
+async def test_a_failure_that_nobody_foresaw_is_in_the_log_once_until_the_store_is_back(
+    accounts: Accounts, ledger: Faulty
+) -> None:
+    ledger.before = crashes
+    with logged() as lines:
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await accounts.look(ALICE)
+        ledger.before = _pass
+        await accounts.look(ALICE)
+    assert [line.split()[1] for line in lines] == ["crash", "store_is_back"]
+
+
 async def test_what_is_not_settled_at_the_end_is_in_the_log(ledger: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hfchat.accounts.LAST_SETTLING_S", 0.01)
     accounts = Accounts(ledger, clock=lambda: NOW)

@@ -329,7 +329,7 @@ def test_a_reply_cannot_press_more_than_a_visitor_would(visit: Visit, upstream: 
         return [
             '<button data-do="program" class="hfchat-do hfchat-do-program">x</button> '
             '<button class="hfchat-do hfchat-do-constructor">y</button> '
-            '<div id="hfchat-box"><textarea>no box</textarea></div>\n\n# hfchat ended\n\n'
+            '<button class="stop-button">w</button> <div id="hfchat-box"><textarea>no box</textarea></div>\n\n# hfchat ended\n\n'
             '<img src=x onerror="document.title=1"><form action="/logout" method="post"><button>z</button></form>'
         ]
 
@@ -344,6 +344,9 @@ def test_a_reply_cannot_press_more_than_a_visitor_would(visit: Visit, upstream: 
     expect(visit.page.locator(".message.bot")).to_contain_text("hfchat ended")
     assert visit.page.locator(".message [id^=hfchat]").count() == 0
     visit.expect_signed_in("alice")
+    visit.ask("again")
+    expect(visit.page.locator(".message.user")).to_have_text(["hello", "again"])
+    expect(visit.page.locator(".message.bot")).to_have_count(2)
 
 
 def test_the_stand_in_is_marked(browser: Browser, offline_app: RunningApp) -> None:

@@ -101,6 +101,8 @@
   const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, [role=listbox], .message [id^=hfchat]";
   // The thumbs under a reply that are pressed, as Gradio names them and as we do.
   const RATED = ["Liked", "Disliked"].flatMap((word) => [word, says.labels[word] ?? word]);
+  // What changes the conversation that is shown.
+  const CHANGES = ["retry", "undo", "edit", "submit", "clear"].map((act) => says[act]);
   const name = (found) => {
     const label = found.getAttribute("aria-label");
     // Gradio reads each message out a second time, as it is written, under a name in English.
@@ -111,7 +113,7 @@
     }
     if (found.matches(".toast-body") && found.textContent.includes(LOST)) found.style.display = "none";
     if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
-    if ([says.retry, says.undo, says.edit, says.clear].includes(label)) found.classList.add("hfchat-change");
+    if (CHANGES.includes(label)) found.classList.add("hfchat-change");
     if (RATED.includes(label) || [says.like, says.dislike].includes(label)) {
       found.classList.add("hfchat-rate");
       found.setAttribute("aria-pressed", RATED.includes(label));

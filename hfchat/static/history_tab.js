@@ -14,8 +14,7 @@ const same = (some, others) => some.length === others.length && some.every((mess
 });
 
 // A reply is in progress: there is a button to stop it.
-const stopButton = () => [...document.querySelectorAll("button.stop-button")].find((button) => button.checkVisibility());
-const replying = () => Boolean(stopButton());
+const replying = () => Boolean(window.hfchat.stopButton());
 const textBox = () => document.querySelector("#hfchat-box textarea");
 
 class Tab {
@@ -208,7 +207,7 @@ class Tab {
     for (let tries = 0; tries < 200; tries += 1) {
       const still = !requests.open && Date.now() - requests.ended > 100;
       if (still && !replying()) return true;
-      if (still && window.hfchat.busy() && tries % 20 === 10) stopButton().click();
+      if (still && window.hfchat.busy() && tries % 20 === 10) window.hfchat.stopButton().click();
       await pause(50);
     }
     return false;

@@ -1,7 +1,7 @@
 // What passes between Gradio and the server for our hidden buttons, and whether anything is under way: the box pales where
-// that takes a while.
+// a turn takes a while to begin, or to be taken back.
 
-const requests = { open: 0, ended: 0, emptied: "" };
+const requests = { open: 0, asking: 0, ended: 0, emptied: "" };
 const pressed = new Map();
 const sentBefore = window.fetch;
 
@@ -14,9 +14,13 @@ const eventOf = (step) => window.gradio_config.dependencies.find(({ id }) => id 
 
 const buttonOf = (component) => window.gradio_config.components.find(({ id }) => id === component)?.props.elem_id;
 
-function underWay(change) {
+// What the page asks by itself, and what is set: nobody waits for these.
+const UNSEEN = ["load", "click", "input", "blur", "like"];
+
+function underWay(change, event) {
   requests.open += change;
-  document.documentElement.classList.toggle("hfchat-asking", requests.open > 0);
+  if (!UNSEEN.includes(event)) requests.asking += change;
+  document.documentElement.classList.toggle("hfchat-asking", requests.asking > 0);
 }
 
 // Is called with whether the server was reached.
@@ -71,7 +75,7 @@ window.fetch = async (...request) => {
     request[1] = { ...options, body: JSON.stringify({ ...body, event_data: { index, liked, value: null, previous_value: before } }) };
   }
   if (does?.before) request[1] = { ...options, body: JSON.stringify({ ...body, data: does.before() }) };
-  underWay(1);
+  underWay(1, event);
   if (["undo", "clear"].includes(event)) requests.emptied = event;
   let answer;
   try {
@@ -81,7 +85,7 @@ window.fetch = async (...request) => {
     if (answer.ok && ["retry", "undo", "edit"].includes(event)) tab?.unrate(event === "edit" ? body.event_data?.index : undefined);
     return answer.ok && ["submit", "undo"].includes(event) ? await withDraft(answer, event, body.data[0]) : answer;
   } finally {
-    underWay(-1);
+    underWay(-1, event);
     requests.ended = Date.now();
     does?.after?.(answer?.ok ? (await answer.clone().json()).data : []);
   }

@@ -1,9 +1,7 @@
 // Where the browser denies a frame its storage, Gradio's page would stay at "Loading..." for ever: it gets a short-lived one.
 // Where the session has ended, it would say "Error": a line says so instead and leads to the sign-in page, nothing shown or
 // typed is lost, and who signs in again in another tab goes on here. What is asked while there is no network, or the server
-// says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation. While a reply
-// comes the next question can be written, not sent. And the focus that Gradio takes away comes back; what is left of a
-// person's limits is asked for when a turn has ended.
+// says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation.
 (() => {
   for (const name of ["localStorage", "sessionStorage"]) {
     try { window[name]; } catch {
@@ -20,7 +18,7 @@
   }
   const KEPT = "hfchat-unsent", fetched = window.fetch;
   const says = window.hfchat.says;
-  let typed = "", line = null, shown = 0, wasBusy = false, replied = false, next = null;
+  let typed = "", line = null, shown = 0;
   const show = (text, href) => {
     shown += 1;
     line ??= document.body.appendChild(document.createElement("div"));
@@ -66,41 +64,9 @@
     // What is in the box from now on is kept when the page is left.
     if (line?.querySelector("a")) sessionStorage.removeItem(KEPT);
   });
-  const busy = window.hfchat.busy = () => document.getElementById("hfchat-turn")?.disabled ?? false;
-  const stoppable = () => document.querySelector("button.stop-button")?.checkVisibility() ?? false;
-  // Where the reply is all there and only its end is not yet, it is done a moment later.
-  const notNow = (event, act) => {
-    if (!busy() && !stoppable()) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    next = replied && !stoppable() ? act : null;
-  };
-  // Some keyboards of phones name the key in the second only.
-  for (const name of ["keydown", "keypress"]) {
-    window.addEventListener(name, (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches?.("#hfchat-box textarea")) return;
-      notNow(event, () => document.querySelector("#hfchat-box .submit-button")?.click());
-    }, true);
-  }
-  // Gradio lets some of these begin a second turn beside the first.
-  const changes = ["retry", "undo", "edit", "submit", "clear"].map((act) => says[act]);
-  window.addEventListener("click", (event) => {
-    const button = event.target.closest?.("#hfchat-box .submit-button, #hfchat-conversation button");
-    if (button?.matches(".submit-button") || changes.includes(button?.ariaLabel)) notNow(event, () => button.click());
-  }, true);
   const look = () => {
     const box = document.querySelector("#hfchat-box textarea");
     if (!box) return;
-    const ended = wasBusy && !busy();
-    wasBusy = busy();
-    document.documentElement.classList.toggle("hfchat-busy", wasBusy);
-    if (ended) {
-      document.querySelector("#hfchat-turn-ended")?.click();
-      if (document.activeElement === document.body) box.focus();
-      next?.();
-      next = null;
-    }
-    replied = wasBusy && (replied || stoppable());
     const kept = !line && who() && JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
     if (!kept) return;
     sessionStorage.removeItem(KEPT);
@@ -108,6 +74,5 @@
     box.value = kept.typed;
     box.dispatchEvent(new Event("input", { bubbles: true }));
   };
-  const watch = { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] };
-  new MutationObserver(look).observe(document, watch);
+  new MutationObserver(look).observe(document, { subtree: true, childList: true });
 })();

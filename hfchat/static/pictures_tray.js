@@ -108,8 +108,6 @@ class Tray {
 
   // The question is about to be sent: Gradio takes the box's text a moment later. What is still being drawn is waited for.
   send(event) {
-    const area = textBox();
-    if (!area) return;
     if (this.#working) {
       event.preventDefault();
       event.stopImmediatePropagation();
