@@ -9,14 +9,13 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from hfchat.counting import prompt_at_most
 from hfchat.errors import RevokedToken, StoreUnavailable
-from hfchat.ledger import Account, Claim, Ledger, Person, Reading, Reservation, Standing, meters_of, refusal
+from hfchat.ledger import Account, Claim, Ledger, Person, Reservation, Standing, meters_of, refusal
 from hfchat.logs import log_crash, log_event
 from hfchat.types import Call, Caller, Usage
 
@@ -39,15 +38,6 @@ NOTHING = Usage(0, 0)
 # They have to be different, not secret; asking the system for each costs more than the rest of it.
 _IDS = random.Random()
 os.register_at_fork(after_in_child=_IDS.seed)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A reservation that the ledger has not answered yet."""
-
-    reservation: Reservation
-    now: float
-    reading: "asyncio.Future[Reading]"
 
 
 class Accounts:
@@ -82,10 +72,6 @@ class Accounts:
 
         Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; nothing is taken then.
         """
-        return await self.reserved(self.ask(caller, call), caller, told)
-
-    def ask(self, caller: Caller, call: Call) -> "Asked":
-        """Begin to reserve, to be awaited with `reserved`: what the call needs besides can be made meanwhile."""
         now = self._clock()
         prompt_tokens, completion_tokens = prompt_at_most(call.messages, call.options), call.max_tokens * call.replies
         reservation = Reservation(
@@ -97,17 +83,8 @@ class Accounts:
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
         )
-        return Asked(
-            reservation,
-            now,
-            asyncio.ensure_future(self._ledger.reserve(reservation, now=now, lease_ends=now + LEASE_S)),
-        )
-
-    async def reserved(self, asked: "Asked", caller: Caller, told: Told) -> Reservation:
-        """What was asked for, once the ledger says yes. Raises: as `reserve`."""
-        reservation, now = asked.reservation, asked.now
         try:
-            reading = await self._in_time(asked.reading)
+            reading = await self._in_time(self._ledger.reserve(reservation, now=now, lease_ends=now + LEASE_S))
         except (StoreUnavailable, asyncio.CancelledError):
             # It may have been taken all the same, and nobody will use it.
             self._settle_later(reservation, NOTHING)

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -75,10 +75,6 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
     )
 
 
-# As `Upstream.stream`, of an upstream that makes a call ready while it is reserved, and waits before it sends anything.
-Prepares = Callable[[Call, Callable[[], Awaitable[None]]], AsyncGenerator[Delta | Finish, None]]
-
-
 class Chat:
     """The core that both doors enter."""
 
@@ -124,8 +120,8 @@ class Chat:
         with self._turns.begin(caller, told) as turn:
             try:
                 call = authorize(caller, request, self._system_prompt)
-                turn.reserve(call)
-                async with aclosing(self._answer(caller, call, turn.wait, request_id, tries)) as parts:
+                await turn.reserve(call)
+                async with aclosing(self._stream(caller, call, request_id, tries)) as parts:
                     while (part := await turn.next_of(parts)) is not None:
                         if isinstance(part, Finish):
                             finish, outcome = part, "ok"
@@ -150,21 +146,16 @@ class Chat:
                     outcome = ended.code if ended and outcome == "abandoned" else outcome
                     _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
 
-    async def _answer(
-        self, caller: Caller, call: Call, reserved: Callable[[], Awaitable[None]], request_id: str, tries: Tries
+    async def _stream(
+        self, caller: Caller, call: Call, request_id: str, tries: Tries
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The first of the call's model and the fallback models that answers. Once a delta was given there is no other."""
-        prepares: Prepares | None = getattr(self._upstream, "stream_once", None)
-        if prepares is None:
-            await reserved()
         models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
         for model in models:
             began = False
             tries(model)
             try:
-                asked = call if model == call.model else replace(call, model=model)
-                answer = prepares(asked, reserved) if prepares else self._upstream.stream(asked)
-                async with aclosing(answer) as parts:
+                async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
                     async for part in parts:
                         began = True
                         yield part

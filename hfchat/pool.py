@@ -1,21 +1,14 @@
-"""One pool of connections to the provider, which hub clients borrow: they say where a call goes, and with which headers.
-
-The hub client sends, signs and bills; what it sends as a body, and how it reads an answer, would cost the most and lose the
-most. So its client factory (`huggingface_hub.set_async_client_factory`) lends each throwaway hub client a `Loan`: that posts
-the body it was given over one pooled aiohttp session, and keeps the answer.
-"""
+"""Connection pool to the provider: one aiohttp session, its limits and time-outs, and a retry on a connection that was stale."""
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
-from huggingface_hub import set_async_client_factory
 
 from hfchat.errors import Overloaded
 
@@ -26,15 +19,11 @@ MAX_CONNECTIONS = 2000
 LARGE_BYTES = 512 * 1024
 READ_BUFFER_BYTES = 256 * 1024
 
-# What the hub client judges; the answer itself is judged by whoever reads it.
-_GOOD = httpx2.Response(200, request=httpx2.Request("POST", "http://provider.invalid"))
-
 
 class Pool:
     """Made inside a running event loop and used in that one; `close` it."""
 
     def __init__(self) -> None:
-        set_async_client_factory(_lend)
         self._open = 0
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=httpx2.create_ssl_context()),
@@ -123,59 +112,3 @@ def _reuse_is_noted() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_connection_reuseconn.append(note)
     return config
-
-
-class Loan:
-    """What a hub client gets for one call, in place of an `httpx2.AsyncClient`. It keeps the answer until it is given back."""
-
-    def __init__(self, pool: Pool, body: bytes, timeout_s: float, ready: Callable[[], Awaitable[None]]) -> None:
-        """Nothing is sent before `ready` has returned; what it raises goes through the hub client as it is."""
-        self._pool = pool
-        self._ready = ready
-        self._body = body
-        self._timeout_s = timeout_s
-        self.response: aiohttp.ClientResponse | None = None
-
-    async def __aenter__(self) -> "Loan":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    def give_back(self) -> None:
-        """Close the answer, where there is one."""
-        response, self.response = self.response, None
-        if response is not None:
-            self._pool.done(response)
-
-    def stream(self, method: str, url: str, *, headers: Mapping[str, Any], **_: object) -> "_Posting":
-        """As `httpx2.AsyncClient.stream`; the hub client's own body is left for ours."""
-        return _Posting(self, url, {name: value for name, value in headers.items() if value is not None})
-
-    async def post(self, url: str, headers: dict[str, str]) -> httpx2.Response:
-        """Send the call."""
-        headers["content-type"] = "application/json"
-        await self._ready()
-        self.response = await self._pool.post(url, headers, self._body, self._timeout_s)
-        return _GOOD
-
-
-class _Posting:
-    def __init__(self, loan: Loan, url: str, headers: dict[str, str]) -> None:
-        self._loan = loan
-        self._url = url
-        self._headers = headers
-
-    async def __aenter__(self) -> httpx2.Response:
-        return await self._loan.post(self._url, self._headers)
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-
-lent: ContextVar[Loan | None] = ContextVar("hfchat_loan", default=None)
-
-
-def _lend() -> Any:
-    # The factory is one for the process: other code than ours gets a client of its own, as without us.
-    return lent.get() or httpx2.AsyncClient(follow_redirects=True, timeout=None)

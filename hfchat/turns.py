@@ -5,10 +5,11 @@ While there are any, their leases are renewed, and a token that is taken back, b
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
-from hfchat.accounts import LEASE_S, NOTHING, Accounts, Asked, Told
+from hfchat.accounts import LEASE_S, NOTHING, Accounts, Told
 from hfchat.counting import Tally
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.ledger import Reservation, Standing
@@ -16,6 +17,8 @@ from hfchat.logs import log_crash
 from hfchat.types import Call, Caller, Finish, Part
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # How often revocations are looked up. A reply whose token is taken back stops within two seconds, with a busy store too.
 WATCH_S = 0.5
@@ -30,8 +33,6 @@ class Turn:
     def __init__(self, accounts: Accounts, caller: Caller, told: Told, turns: "Turns") -> None:
         self.caller = caller
         self._turns = turns
-        self._call: Call | None = None
-        self._asked: Asked | None = None
         self.reserved: Reservation | None = None
         self._accounts = accounts
         self._told = told
@@ -44,33 +45,25 @@ class Turn:
         self._error: type[HfchatError] | None = None
         self._waits = False
 
-    def reserve(self, call: Call) -> None:
-        """Begin to take what the call may cost. Nothing may be sent before `wait` has returned."""
+    async def reserve(self, call: Call) -> None:
+        """Take what the call may cost at most. Raises: what `Accounts.reserve` does; the error that ends the turn."""
         self._tally, self._model = Tally(call), call.model
-        self._asked = None if self._turns.late() else self._accounts.ask(self.caller, call)
-        self._call = call
+        self.reserved = await self._unless_ended(lambda: self._reserve(call))
 
-    async def wait(self) -> None:
-        """Return once it is reserved; at once where it is. Raises: what `Accounts.reserve` does."""
-        if self._call is None:
-            return
-        call, asked, self._call, self._asked = self._call, self._asked, None, None
-        if asked is None:
+    async def _reserve(self, call: Call) -> Reservation:
+        if self._turns.late():
             # After an outage of the store, the turns in progress have their places again before any is given away.
             await self._turns.renew()
-            asked = self._accounts.ask(self.caller, call)
-        self.reserved = await self._accounts.reserved(asked, self.caller, self._tell)
+        return await self._accounts.reserve(self.caller, call, self._tell)
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last; at the end of the reply it is settled, and has its usage.
 
         Raises: the error that ends the turn from outside, as soon as it does, also while the provider is silent.
         """
-        part = await self._wait_for(parts)
+        part = await self._unless_ended(lambda: anext(parts, None))
         if part is None or self._tally is None:
             return part
-        if self._call is not None:
-            raise AssertionError("the provider was asked before the turn was reserved")
         self._tally.add(part)
         if self._tally.over:
             # A provider that does not hold to `max_tokens` would go beyond what is reserved.
@@ -84,19 +77,14 @@ class Turn:
     async def settle(self, failure: BaseException | None = None, standing: Standing | None = None) -> None:
         """Charge what came, once, and give back the rest; with the `standing` from before, it need not be waited for.
 
-        Free is what failed before anything came. Whoever leaves before, or whose token ends, pays for the prompt where the
-        provider had it.
+        A failure before the first delta costs nothing. A caller who leaves before it, or whose token ends, pays for the
+        prompt: the provider may have it.
         """
-        may_be_sent = self._asked is None
-        if not may_be_sent:
-            # It ended before anybody waited for it.
-            with suppress(HfchatError):
-                await self.wait()
         reserved, self.reserved = self.reserved, None
         if reserved is None or self._tally is None:
             return
         left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
-        costs = self._tally.began or (may_be_sent and left_by_themself)
+        costs = self._tally.began or left_by_themself
         usage = self._tally.usage() if costs else NOTHING
         await self._accounts.settle(self.caller, reserved, usage, self._told, standing)
 
@@ -128,12 +116,13 @@ class Turn:
         if not self._over and not self._waits and self._consumer is not None:
             self._consumer.cancel()
 
-    async def _wait_for(self, parts: AsyncGenerator[Part, None]) -> Part | None:
+    async def _unless_ended(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """The result of what `begin` gives. Raises: the error that ends the turn from outside, as soon as it does."""
         if (ended := self.ended()) is not None:
             raise ended
         self._waits = True
         try:
-            return await anext(parts, None)
+            return await begin()
         except asyncio.CancelledError:
             # As `asyncio.timeout` does: where the task is cancelled by others too, that goes first.
             ended = self.ended()

@@ -1,12 +1,13 @@
 """The router, or another server that speaks chat completions, through the hub client; nothing else in the program knows it.
 
-The hub client says where a call goes, signs and bills it; what it would send and how it would read the answer is
-replaced by `hfchat.pool`, `hfchat.sse` and `hfchat.reply`: its own reading loses errors and connections.
+The hub client says where a call goes, signs and bills it. It neither sends the call nor reads the answer: that is done by
+`hfchat.pool`, `hfchat.sse` and `hfchat.reply`, because the hub client's own reading loses errors and connections.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable
+from typing import Any
 
 import aiohttp
 import orjson
@@ -16,7 +17,7 @@ from hfchat import errors as e
 from hfchat.call_body import call_body
 from hfchat.crowd import Crowd
 from hfchat.model_list import read_models
-from hfchat.pool import Loan, Pool, lent
+from hfchat.pool import Pool
 from hfchat.provider_words import parsed, sentences
 from hfchat.reply import Reply
 from hfchat.silence import Silence
@@ -58,39 +59,34 @@ class HubUpstream:
         """Close the pool and its connections."""
         await self._pool.close()
 
-    def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
+    async def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of a reply as they come, then a Finish. Closing it, or cancelling, ends the call at the provider.
 
         Raises: an error of `hfchat.errors` and nothing else, also after deltas were given.
         """
-        return self.stream_once(call, _at_once)
-
-    async def stream_once(
-        self, call: Call, reserved: Callable[[], Awaitable[None]]
-    ) -> AsyncGenerator[Delta | Finish, None]:
-        """As `stream`; sends nothing before `reserved` has returned, and raises what that does."""
-        loan: Loan | None = None
+        response: aiohttp.ClientResponse | None = None
         try:
-            loan, response = await self._send(call, reserved)
+            response = await self._send(call)
             reply, decoder, more = Reply(call, response.headers), SSEDecoder(), True
             if _comes_whole(response, call):
                 yield reply.whole(await _body(response, MAX_JSON_BYTES))
             else:
                 _stop_timing(response)
                 passed_at = 0.0
-                with Silence(self._timeout_s, lambda: response.content.set_exception(TimeoutError())) as silence:
+                content = response.content
+                with Silence(self._timeout_s, lambda: content.set_exception(TimeoutError())) as silence:
                     while more and not reply.done:
                         if reply.finish_reason:
                             silence.limit(min(self._timeout_s, AFTER_FINISH_S))
                         silence.begins()
-                        came, more = await _next_events(response.content, decoder, reply)
+                        came, more = await _next_events(content, decoder, reply)
                         silence.ends()
                         for delta in reply.take(came):
                             yield delta
                         pause_s, passed_at = self._crowd.pause_s(len(came), passed_at)
                         if pause_s:
                             await asyncio.sleep(pause_s)
-                await _drain(response.content)
+                await _drain(content)
             yield reply.finish()
         except Exception as failure:
             error = translate(failure)
@@ -100,8 +96,8 @@ class HubUpstream:
                 raise
             raise error from failure
         finally:
-            if loan is not None:
-                loan.give_back()
+            if response is not None:
+                self._pool.done(response)
 
     async def models(self) -> list[ModelFacts]:
         """What the server lists. Raises: an error of `hfchat.errors` where it does not."""
@@ -115,56 +111,74 @@ class HubUpstream:
     def _silence_s(self, call: Call) -> float:
         return self._timeout_s if call.stream else self._timeout_s * WHOLE_ANSWERS_TAKE
 
-    async def _send(self, call: Call, reserved: Callable[[], Awaitable[None]]) -> tuple[Loan, aiohttp.ClientResponse]:
-        """The answer, which is no refusal, and what to give back after it."""
+    async def _send(self, call: Call) -> aiohttp.ClientResponse:
+        """The answer, which is no refusal; whoever gets it gives it back to the pool."""
         ask_usage = self._usage_can_be_asked
-        loan, response = await self._post(call, reserved, ask_usage=ask_usage)
+        response = await self._post(call, ask_usage=ask_usage)
         if response.status == 200:
-            return loan, response
-        refusal = await _refusal(loan, response)
+            return response
+        refusal = await self._refusal(response)
         if not ask_usage or not _refuses_the_usage_question(refusal):
             raise translate(refusal)
-        loan, response = await self._post(call, reserved, ask_usage=False)
+        response = await self._post(call, ask_usage=False)
         if response.status != 200:
-            raise translate(await _refusal(loan, response))
+            raise translate(await self._refusal(response))
         # Only a server that answers without the question is one that cannot take it.
         self._usage_can_be_asked = False
-        return loan, response
+        return response
 
-    async def _post(
-        self, call: Call, reserved: Callable[[], Awaitable[None]], *, ask_usage: bool
-    ) -> tuple[Loan, aiohttp.ClientResponse]:
-        if "://" in call.model:
-            raise e.InvalidRequest("model_id", param="model")
-        loan = Loan(self._pool, call_body(call, ask_usage=ask_usage), self._silence_s(call), reserved)
-        lending = lent.set(loan)
+    async def _post(self, call: Call, *, ask_usage: bool) -> aiohttp.ClientResponse:
         try:
-            # The hub client's own copy of the call is not sent: what it adds is the address and the headers.
-            await self._client().chat_completion([], model=call.model, stream=True)
-            if loan.response is None:
-                raise e.UpstreamInvalidResponse
-        except BaseException as failure:
-            loan.give_back()
-            if not isinstance(failure, Exception):
-                raise
+            url, headers = await self._destination(call.model)
+            return await self._pool.post(url, headers, call_body(call, ask_usage=ask_usage), self._silence_s(call))
+        except Exception as failure:
             error = translate(failure)
             if error is failure:
                 raise
             # Nothing had come that could have been interrupted.
             raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
-        finally:
-            lent.reset(lending)
-        return loan, loan.response
 
-    def _client(self) -> AsyncInferenceClient:
-        headers = {} if self._hf_token else {"authorization": None}
-        return AsyncInferenceClient(
+    async def _destination(self, model: str) -> tuple[str, dict[str, str]]:
+        """The address and the headers of a call, as the hub client has them. Raises: InvalidRequest for a model that is an
+        address, which the hub client would post to, with the owner's token.
+        """
+        if "://" in model:
+            raise e.InvalidRequest("model_id", param="model")
+        client = _Preparing(
             base_url=self._base_url,
             provider="auto" if self._base_url is None else None,
             api_key=self._hf_token or _NO_TOKEN,
             bill_to=self._bill_to,
-            headers=headers,  # type: ignore[arg-type]
+            headers={} if self._hf_token else {"authorization": None},  # type: ignore[dict-item]
         )
+        await client.chat_completion([], model=model, stream=True)
+        prepared = client.prepared
+        headers = {name: value for name, value in prepared.headers.items() if value is not None}
+        return prepared.url, {**headers, "content-type": "application/json"}
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> Refusal:
+        try:
+            return Refusal(response.status, await _body(response, MAX_REFUSAL_BYTES), response.headers)
+        finally:
+            self._pool.done(response)
+
+
+class _Preparing(AsyncInferenceClient):
+    """The hub client, up to where it would send: `prepared` has the request's `url` and `headers`.
+
+    `_inner_post` is private; huggingface_hub is bounded below its next minor version, and a test holds this.
+    """
+
+    prepared: Any
+
+    async def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> AsyncIterable[str]:  # type: ignore[override]
+        self.prepared = request_parameters
+        return _nothing()
+
+
+async def _nothing() -> AsyncGenerator[str, None]:
+    return
+    yield
 
 
 def _comes_whole(response: aiohttp.ClientResponse, call: Call) -> bool:
@@ -219,17 +233,6 @@ def _unread(content: aiohttp.StreamReader, failure: BaseException) -> bytes:
         return content.read_nowait()
     finally:
         content.set_exception(failure)
-
-
-async def _at_once() -> None:
-    return None
-
-
-async def _refusal(loan: Loan, response: aiohttp.ClientResponse) -> Refusal:
-    try:
-        return Refusal(response.status, await _body(response, MAX_REFUSAL_BYTES), response.headers)
-    finally:
-        loan.give_back()
 
 
 def _refuses_the_usage_question(refusal: Refusal) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from hfchat import errors as e
 from hfchat.accounts import Accounts
 from hfchat.chat import Chat
 from hfchat.counting import prompt_about
-from hfchat.ledger import Account, Standing
+from hfchat.ledger import Account, Reading, Reservation, Standing
 from hfchat.limits import Limit
 from hfchat.sqlite_ledger import SqliteLedger
 from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Policy, Usage
@@ -283,68 +283,53 @@ async def test_a_long_turn_keeps_its_place_and_a_store_that_is_away_does_not_end
     assert await task == "cancelled"
 
 
-class Prepares(Scripted):
-    """Makes itself ready before it waits for the reservation."""
-
-    ready = False
-
-    async def stream_once(
-        self, call: Call, reserved: Callable[[], Awaitable[None]]
-    ) -> AsyncGenerator[Delta | Finish, None]:
-        self.ready = True
-        if call.model == "own/slow":
-            self.waiting.set()
-            await asyncio.sleep(3600)
-        if call.model == "own/fails":
-            raise e.UpstreamUnavailable
-        if call.model != "own/careless":
-            await reserved()
-        async with aclosing(self.stream(call)) as parts:
-            async for part in parts:
-                yield part
-
-
-async def test_a_call_is_made_ready_while_it_is_reserved_and_is_not_sent_where_that_is_refused(
-    accounts: Accounts,
-) -> None:
-    upstream = Prepares(default=[A, Finish("m")])
+async def test_a_call_that_is_refused_is_not_sent(accounts: Accounts) -> None:
+    upstream = Scripted(default=[A, Finish("m")])
     chat = Chat(upstream, accounts)
-    no_requests = replace(POLICY, rate=(Limit(1, "day"),))
-    assert await run(chat, caller(no_requests)) == "ok"
-    upstream.ready = False
-    assert await run(chat, caller(no_requests)) == "rate_limit_exceeded"
-    assert (upstream.ready, upstream.closed) == (True, 1)
+    one_request = replace(POLICY, rate=(Limit(1, "day"),))
+    assert await run(chat, caller(one_request)) == "ok"
+    assert await run(chat, caller(one_request)) == "rate_limit_exceeded"
+    assert upstream.closed == 1
 
 
-async def test_what_fails_before_it_waited_for_its_reservation_gives_it_back(accounts: Accounts) -> None:
-    chat = Chat(Prepares(default=[Finish("m", usage=Usage(0, 0))]), accounts)
-    assert await run(chat, caller()) == "ok"
-    failing = replace(POLICY, default_model="own/fails", fallback_models=())
-    assert await run(chat, caller(failing)) == "upstream_unavailable"
+class SlowLedger(SqliteLedger):
+    """Answers a reservation only when it is `free`."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.free, self.reserving = asyncio.Event(), asyncio.Event()
+
+    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:  # type: ignore[override]
+        reading = await super().reserve(asked, now=now, lease_ends=lease_ends)
+        self.reserving.set()
+        await self.free.wait()
+        return reading
+
+
+async def test_whoever_leaves_while_it_is_reserved_pays_nothing_and_nothing_is_sent() -> None:
+    ledger, upstream = SlowLedger(), Scripted(default=[A, Finish("m")])
+    accounts = Accounts(ledger)
+    task = asyncio.create_task(run(Chat(upstream, accounts), caller()))
+    await ledger.reserving.wait()
+    task.cancel()
+    assert await task == "cancelled"
+    while (await books(accounts)).held_tokens:
+        await asyncio.sleep(0)
     account = await books(accounts)
-    assert (account.requests, account.prompt_tokens, account.held_tokens) == (2, 0, 0)
+    assert (account.requests, account.prompt_tokens, upstream.closed) == (1, 0, 0)
+    await accounts.close()
 
 
-async def test_whoever_leaves_before_anything_was_sent_pays_nothing(accounts: Accounts) -> None:
-    upstream = Prepares(default=[Finish("m", usage=Usage(0, 0))])
-    slow = caller(replace(POLICY, default_model="own/slow"))
+async def test_a_turn_that_is_ended_while_it_is_reserved_says_so_at_once() -> None:
+    ledger, upstream = SlowLedger(), Scripted(default=[A, Finish("m")])
+    accounts = Accounts(ledger)
     chat = Chat(upstream, accounts)
-    assert await run(chat, caller()) == "ok"
-    running = asyncio.create_task(run(chat, slow))
-    await upstream.waiting.wait()
-    running.cancel()
-    assert await running == "cancelled"
-    account = await books(accounts)
-    assert (account.requests, account.prompt_tokens, account.held_tokens) == (2, 0, 0)
-
-
-async def test_nothing_is_handed_out_of_a_call_that_did_not_wait_for_its_reservation(accounts: Accounts) -> None:
-    chat = Chat(Prepares(default=[Finish("m", usage=Usage(0, 0))], careless=[A, Finish("m")]), accounts)
-    assert await run(chat, caller()) == "ok"
-    with logged() as lines:
-        assert await run(chat, caller(replace(POLICY, default_model="own/careless"))) == "internal_error"
-    assert any("AssertionError" in line for line in lines)
-    assert (await books(accounts)).held_tokens == 0
+    task = asyncio.create_task(run(chat, caller()))
+    await ledger.reserving.wait()
+    chat.end_turns(e.Overloaded)
+    assert await task == "overloaded"
+    assert upstream.closed == 0
+    await accounts.close()
 
 
 async def test_replies_at_once_are_limited_and_a_place_is_free_when_one_ends(accounts: Accounts) -> None:
