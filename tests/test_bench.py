@@ -4,7 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from tests.bench.__main__ import _measure
+from tests.bench.cells import Cell
+from tests.bench.measuring import Bench
 from tests.process import REPOSITORY
 
 
@@ -37,3 +44,22 @@ def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
     for who in ("/v1", "bare Gradio"):
         (seen,) = samples["paint", who]
         assert min(seen[figure] for figure in ("paint_ms", "box_ms", "word_ms")) > 0
+
+
+@pytest.mark.anyio
+async def test_a_cell_that_fails_is_said_and_the_others_are_measured_and_written(tmp_path: Path) -> None:
+    async def refused(*_: Any) -> dict[str, float]:
+        raise ConnectionRefusedError
+
+    async def measured(*_: Any) -> dict[str, float]:
+        return {"rate": 1.0}
+
+    cells = [Cell("plain-1", "", measured, 1), Cell("plain-16", "", refused, 1), Cell("stream-1", "", measured, 1)]
+    contenders: Any = [SimpleNamespace(name="direct", program=None)]
+    bench, file = Bench(stub=None), tmp_path / "samples.json"  # type: ignore[arg-type]
+    await _measure(bench, cells, contenders, 1, file)
+    assert bench.wrong == ["plain-16, direct: it could not be measured: ConnectionRefusedError()"]
+    assert json.loads(file.read_text()) == [
+        ["plain-1", "direct", [{"rate": 1.0}]],
+        ["stream-1", "direct", [{"rate": 1.0}]],
+    ]

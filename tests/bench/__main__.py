@@ -47,16 +47,17 @@ async def _bench(asked: argparse.Namespace, chosen: list[Cell], folder: Path) ->
         with Starter(folder, stub) as starter:
             contenders = await starter.contenders(wanted, shapes(), litellm_command(asked.litellm))
             bench = Bench(stub, QUICK_S if asked.quick else 60.0)
-            results = await _measure(bench, chosen, contenders, 1 if asked.quick else asked.rounds)
+            results = await _measure(bench, chosen, contenders, 1 if asked.quick else asked.rounds, asked.json)
     finally:
         stub.program.end()
     _print_summary(results, bench, set(wanted) - {one.name for one in contenders})
-    if asked.json:
-        asked.json.write_text(json.dumps([[*key, samples] for key, samples in results.samples.items()]))
     return 1 if bench.wrong else 0
 
 
-async def _measure(bench: Bench, chosen: list[Cell], contenders: list[Contender], rounds: int) -> Results:
+async def _measure(
+    bench: Bench, chosen: list[Cell], contenders: list[Contender], rounds: int, file: Path | None
+) -> Results:
+    """Every cell in turn. What fails in one is said at the end, and the others are measured all the same."""
     results = Results()
     gc.collect()
     gc.freeze()
@@ -65,10 +66,15 @@ async def _measure(bench: Bench, chosen: list[Cell], contenders: list[Contender]
             random.shuffle(contenders)
             for contender in (one for one in contenders if cell.takes_part(one.name, turn)):
                 _show(f"{cell.name}, round {turn + 1}: {contender.name}")
-                with only(contender, contenders):
-                    results.add(cell.name, contender.name, await cell.measure(bench, contender))
+                try:
+                    with only(contender, contenders):
+                        results.add(cell.name, contender.name, await cell.measure(bench, contender))
+                except Exception as failure:
+                    bench.say(cell.name, contender.name, [f"it could not be measured: {failure!r}"])
         _show("")
         print("\n".join(table(cell, results)), flush=True)
+        if file:
+            file.write_text(json.dumps([[*key, samples] for key, samples in results.samples.items()]))
     return results
 
 
@@ -128,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, default=5, help="at most so many of each cell")
     parser.add_argument("--litellm", help="the command of LiteLLM's proxy, or $HFCHAT_BENCH_LITELLM; else on PATH")
-    parser.add_argument("--json", type=Path, help="write every sample into this file")
+    parser.add_argument("--json", type=Path, help="write every sample into this file, after each cell")
     return parser
 
 
