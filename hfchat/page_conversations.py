@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from hfchat.chat_interface import ChatPage
 from hfchat.history_texts import HISTORY
 from hfchat.ledger import Person
 from hfchat.page_head import static
@@ -49,7 +50,7 @@ def conversations_head() -> str:
     return f"<style>{static('history.css')}{static('pictures.css')}</style><script>(() => {{\n{script}\n}})();</script>"
 
 
-def keep_conversations(chat: gr.ChatInterface, ratings: Ratings) -> None:
+def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
     """Let the page's script ask what the chat shows, and show what it opens. Called inside the page.
 
     The script presses the buttons. It finds the conversation in the request that follows: that of the first it answers
@@ -62,7 +63,7 @@ def keep_conversations(chat: gr.ChatInterface, ratings: Ratings) -> None:
         conversation = shown(given)
         return conversation, conversation
 
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    quiet = chat.quiet
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
     read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
     thumbs = gr.Button(elem_id="hfchat-thumbs", visible="hidden")

@@ -7,14 +7,11 @@ import gradio as gr
 from hfchat.appearance import Appearance
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
+from hfchat.chat_interface import ChatPage
 from hfchat.page_conversations import PICTURES_ID, keep_conversations
-from hfchat.page_draft import keep_box_open
-from hfchat.page_edit import edit_as_retry
 from hfchat.page_listeners import Listeners
-from hfchat.page_quiet import quieten
 from hfchat.page_ratings import Ratings
 from hfchat.page_settings import ChatSettings
-from hfchat.page_stop import say_stopped
 from hfchat.page_texts import CHAT, GRADIO_KEYS
 from hfchat.page_turn import responder
 from hfchat.page_who import brand, what_is_left, who_is_here
@@ -66,6 +63,7 @@ def build_page(
             buttons=["copy"],
             latex_delimiters=_LATEX,
             scale=1,
+            editable="user",
             allow_tags=True,  # tags that HTML does not know are shown as they are written: `List<String>`
             show_label=False,
             feedback_options=["Like", "Dislike"],
@@ -73,7 +71,7 @@ def build_page(
         )
         # The page's script writes into it what the question, and what was said before, has of pictures.
         pictures = gr.Textbox(visible=False, elem_id=PICTURES_ID)
-        interface = gr.ChatInterface(
+        interface = ChatPage(
             responder(chat, ratings, catalog, listeners),
             api_name="chat",
             concurrency_limit=None,
@@ -97,20 +95,16 @@ def build_page(
             additional_inputs=[*settings.inputs, pictures],
         )
         keep_conversations(interface, ratings)
-        edit_as_retry(page, interface)
-        keep_box_open(page, interface)
-        say_stopped(page, interface)
         # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         left, low = gr.Textbox(visible=False), gr.Textbox(visible=False)
-        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        quiet = interface.quiet
         page.load(who_is_here, None, who, **quiet)
         turn_ended.click(what_is_left, None, [left, low], **quiet)
         chatbot.like(ratings.rate, None, None, trigger_mode="multiple", **quiet)
-        settings.connect(page)
+        settings.connect(page, quiet)
         if not look.examples:
             page.load(_examples, None, chatbot, **quiet)
-        quieten(page, interface)
     return page
 
 

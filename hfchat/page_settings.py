@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,9 +99,8 @@ class ChatSettings:
             self.model, self.provider, self.system_prompt, self.temperature, self.top_p, self.max_tokens, self.details,
         ]  # fmt: skip
 
-    def connect(self, page: gr.Blocks) -> None:
+    def connect(self, page: gr.Blocks, quiet: Mapping[str, Any]) -> None:
         """Fill the inputs when the page opens, and remember what is changed."""
-        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         picked = [self.model, self.provider, self.facts]
         page.load(self._open, [self.kept], [*self.inputs, self.facts], **quiet)
         self.reset.click(self._forget, [self.kept], [self.kept, *self.inputs, self.facts], **quiet)

@@ -116,12 +116,12 @@ def test_a_forged_file_or_component_gives_nothing_away(
         forged = json.loads(json.dumps(FORGERIES[forgery]).replace("PATH", path))
         session = {"session_hash": "abc", "trigger_id": None}
         for target, body in (
-            ("run/predict", {"data": [forged], "fn_index": number["lambda"], **session}),
+            ("run/predict", {"data": [forged], "fn_index": number["_synchronize"], **session}),
             ("run/predict", {"data": [None, forged], "fn_index": number["_append_message_to_history"], **session}),
             ("queue/join", {"data": ["hi", forged], "fn_index": number["chat"], **session}),
             (
                 "queue/join",
-                {"data": [[]], "fn_index": number["option_clicked"], "event_data": {"value": forged}, **session},
+                {"data": [[]], "fn_index": number["_take_back"], "event_data": {"value": forged}, **session},
             ),
             ("call/chat", {"data": ["hi", forged], "session_hash": "abc"}),
             ("call/chat", {"data": [forged]}),
@@ -133,8 +133,8 @@ def test_a_forged_file_or_component_gives_nothing_away(
     assert listener.look() == 0
 
 
-def test_an_option_that_names_files_takes_none(offline_app: RunningApp, listener: Listener, secret_file: Path) -> None:
-    """The page keeps the value of a clicked option, and Gradio makes files of what stands under `files` there."""
+def test_an_edit_that_names_files_takes_none(offline_app: RunningApp, listener: Listener, secret_file: Path) -> None:
+    """The page keeps the value of an edit, and Gradio makes files of what stands under `files` there."""
     number = functions(offline_app)
     for path in (
         "/proc/self/environ",
@@ -142,8 +142,8 @@ def test_an_option_that_names_files_takes_none(offline_app: RunningApp, listener
         listener.url,
         str(Path(__file__).parent.parent / "requirements.txt"),
     ):
-        clicked = {"index": 0, "value": {"type": "text", "text": "x", "files": [path]}}
-        body = {"data": [[]], "fn_index": number["option_clicked"], "event_data": clicked, "session_hash": "files"}
+        edited = {"index": 0, "previous_value": "y", "value": {"type": "text", "text": "x", "files": [path]}}
+        body = {"data": [[]], "fn_index": number["_take_back"], "event_data": edited, "session_hash": "files"}
         assert _is_refused(post(offline_app, "/gradio_api/queue/join", body))
         body = {"data": [None, None], "fn_index": number["_append_message_to_history_1"], "session_hash": "files"}
         said = post(offline_app, "/gradio_api/run/predict", body)
@@ -184,7 +184,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_text_about_files_is_only_text(offline_app: RunningApp, text: str) -> None:
-    number = functions(offline_app)["lambda"]
+    number = functions(offline_app)["_synchronize"]
     shown = _message({"type": "text", "text": text})
     for ensure_ascii in (True, False):
         body = {"data": [shown], "fn_index": number, "session_hash": "texts", "event_data": {"index": 0, "value": text}}
