@@ -19,7 +19,7 @@ History = list[Any]
 TURN_ID = "hfchat-turn"
 
 
-class ChatPage(gr.ChatInterface):
+class ChatPage(gr.ChatInterface):  # type: ignore[misc]
     """The chat of the page. Made inside `gr.Blocks`, with a function that streams, a chatbot and a text box of ours."""
 
     def _setup_events(self) -> None:
@@ -120,7 +120,8 @@ class ChatPage(gr.ChatInterface):
         # Only an edit says what stood there before.
         if "previous_value" in data and isinstance(place, int) and place >= 0 and isinstance(words, str):
             return history[:place], words
-        return self._pop_last_user_message(history)
+        taken_back: tuple[History, Any] = self._pop_last_user_message(history)
+        return taken_back
 
 
 def _synchronize(history: History) -> History:
