@@ -29,6 +29,7 @@ from hfchat.openai_api import CompletionsEndpoint
 from hfchat.own_token import own_token_route
 from hfchat.passage import EXPOSED
 from hfchat.revocation import revocation
+from hfchat.session_cookie import SessionCookie
 from hfchat.settings import ROUTER_URL, Settings
 from hfchat.signin import SignIn
 from hfchat.types import Upstream
@@ -52,8 +53,12 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         "/v1/chat/completions": CompletionsEndpoint(chat, accounts),
     }
     drain = Drain(lambda: chat.end_turns(Overloaded))
+    on_space, closed = settings.space_id is not None, not settings.has_key
+    cookie = SessionCookie(https=(settings.public_url or "").startswith("https://"), framed=on_space)
     guarding: dict[str, Any] = {
         "authenticate": authenticate,
+        "cookie": cookie,
+        "public_url": settings.public_url,
         "drain": drain,
         "origins": settings.hfchat_cors_origins,
         "direct": direct,
@@ -80,9 +85,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     app.gate = Gate(_nothing, **guarding)
     app.state.drain = drain
     app.openapi = openapi_document(app)  # type: ignore[method-assign]
-    https = (settings.public_url or "").startswith("https://")
-    on_space, closed = settings.space_id is not None, not settings.has_key
-    sign_in = SignIn(authenticate, https=https, framed=on_space, set_up=closed)
+    sign_in = SignIn(authenticate, cookie, set_up=closed)
 
     async def ready() -> bool:
         return not closed and not drain.began and await accounts.answers()
@@ -94,7 +97,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     app.router.routes += [
         *health_routes(ready),
         *sign_in.routes(),
-        own_token_route(),
+        own_token_route(cookie),
         docs_route(app.openapi, public_url=settings.public_url),
     ]
     mount_page(
@@ -105,6 +108,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         routed=settings.hf_chat_base_url == ROUTER_URL,
         offline=isinstance(upstream, OfflineUpstream),
         public_url=settings.public_url,
+        on_space=on_space,
     )
     return app
 

@@ -329,6 +329,14 @@ DETAILS: dict[str, tuple[str, str]] = {
         "it came from another site's page.",
         "viene de la página de otro sitio.",
     ),
+    "only_as_page": (
+        "it opens as a page of its own only, not as a part of another.",
+        "solo se abre como página propia, no como parte de otra.",
+    ),
+    "two_sessions": (
+        "The browser sent two session cookies. Delete the cookies of this site, then sign in again.",
+        "El navegador envió dos cookies de sesión. Borra las cookies de este sitio y vuelve a entrar.",
+    ),
     "not_json": ("the body is not JSON.", "el cuerpo no es JSON."),
     "object": ("it must be an object.", "debe ser un objeto."),
     "list": ("it must be a list.", "debe ser una lista."),
@@ -384,3 +392,6 @@ DETAILS: dict[str, tuple[str, str]] = {
         "una imagen de esta pregunta ya no está guardada en este navegador: añádela de nuevo.",
     ),
 }
+
+# Those that an address of the sign-in page may name: sentences that are whole without a value.
+SIGN_IN_DETAILS = frozenset(key for key, texts in DETAILS.items() if "{" not in "".join(texts))

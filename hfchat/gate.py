@@ -24,12 +24,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hfchat import errors as e
 from hfchat.authentication import Authentication
 from hfchat.error_body import error_body, error_headers, say
+from hfchat.error_texts import SIGN_IN_DETAILS
 from hfchat.ledger import Person
 from hfchat.logs import log_crash, log_event
 from hfchat.page_language import chosen_first
-from hfchat.page_sessions import HEARTBEAT, own_session, session_token
-from hfchat.pages import page
+from hfchat.page_sessions import HEARTBEAT, own_session
+from hfchat.pages import STYLE, page
 from hfchat.passage import Passage
+from hfchat.security_policy import small_page_policy
+from hfchat.session_cookie import SessionCookie
 from hfchat.texts import language_of
 from hfchat.types import ADMIN_SCOPE, Caller
 
@@ -73,6 +76,10 @@ PAGE_PATTERNS = (
     # An event's id only: for what is no event's id, Gradio looks for a session of that name.
     (re.compile(r"/gradio_api/call/chat/[0-9a-f]{32}"), _GET),
 )
+
+# What a browser may fetch these as (Fetch Metadata): a document that its user sees, or the page's own sign-out. Never a picture,
+# a style or a script that a reply names.
+_OPENED_AS = {"/login": {"document"}, "/logout": {"document", "empty"}}
 
 # A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
@@ -121,15 +128,22 @@ class Gate:
         *,
         authenticate: Authentication,
         drain: Drain,
+        cookie: SessionCookie | None = None,
         origins: Iterable[str] = (),
+        public_url: str | None = None,
         direct: Mapping[str, Endpoint] | None = None,
     ) -> None:
-        """`direct` are endpoints that answer without the rest of the application in between."""
+        """`direct` are endpoints that answer without the rest of the application in between; `public_url` is the server's own
+        origin, where a proxy does not pass the `Host` header on.
+        """
         self._app = app
         self._direct = direct or {}
         self._authenticate = authenticate
         self._drain = drain
+        self._cookie = cookie or SessionCookie()
         self._origins = frozenset(origins)
+        self._public_url = public_url
+        self._small_page_csp = small_page_policy(STYLE, on_space=self._cookie.framed)
         self._session_key = secrets.token_bytes(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +161,9 @@ class Gate:
         headers = Headers(scope=scope)
         request_id = f"{_IDS.getrandbits(64):016x}"
         caller: Caller | None = None
-        passage = Passage(send, request_id, self._allowed_origin(headers), scope["path"])
+        passage = Passage(
+            send, request_id, self._allowed_origin(headers), scope["path"], small_page_csp=self._small_page_csp
+        )
         try:
             if not self._is_preflight(scope, headers):
                 caller, receive = await self._admit(scope, headers, receive, passage)
@@ -201,10 +217,9 @@ class Gate:
         path, method = scope["path"], scope["method"]
         methods = OPEN.get(path)
         if methods is not None and method in methods:
-            if method == "POST" and _from_another_site(headers):
-                raise e.InvalidRequest("cross_site", param="Origin")
+            self._check_opening(headers, path, method)
             return None, receive
-        caller = await self._caller(headers, path, method)
+        caller = await self._caller(scope, headers, method)
         # A chat turn reserves before anything is done, and looks with it.
         if path not in self._direct or method != "POST":
             passage.standing = await self._authenticate.look(caller)
@@ -223,15 +238,35 @@ class Gate:
             raise
         return caller, receive
 
-    async def _caller(self, headers: Headers, path: str, method: str) -> Caller:
+    def _check_opening(self, headers: Headers, path: str, method: str) -> None:
+        """Refuse what no person opened: the sign-in as a picture, or its form sent by another page (login CSRF).
+
+        Raises: InvalidRequest. A program that sends none of a browser's headers passes.
+        """
+        opened_as = _OPENED_AS.get(path)
+        if opened_as is None:
+            return
+        destination = headers.get("sec-fetch-dest")
+        if destination is not None and destination not in opened_as | ({"iframe"} if self._cookie.framed else set()):
+            raise e.InvalidRequest("only_as_page", param="Sec-Fetch-Dest")
+        if method == "POST" and (_from_another_site(headers) or not self._own_origin(headers)):
+            raise e.InvalidRequest("cross_site", param="Origin")
+
+    def _own_origin(self, headers: Headers) -> bool:
+        """Whether `Origin` is this server's, where it is sent; `null`, of a document that hides its own, is not."""
+        host = headers.get("host")
+        return headers.get("origin") in (None, f"http://{host}", f"https://{host}", self._public_url)
+
+    async def _caller(self, scope: Scope, headers: Headers, method: str) -> Caller:
+        path = scope["path"]
         authorization = headers.getlist("authorization")
         if authorization:
             scheme, _, token = authorization[0].partition(" ")
             if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
                 raise e.InvalidToken("token_scheme")
             return await self._authenticate.verify(token.strip())
-        token = session_token(headers)
-        if not token or not _is_page(path):
+        token = self._cookie.token(scope) if _is_page(path) else ""
+        if not token:
             raise e.MissingToken
         caller = await self._authenticate.verify(token)
         follows_a_link = method in _READ and headers.get("sec-fetch-mode") == "navigate"
@@ -302,7 +337,8 @@ def _same_origin_shown(headers: Headers) -> bool:
 def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None) -> Response:
     navigates = scope["method"] in _READ and "text/html" in headers.get("accept", "")
     if error.status == 401 and navigates and _is_page(scope["path"]) and not scope["path"].startswith("/gradio_api/"):
-        why = "" if error.code == "missing_token" else f"?why={error.code}"
+        detail = f"&detail={error.detail}" if error.detail in SIGN_IN_DETAILS else ""
+        why = "" if error.code == "missing_token" else f"?why={error.code}{detail}"
         return RedirectResponse(f"/login{why}", status_code=303)
     language = language_of(headers.get("accept-language", ""))
     if error.status == 503 and navigates and _is_page(scope["path"]):

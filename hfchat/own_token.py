@@ -9,18 +9,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hfchat.errors import InvalidRequest, MissingToken
-from hfchat.page_sessions import session_token
+from hfchat.session_cookie import SessionCookie
 
 HEADER = "x-hfchat-asks"
 
 
-def own_token_route() -> Route:
+def own_token_route(cookie: SessionCookie) -> Route:
     """The route, for the app. The gate has let in only whose cookie is good; its answers are never stored."""
 
     async def own_token(request: Request) -> Response:
         if HEADER not in request.headers:
             raise InvalidRequest("required", param=HEADER)
-        token = session_token(request.headers)
+        token = cookie.token(request.scope)
         if not token:
             raise MissingToken
         return JSONResponse({"token": token})

@@ -44,10 +44,10 @@ _FACTS = {
 }
 
 
-def conversations_head() -> str:
-    """What the page's `<head>` needs for it: one script, one style."""
+def conversations_script() -> str:
+    """The script that the page needs for it."""
     script = "\n".join((f"const FACTS = {json.dumps(_FACTS)};", *(static(name) for name in _SCRIPTS)))
-    return f"<style>{static('history.css')}{static('pictures.css')}</style><script>(() => {{\n{script}\n}})();</script>"
+    return f"(() => {{\n{script}\n}})();"
 
 
 def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:

@@ -1,25 +1,35 @@
-"""What must run on the page before Gradio does: Gradio's `head` comes after the whole page is drawn.
+"""The chat page's document: our scripts in it, and its Content-Security-Policy with the nonce that they run by.
 
-Written into the document itself, which Gradio, that compresses what has a file's name only, sends as it is.
+Gradio's own `head` comes after the whole page is drawn, as scripts that no nonce can be on. The document itself Gradio, which
+compresses what has a file's name only, sends as it is.
 """
 
 import gzip
+import re
+import secrets
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HEAD = b"<head>"
+from hfchat.security_policy import chat_page_policy
+
+_HEAD, _BODY_ENDS = b"<head>", b"</body>"
+# Gradio escapes what it writes into its own scripts, so this is a tag wherever it stands.
+_SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
-class EarlyScript:
-    """ASGI middleware of Gradio's application: puts `script` first into the head of the page at `/`."""
+class PageScripts:
+    """ASGI middleware of Gradio's application: puts scripts into the page at `/`, `first` before Gradio's, `last` after."""
 
-    def __init__(self, app: ASGIApp, *, script: str) -> None:
+    def __init__(self, app: ASGIApp, *, first: str, last: Sequence[str], on_space: bool) -> None:
         self._app = app
-        self._script = f"<script>{script}</script>".encode()
+        self._first = f"<script>{first}</script>".encode()
+        self._last = "".join(f"<script>{script}</script>" for script in last).encode()
+        self._on_space = on_space
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and the page back with the script in it, compressed."""
+        """Pass the request on, and the page back with the scripts in it, compressed."""
         if scope["type"] != "http" or scope["path"] != "/":
             return await self._app(scope, receive, send)
         start: Message | None = None
@@ -33,8 +43,10 @@ class EarlyScript:
             body += message.get("body", b"")
             if message.get("more_body", False) or start is None:
                 return
-            whole = body.replace(_HEAD, _HEAD + self._script, 1)
+            nonce = secrets.token_urlsafe(16)
+            whole = self._with_scripts(body, nonce)
             headers = MutableHeaders(scope=start)
+            headers["content-security-policy"] = chat_page_policy(nonce, on_space=self._on_space)
             headers.add_vary_header("Accept-Encoding")
             if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
                 whole = gzip.compress(whole, 5)
@@ -46,3 +58,8 @@ class EarlyScript:
 
         await self._app(scope, receive, gather)
         return None
+
+    def _with_scripts(self, body: bytes, nonce: str) -> bytes:
+        before, end, after = body.replace(_HEAD, _HEAD + self._first, 1).rpartition(_BODY_ENDS)
+        whole = before + self._last + end + after if end else after
+        return _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), whole)

@@ -37,8 +37,8 @@ def static(name: str) -> str:
     return (_STATIC / name).read_text("utf-8")
 
 
-# The page's Content-Security-Policy takes scripts from the page itself, and Gradio has no route for files of ours.
+# They stand in the document: Gradio has no route for files of ours.
 EARLY = f"window.hfchatSays = {json.dumps(_SAYS)};\n{static('language.js')}\n{static('money.js')}"
 _SCRIPTS = ("page.js", "turn.js", "actions.js", "editing.js", "scrolling.js", "program.js")
-HEAD = "".join(f"<script>{static(name)}</script>" for name in _SCRIPTS)
-CSS = static("page.css")
+SCRIPTS = [static(name) for name in _SCRIPTS]
+CSS = "".join(static(name) for name in ("page.css", "history.css", "pictures.css"))

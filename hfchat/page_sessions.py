@@ -1,4 +1,4 @@
-"""The browser's session cookie, and Gradio's sessions kept apart by person: another's `session_hash` reaches nothing.
+"""Gradio's sessions kept apart by person: another's `session_hash` reaches nothing.
 
 Gradio binds a session to nobody: its hash, made by the browser, gives that session's history and running reply to
 whoever sends it. So the hash in a request becomes one of that person's own before Gradio sees it, by a secret key:
@@ -12,15 +12,10 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from starlette.datastructures import Headers
-from starlette.requests import cookie_parser
 from starlette.types import Message, Receive, Scope
 
 from hfchat.errors import InvalidRequest, PayloadTooLarge
 
-COOKIE = "hfchat_session"
-# RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
-MAX_COOKIE_TOKEN = 3800
 MAX_PAGE_BODY_BYTES = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 60.0
 HEARTBEAT = "/gradio_api/heartbeat/"
@@ -36,11 +31,6 @@ _FIELDS = frozenset(
     )
 )
 _MAX_DEPTH = 12
-
-
-def session_token(headers: Headers) -> str:
-    """The token in the browser's cookie, or the empty string."""
-    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def own_hash(key: bytes, subject: str, session_hash: object) -> str:

@@ -4,7 +4,7 @@ from html import escape
 
 from hfchat.texts import Language
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --fg: #1f2937; --bg: #f8fafc; --card: #fff; --line: #d1d5db; --accent: #1d4ed8; --on: #fff;
   --bad-bg: #fef2f2; --bad: #991b1b; --soft: #4b5563 }
 @media (prefers-color-scheme: dark) { :root { --fg: #f3f4f6; --bg: #0b0f19; --card: #111827; --line: #374151;
@@ -36,6 +36,6 @@ def page(language: Language, title: str, body: str, *, wide: bool = False) -> st
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(title)} · hfchat</title><link rel="icon" href="data:,"><style>{_STYLE}</style></head>'
+        f'<title>{escape(title)} · hfchat</title><link rel="icon" href="data:,"><style>{STYLE}</style></head>'
         f"<body><main{css_class}><h1>{escape(title)}</h1>{body}</main></body></html>"
     )

@@ -7,12 +7,7 @@ from starlette.types import Message, Send
 
 from hfchat import errors as e
 from hfchat.ledger import Standing
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
-    "frame-ancestors 'self' https://huggingface.co"
-)
+from hfchat.security_policy import DATA_POLICY
 
 # What a page of another origin may read of an answer's headers.
 EXPOSED = (
@@ -26,13 +21,16 @@ EXPOSED = (
 )
 
 
-_FIXED = [
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
+_FIXED = [(b"x-content-type-options", b"nosniff"), (b"cross-origin-opener-policy", b"same-origin")]
+# With `no-referrer` a browser sends `Origin: null` with a form, and the sign-in could not tell whose form it is; with
+# `same-origin` the token of an invite link would stand in `Referer`, which proxies log.
+_NO_REFERRER, _ORIGIN_ONLY = (b"referrer-policy", b"no-referrer"), (b"referrer-policy", b"strict-origin")
+_CSP = b"content-security-policy"
+_DATA_CSP = (_CSP, DATA_POLICY.encode())
 _NO_STORE = (b"cache-control", b"no-store")
-_OURS = frozenset({b"x-request-id", b"cache-control", b"x-accel-buffering", *(name for name, _ in _FIXED)})
+_OURS = frozenset(
+    {b"x-request-id", b"cache-control", b"x-accel-buffering", b"referrer-policy", *(name for name, _ in _FIXED)}
+)
 
 
 def standing_headers(standing: Standing) -> list[tuple[bytes, bytes]]:
@@ -55,8 +53,12 @@ class Passage:
     While it `translates`, an answer that is an error is withheld: Gradio's quote what was sent, and have not our form.
     """
 
-    def __init__(self, send: Send, request_id: str, origin: str | None, path: str) -> None:
+    def __init__(
+        self, send: Send, request_id: str, origin: str | None, path: str, *, small_page_csp: str = DATA_POLICY
+    ) -> None:
+        """`small_page_csp` is the policy of an HTML document that brings none of its own."""
         self._send = send
+        self._small_page_csp = small_page_csp
         self._request_id = request_id
         self._origin = origin
         self._path = path
@@ -92,6 +94,10 @@ class Passage:
         ]
         headers.append((b"x-request-id", self._request_id.encode()))
         headers += _FIXED
+        headers.append(_ORIGIN_ONLY if self._path == "/login" else _NO_REFERRER)
+        if all(name != _CSP for name, _ in headers):
+            is_document = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+            headers.append((_CSP, self._small_page_csp.encode()) if is_document else _DATA_CSP)
         if self.standing is not None:
             headers += standing_headers(self.standing)
         if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):

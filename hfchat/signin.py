@@ -1,7 +1,9 @@
-"""The sign-in page, invite links and the session cookie, which holds the signed token itself: no session is stored."""
+"""The sign-in page and invite links. The session cookie holds the signed token itself: no session is stored on the server.
+
+A GET changes no state: an invite link opens a page that says who signs in, and its button sends the form that does it.
+"""
 
 import logging
-import re
 import time
 from html import escape
 from urllib.parse import parse_qs
@@ -12,18 +14,18 @@ from starlette.routing import Route
 
 from hfchat.authentication import Authentication
 from hfchat.error_body import error_headers, say
-from hfchat.error_texts import DETAILS, TOKEN_PAGE
+from hfchat.error_texts import SIGN_IN_DETAILS, TOKEN_PAGE
 from hfchat.errors import HfchatError, InvalidToken, catalogue
 from hfchat.logs import log_event
-from hfchat.page_sessions import COOKIE, MAX_COOKIE_TOKEN, read_body, session_token
+from hfchat.page_sessions import read_body
 from hfchat.pages import page
+from hfchat.session_cookie import COMPACT, MAX_COOKIE_TOKEN, SessionCookie
 from hfchat.texts import PAGE, Language, language_of
+from hfchat.types import OWN_ISSUER, Caller
 
 logger = logging.getLogger(__name__)
 
 MAX_FORM_BYTES = 16 * 1024
-# RFC 7515 section 7.1; so nothing in it can end the cookie or the header.
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _REASONS = (
     "invalid_token",
     "expired_token",
@@ -35,17 +37,16 @@ _REASONS = (
 
 
 class SignIn:
-    """`GET` and `POST /login`, `POST /logout`. `framed` where the page is shown in another site's frame, as on a Space.
+    """`GET` and `POST /login`, `POST /logout`. The gate has refused what another site's page sends.
 
     `set_up` closes the sign-in and shows the owner how to set the program up instead.
     """
 
     def __init__(
-        self, authenticate: Authentication, *, https: bool = False, framed: bool = False, set_up: bool = False
+        self, authenticate: Authentication, cookie: SessionCookie | None = None, *, set_up: bool = False
     ) -> None:
         self._authenticate = authenticate
-        self._https = https
-        self._framed = framed
+        self._cookie = cookie or SessionCookie()
         self._set_up = set_up
 
     def routes(self) -> list[Route]:
@@ -57,25 +58,29 @@ class SignIn:
         ]
 
     async def _show(self, request: Request) -> Response:
-        """An invite link signs in at once; either way the token leaves the address bar."""
+        """The form; for an invite link, the page that asks whether to sign in with its token."""
         language = language_of(request.headers.get("accept-language", ""))
         if self._set_up:
             return HTMLResponse(_set_up_page(language))
         token = request.query_params.get("token", "")
         if token:
             try:
-                return await self._signed_in(request, token)
+                caller = await self._verified(token)
             except HfchatError as refused:
                 _log_refusal(request, refused)
                 key = refused.detail.partition("|")[0]
                 return RedirectResponse(f"/login?why={refused.code}&detail={key}", status_code=303)
+            session = await self._session(request)
+            if session is not None and session.token_id == caller.token_id:
+                return RedirectResponse("/", status_code=303)
+            return HTMLResponse(_confirm_page(language, token, caller, session))
         why = request.query_params.get("why", "")
         if why not in _REASONS:
-            signed_in = await self._has_session(request)
-            return RedirectResponse("/", status_code=303) if signed_in else _sign_in_page(language)
+            session = await self._session(request)
+            return RedirectResponse("/", status_code=303) if session is not None else _sign_in_page(language)
         detail = request.query_params.get("detail", "")
         # What comes in the address may choose one of our sentences and say nothing of its own.
-        reason = catalogue()[why](detail if detail in DETAILS else "")
+        reason = catalogue()[why](detail if detail in SIGN_IN_DETAILS else "")
         return _sign_in_page(language, reason)
 
     async def _sign_in(self, request: Request) -> Response:
@@ -92,15 +97,18 @@ class SignIn:
 
     async def _sign_out(self, request: Request) -> Response:
         response = RedirectResponse("/login", status_code=303)
-        response.headers["Set-Cookie"] = self._cookie(request, "", 0)
+        response.headers["Set-Cookie"] = self._cookie.header(request.scope, "", 0)
         return response
 
-    async def _signed_in(self, request: Request, token: str) -> Response:
+    async def _verified(self, token: str) -> Caller:
         if len(token) > MAX_COOKIE_TOKEN:
             raise InvalidToken("token_too_long")
-        if not _COMPACT.fullmatch(token):
+        if not COMPACT.fullmatch(token):
             raise InvalidToken("token_malformed")
-        caller = await self._authenticate(token)
+        return await self._authenticate(token)
+
+    async def _signed_in(self, request: Request, token: str) -> Response:
+        caller = await self._verified(token)
         log_event(
             logger,
             logging.INFO,
@@ -110,21 +118,17 @@ class SignIn:
             jti=caller.token_id,
         )
         response = RedirectResponse("/", status_code=303)
-        response.headers["Set-Cookie"] = self._cookie(request, token, int(caller.expires_at - time.time()))
+        lasts_s = int(caller.expires_at - time.time())
+        response.headers["Set-Cookie"] = self._cookie.header(request.scope, token, lasts_s)
         return response
 
-    async def _has_session(self, request: Request) -> bool:
-        token = session_token(request.headers)
+    async def _session(self, request: Request) -> Caller | None:
+        """Who is signed in in this browser."""
         try:
-            return bool(token) and await self._authenticate(token) is not None
+            token = self._cookie.token(request.scope)
+            return await self._authenticate(token) if token else None
         except HfchatError:
-            return False
-
-    def _cookie(self, request: Request, token: str, max_age_s: int) -> str:
-        """The header's value, by hand: Python writes `Partitioned` from 3.14 on. In a frame only this form is kept."""
-        https = self._https or request.headers.get("x-forwarded-proto") == "https" or request.scope["scheme"] == "https"
-        rules = "SameSite=None; Secure; Partitioned" if self._framed else f"SameSite=Lax{'; Secure' if https else ''}"
-        return f"{COOKIE}={token}; Path=/; HttpOnly; Max-Age={max(max_age_s, 0)}; {rules}"
+            return None
 
 
 def _log_refusal(request: Request, refused: HfchatError) -> None:
@@ -156,6 +160,30 @@ def _sign_in_page(language: Language, reason: HfchatError | None = None) -> HTML
     if reason is None:
         return HTMLResponse(page(language, texts["sign_in"], body))
     return HTMLResponse(page(language, texts["sign_in"], body), reason.status, error_headers(reason))
+
+
+def _confirm_page(language: Language, token: str, caller: Caller, session: Caller | None) -> str:
+    """Who signs in, and who is signed in already; one button."""
+    texts, name = PAGE[language], _name(caller)
+    already = ""
+    if session is not None:
+        already = (
+            f'<p class="bad" role="alert">{texts["already_signed_in"].format(name=_name(session))}</p>'
+            f'<p><a href="/">{texts["stay_signed_in"].format(name=_name(session))}</a></p>'
+        )
+    body = (
+        f"<p>{texts['confirm_lead'].format(name=name)}</p>{already}"
+        f'<form method="post" action="/login"><input type="hidden" name="token" value="{escape(token)}">'
+        f"<button autofocus>{texts['confirm_button'].format(name=name)}</button></form>"
+        f'<p class="soft">{texts["confirm_help"]}</p>'
+    )
+    return page(language, texts["sign_in"], body)
+
+
+def _name(caller: Caller) -> str:
+    """The person as HTML; with the issuer where another one signed the token, who may have people of the same name."""
+    issuer = "" if caller.issuer == OWN_ISSUER else f" (<bdi>{escape(caller.issuer)}</bdi>)"
+    return f"<bdi><strong>{escape(caller.subject)}</strong></bdi>{issuer}"
 
 
 def _set_up_page(language: Language) -> str:

@@ -13,9 +13,9 @@ from hfchat.counting import SHORT_PROMPT
 from hfchat.error_body import say
 from hfchat.errors import HfchatError, InvalidToken, StoreUnavailable
 from hfchat.logs import configure_logging, log_event
-from hfchat.page_sessions import MAX_COOKIE_TOKEN
 from hfchat.policy import MAX_MODELS, PolicyClaim
 from hfchat.revocation import revocation, token_in
+from hfchat.session_cookie import MAX_COOKIE_TOKEN
 from hfchat.settings import Settings, SettingsError, find_dotenv, load_settings
 from hfchat.stores import MEMORY
 from hfchat.tokens import issue_token, verify_token

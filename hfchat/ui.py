@@ -15,9 +15,9 @@ from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.logs import log_crash
 from hfchat.page_assets import KeptAssets
-from hfchat.page_conversations import conversations_head
-from hfchat.page_early import EarlyScript
-from hfchat.page_head import CSS, EARLY, HEAD
+from hfchat.page_conversations import conversations_script
+from hfchat.page_early import PageScripts
+from hfchat.page_head import CSS, EARLY, SCRIPTS
 from hfchat.page_layout import build_page, translations
 from hfchat.page_listeners import Listeners, Listening
 from hfchat.page_theme import theme
@@ -35,10 +35,12 @@ def mount_page(
     routed: bool,
     offline: bool,
     public_url: str | None,
+    on_space: bool,
 ) -> None:
     """Mount the page at `/`. Every request that reaches it has passed the gate.
 
-    `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers.
+    `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers, `on_space` where
+    Hugging Face's page shows it in a frame.
     """
     listeners = Listeners()
     page = build_page(chat, catalog, look, listeners, routed=routed, offline=offline)
@@ -48,7 +50,10 @@ def mount_page(
     # How often Gradio looks whether an event waits; every millisecond, as it is, costs 5 % of a core with nobody there.
     page._queue.sleep_when_free = 0.005
     page.state_session_capacity = 2000
-    middleware = [Middleware(EarlyScript, script=EARLY), Middleware(Listening, listeners=listeners)]
+    middleware = [
+        Middleware(PageScripts, first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space),
+        Middleware(Listening, listeners=listeners),
+    ]
     gr.mount_gradio_app(
         app,
         page,
@@ -65,7 +70,6 @@ def mount_page(
         run_history=False,
         pwa=False,
         i18n=translations(),
-        head=HEAD + conversations_head(),
         css=CSS,
         theme=theme(look.accent),
     )

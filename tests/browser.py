@@ -75,6 +75,12 @@ def _counts(complaint: str) -> bool:
     return "AbortError" not in complaint
 
 
+def open_invite_link(page: Page, link: str) -> None:
+    """Open the link, and press the button of the page that asks who signs in."""
+    page.goto(link)
+    page.locator("form[action='/login'] button").click()
+
+
 _AT_REST = """() => new Promise((done) => {
   const rest = () => { watch.disconnect(); done(); };
   let timer = setTimeout(rest, 300);
@@ -98,7 +104,7 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def sign_in(self, token: str | None = None) -> "Visit":
-        self.page.goto(f"{self.app.url}/login?token={token or make_token()}")
+        open_invite_link(self.page, f"{self.app.url}/login?token={token or make_token()}")
         self.page.wait_for_selector(BOX)
         return self
 

@@ -42,6 +42,10 @@ class Proxy:
     def access_log(self) -> str:
         return (self.folder / "access.log").read_text("utf-8")
 
+    @property
+    def error_log(self) -> str:
+        return (self.folder / "error.log").read_text("utf-8")
+
 
 @contextmanager
 def nginx(folder: Path, port: int, app_url: str, *, read_timeout_s: int = 300) -> Iterator[Proxy]:

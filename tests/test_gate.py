@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import hashlib
 import http.client
 import json
 import re
@@ -13,7 +14,7 @@ import pytest
 from starlette.routing import Mount
 from starlette.types import Message, Receive, Scope, Send
 
-from hfchat import gate, passage
+from hfchat import gate
 from hfchat.authentication import Authentication
 from hfchat.errors import Overloaded
 from hfchat.gate import Drain, Gate
@@ -477,22 +478,63 @@ def test_every_answer_carries_our_headers(
         )
     assert said.status == status
     assert re.fullmatch(r"[0-9a-f]{16}", said.headers["X-Request-Id"])
-    assert said.headers["Content-Security-Policy"] == passage.CONTENT_SECURITY_POLICY
+    assert "frame-ancestors" in said.headers["Content-Security-Policy"]
     assert said.headers["X-Content-Type-Options"] == "nosniff"
-    assert said.headers["Referrer-Policy"] == "no-referrer"
+    assert said.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert said.headers["Referrer-Policy"] == ("strict-origin" if path == "/login" else "no-referrer")
     assert (said.headers["Cache-Control"] == "no-store") == (path != "/static/img/logo.svg")
     assert said.headers["Access-Control-Allow-Origin"] is None
     for name in ("X-Request-Id", "Content-Security-Policy", "Cache-Control"):
         assert len(said.headers.get_all(name) or [""]) == 1
 
 
-def test_the_policy_lets_nothing_out() -> None:
-    policy = dict(rule.split(" ", 1) for rule in passage.CONTENT_SECURITY_POLICY.split("; "))
-    assert policy["default-src"] == policy["form-action"] == policy["base-uri"] == "'self'"
-    assert policy["object-src"] == "'none'"
-    assert policy["img-src"] == "'self' data: blob:"
-    assert "unsafe-eval" not in passage.CONTENT_SECURITY_POLICY
-    assert "connect-src" not in policy
+def policy_of(said: Said) -> dict[str, str]:
+    return dict(rule.split(" ", 1) for rule in (said.headers["Content-Security-Policy"] or "").split("; "))
+
+
+def test_nothing_on_the_page_is_fetched_or_sent_because_a_reply_says_so(offline_app: RunningApp) -> None:
+    page = ask(offline_app, "GET", "/", cookie())
+    policy = policy_of(page)
+    assert policy["img-src"] == "data: blob:"
+    assert {policy[name] for name in ("media-src", "frame-src", "object-src", "form-action")} == {"'none'"}
+    assert {policy[name] for name in ("default-src", "connect-src", "base-uri", "frame-ancestors")} == {"'self'"}
+    assert not re.search("unsafe-(inline|eval)", policy["script-src"])
+
+
+def test_each_script_of_the_page_has_the_nonce_of_this_answer(offline_app: RunningApp) -> None:
+    nonces = set()
+    for _ in range(2):
+        page = ask(offline_app, "GET", "/", cookie())
+        (nonce,) = re.findall("'nonce-([^']+)'", policy_of(page)["script-src"])
+        tags = re.findall(rb"<script[^>]*>", page.body)
+        assert len(tags) > 6
+        assert all(f'nonce="{nonce}"'.encode() in tag for tag in tags)
+        nonces.add(nonce)
+    assert len(nonces) == 2
+
+
+@pytest.mark.parametrize("path", ["/login", "/login?why=expired_token", "/docs"])
+def test_a_page_of_our_own_has_its_style_and_runs_nothing(offline_app: RunningApp, path: str) -> None:
+    page = ask(offline_app, "GET", path, bearer())
+    policy = policy_of(page)
+    style = page.body.partition(b"<style>")[2].partition(b"</style>")[0]
+    assert policy["style-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'"
+    assert (policy["default-src"], policy["form-action"], policy["base-uri"]) == ("'none'", "'self'", "'none'")
+    assert b"<script" not in page.body
+    assert b" style=" not in page.body
+
+
+@pytest.mark.parametrize(("path", "headers"), [("/api/ai/usage", bearer()), ("/config", bearer()), ("/v1/models", {})])
+def test_what_is_no_document_loads_nothing(offline_app: RunningApp, path: str, headers: dict[str, str]) -> None:
+    assert policy_of(ask(offline_app, "GET", path, headers)) == {"default-src": "'none'", "frame-ancestors": "'none'"}
+
+
+def test_only_on_a_space_hugging_face_shows_it_in_a_frame() -> None:
+    space = {"SPACE_ID": "a/b", "SPACE_HOST": "a-b.hf.space", "GRADIO_SERVER_NAME": "127.0.0.1"}
+    with running(make_settings(**space)) as app:
+        for path in ("/", "/login"):
+            policy = policy_of(ask(app, "GET", path, bearer() if path == "/" else {}))
+            assert policy["frame-ancestors"] == "'self' https://huggingface.co"
 
 
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type"}

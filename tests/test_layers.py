@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
     0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance"],
     1: [
-        *("types", "error_body", "logs", "pages", "page_texts", "page_language", "page_early", "history_texts", "sse"),
+        *("types", "error_body", "logs", "pages", "page_texts", "page_language", "history_texts", "sse"),
+        *("security_policy", "session_cookie"),
         "silence",
         "crowd",
         "page_assets",
@@ -22,7 +23,7 @@ FLOORS = {
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
-        *("page_sessions", "page_head", "pool", "model_list", "turn_response", "sqlite_file"),
+        *("page_early", "page_sessions", "page_head", "pool", "model_list", "turn_response", "sqlite_file"),
     ],
     3: [
         *("setting_values", "tokens", "jwks", "passage", "sqlite_worker", "redis_ledger", "accounts", "reply"),

@@ -396,7 +396,7 @@ def test_a_person_is_one_line_of_the_ledger_by_whichever_door_and_token(
     token, invited = make_token("ann"), make_token("ann")
     variables = {"HF_CHAT_BASE_URL": stub.base_url, "HFCHAT_STORE": store()}
     with running(make_settings(**variables, **OFFERED)) as app:
-        link = ask(app, "GET", f"/login?token={invited}")
+        link = ask(app, "POST", "/login", {}, f"token={invited}".encode())
         session = (link.headers["Set-Cookie"] or "").partition(";")[0]
         page = {"Cookie": session, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
         assert by_api(app, with_token(token)).status == 200

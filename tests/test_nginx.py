@@ -4,13 +4,14 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import Visit, visiting
+from tests.browser import BOX, Visit, open_invite_link, visiting
 from tests.conftest import RunningApp, free_port, make_settings, make_token, running, wait_until
 from tests.nginx import Proxy, nginx
 from tests.stub_upstream import DONE, Answer, StubUpstream, event, reply
@@ -161,3 +162,20 @@ def test_the_page_chats_streams_and_stops(visit: Visit, proxy: Proxy, upstream: 
     expect(visit.page.locator(".message.bot").nth(2)).to_contain_text("half a")
     visit.page.close()
     wait_until(lambda: upstream.left_early == gone + 2)  # Gradio looks once a second
+
+
+def test_no_log_of_the_proxy_has_an_invite_links_token(
+    browser: Browser, app: RunningApp, proxy: Proxy, tmp_path: Path
+) -> None:
+    token = make_token("ann")
+    with visiting(browser, app, ignore_https_errors=True) as visit:
+        open_invite_link(visit.page, f"{proxy.url}/login?token={token}")
+        visit.page.wait_for_selector(BOX)
+    assert "GET / " in proxy.access_log
+    with nginx(tmp_path, free_port(), f"http://127.0.0.1:{free_port()}") as alone:
+        answer = httpx2.get(f"{alone.url}/login?token={token}", timeout=60, verify=alone.trust)
+        assert answer.status_code == 502
+        assert httpx2.get(f"{alone.url}/", timeout=60, verify=alone.trust).status_code == 502
+    for written in (proxy.access_log, proxy.error_log, alone.access_log, alone.error_log):
+        assert not any(part in written for part in token.split("."))
+    assert "connect() failed" in alone.error_log

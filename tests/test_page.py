@@ -388,7 +388,7 @@ def test_a_session_that_ends_during_a_reply_says_so_in_the_chat(
     stub.answer = lambda _: Answer(pieces=[event("word "), event("word ")], ending="hang")
     with visiting(browser, app) as visit:
         visit.sign_in()
-        visit.page.request.get(f"{app.url}/login?token={make_token(ttl_s=4)}")
+        visit.page.request.post(f"{app.url}/login", form={"token": make_token(ttl_s=4)})
         visit.ask("a long story")
         visit.wait_for("This token has expired.")
         visit.wait_for("word word")

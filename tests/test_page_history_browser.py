@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from hfchat.history_texts import HISTORY
-from tests.browser import BOX, TURN, Visit, visiting
+from tests.browser import BOX, TURN, Visit, open_invite_link, visiting
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.stub_upstream import Answer, StubUpstream, echo, event, reply
 from tests.wire import Wire
@@ -230,7 +230,7 @@ def test_a_restart_of_the_server_loses_nothing(browser: Browser, stub: StubUpstr
 
 def test_a_broken_network_is_said_and_loses_nothing(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
     with Wire(app.port) as wire, visiting(browser, app, locale="en-GB") as visit:
-        visit.page.goto(f"{wire.url}/login?token={make_token()}")
+        open_invite_link(visit.page, f"{wire.url}/login?token={make_token()}")
         visit.page.wait_for_selector(BOX)
         stub.answer = lambda _: reply([f"word{number} " for number in range(500)], pause_s=0.03)
         visit.ask("a long story")
@@ -253,7 +253,7 @@ def test_one_person_sees_nothing_of_another_in_the_same_browser(
         visit.sign_in(make_token("ann"))
         ask(visit, "ann's secret")
         tab = visit.page.context.new_page()
-        tab.goto(f"{app.url}/login?token={make_token('bob')}")
+        open_invite_link(tab, f"{app.url}/login?token={make_token('bob')}")
         expect(tab.locator(f"{PANEL} .none")).to_be_visible()
         # The tab that ann left open shows hers no more.
         visit.expect_signed_in("bob")

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.browser import BOX, Visit, chromiums, visiting
+from tests.browser import BOX, Visit, chromiums, open_invite_link, visiting
 from tests.conftest import make_settings, make_token, running
 from tests.stub_upstream import Answer, StubUpstream, reply
 from tests.test_page_history_browser import PANEL, WIDE, asked, kept, titles
@@ -52,7 +52,7 @@ def answer(request: dict[str, Any]) -> Answer:
 
 def begin(visit: Visit, wire: Wire, name: str) -> None:
     """Sign in through the wire, and let the turns go on by themselves."""
-    visit.page.goto(f"{wire.url}/login?token={make_token(name)}")
+    open_invite_link(visit.page, f"{wire.url}/login?token={make_token(name)}")
     for there in (BOX, PANEL):
         visit.page.wait_for_selector(there)
     work = json.dumps({"name": name, "conversations": CONVERSATIONS, "turns": TURNS})

@@ -1,3 +1,4 @@
+import html as html_module
 import html.parser
 import json
 import re
@@ -5,18 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
+import jwt
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Message
 
+from hfchat import gate
 from hfchat.authentication import Authentication
+from hfchat.error_texts import DETAILS
+from hfchat.errors import catalogue
 from hfchat.gate import Drain, Gate
 from hfchat.ledger import Reading, Standing
 from hfchat.settings import load_settings
 from hfchat.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
 from hfchat.types import Caller, Policy
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
-from tests.raw_client import Said, ask, bearer, cookie, functions, logged, post
+from tests.raw_client import Said, ask, bearer, cookie, functions, line_to, logged, post
 
 FRAMED = "SameSite=None; Secure; Partitioned"
 
@@ -29,14 +34,21 @@ def open_link(app: RunningApp, token: str, headers: dict[str, str] | None = None
     return ask(app, "GET", f"/login?token={quote(token)}", headers or {})
 
 
+def follow_link(app: RunningApp, token: str, headers: dict[str, str] | None = None) -> Said:
+    """Open the link, and press the button there."""
+    page = Page(open_link(app, token, headers).body)
+    (field,) = (attributes for tag, attributes in page.tags if tag == "input")
+    return sign_in(app, str(field["value"]), headers)
+
+
 def cookie_of(said: Said) -> tuple[str, list[str]]:
     """The cookie's value and its rules."""
     (header,) = said.headers.get_all("Set-Cookie") or [""]
     value, *rules = header.split("; ")
-    return value.removeprefix("hfchat_session="), rules
+    return value.partition("=")[2], rules
 
 
-@pytest.mark.parametrize("way", [sign_in, open_link])
+@pytest.mark.parametrize("way", [sign_in, follow_link])
 def test_a_token_becomes_the_browsers_session(offline_app: RunningApp, way: Callable[[RunningApp, str], Said]) -> None:
     token = make_token(ttl_s=3600)
     with logged() as lines:
@@ -149,17 +161,16 @@ class TrustingApp:
         sent: list[Message] = []
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": b""}
+            return {"type": "http.request", "body": f"token={quote(token)}".encode()}
 
         async def send(message: Message) -> None:
             sent.append(message)
 
-        query = f"token={quote(token)}".encode()
         scope = {
             "type": "http",
-            "method": "GET",
+            "method": "POST",
             "path": "/login",
-            "query_string": query,
+            "query_string": b"",
             "headers": [],
             "scheme": "http",
         }
@@ -243,6 +254,167 @@ def test_who_is_signed_in_is_led_to_the_page(offline_app: RunningApp) -> None:
     assert ask(offline_app, "GET", "/login?why=expired_token", cookie()).status == 401
 
 
+@pytest.mark.parametrize("subject", ["alice", "<b>alice</b>", "ñ 漢 🎉"])
+@pytest.mark.parametrize(("language", "words"), [("en", "Sign in as"), ("es", "Entrar como")])
+def test_an_invite_link_says_who_signs_in_and_changes_nothing(
+    offline_app: RunningApp, subject: str, language: str, words: str
+) -> None:
+    token = make_token(subject)
+    said = open_link(offline_app, token, {"Accept-Language": language})
+    assert (said.status, said.headers["Set-Cookie"], said.headers["Cache-Control"]) == (200, None, "no-store")
+    assert said.headers["Referrer-Policy"] == "strict-origin"
+    assert f"{words} <bdi><strong>{html_module.escape(subject)}</strong></bdi>" in said.body.decode()
+    page = Page(said.body)
+    forms = [attributes for tag, attributes in page.tags if tag == "form"]
+    assert [(form["method"], form["action"]) for form in forms] == [("post", "/login")]
+    assert [tag for tag, attributes in page.tags if "autofocus" in attributes] == ["button"]
+    assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object", "base"}
+
+
+def test_an_invite_link_says_who_is_signed_in_already(offline_app: RunningApp) -> None:
+    said = open_link(offline_app, make_token("mallory"), cookie("alice"))
+    assert "You are signed in as <bdi><strong>alice</strong></bdi> now." in said.body.decode()
+    assert "Sign in as <bdi><strong>mallory</strong></bdi>" in said.body.decode()
+    assert said.headers["Set-Cookie"] is None
+    assert "You are signed in as" not in open_link(offline_app, make_token("mallory")).body.decode()
+
+
+def test_who_opens_their_own_link_again_is_led_to_the_page(offline_app: RunningApp) -> None:
+    token = make_token("alice")
+    said = open_link(offline_app, token, {"Cookie": f"hfchat_session={token}"})
+    assert (said.status, said.headers["Location"], said.headers["Set-Cookie"]) == (303, "/", None)
+
+
+def test_a_link_of_another_issuer_names_it(offline_app: RunningApp) -> None:
+    claims = {"sub": "alice", "iss": "https://id.example", "exp": time.time() + 60}
+    said = open_link(offline_app, jwt.encode(claims, KEY, algorithm="HS256"))
+    assert "<strong>alice</strong></bdi> (<bdi>https://id.example</bdi>)" in said.body.decode()
+
+
+NOT_A_DOCUMENT = (
+    "image",
+    "video",
+    "audio",
+    "style",
+    "script",
+    "empty",
+    "iframe",
+    "frame",
+    "embed",
+    "object",
+    "font",
+    "x",
+)
+
+
+@pytest.mark.parametrize("destination", NOT_A_DOCUMENT)
+@pytest.mark.parametrize("token", ["", "token"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_the_sign_in_is_opened_by_a_person_only(
+    offline_app: RunningApp, method: str, token: str, destination: str
+) -> None:
+    given = f"token={make_token()}" if token else ""
+    headers = {"Sec-Fetch-Dest": destination, "Sec-Fetch-Site": "same-origin"}
+    target, body = ("/login", given.encode()) if method == "POST" else (f"/login?{given}", b"")
+    said = ask(offline_app, method, target, headers, body)
+    assert (said.status, said.headers["Set-Cookie"]) == (400, None)
+    assert method == "HEAD" or said.json["error"]["param"] == "Sec-Fetch-Dest"
+
+
+def test_in_a_frame_people_sign_in_on_a_space_only(configured: tuple[str, RunningApp]) -> None:
+    variables, app = configured
+    headers = {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-origin"}
+    assert ask(app, "GET", "/login", headers).status == (200 if variables == "Space" else 400)
+    assert sign_in(app, make_token(), headers).status == (303 if variables == "Space" else 400)
+    assert ask(app, "GET", "/login", {**headers, "Sec-Fetch-Dest": "image"}).status == 400
+
+
+SENDERS: dict[str, tuple[dict[str, str], bool]] = {
+    "no browser": ({}, True),
+    "this page": ({"Sec-Fetch-Site": "same-origin", "Origin": "HERE", "Sec-Fetch-Dest": "document"}, True),
+    "an old browser": ({"Origin": "HERE"}, True),
+    "another origin, the site hidden": ({"Origin": "https://evil.example"}, False),
+    "another origin, the site forged": ({"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}, False),
+    "a document that hides its origin": ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, False),
+    "another site, the origin right": ({"Origin": "HERE", "Sec-Fetch-Site": "cross-site"}, False),
+    "a neighbour": ({"Origin": "HERE", "Sec-Fetch-Site": "same-site"}, False),
+    "another port": ({"Origin": "http://127.0.0.1:1"}, False),
+    "a value nobody knows": ({"Sec-Fetch-Site": "x"}, False),
+}
+
+
+@pytest.mark.parametrize(("headers", "passes"), SENDERS.values(), ids=SENDERS)
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+def test_the_form_is_this_pages_own(offline_app: RunningApp, path: str, headers: dict[str, str], passes: bool) -> None:
+    sent = {name: value.replace("HERE", offline_app.url) for name, value in headers.items()}
+    said = ask(offline_app, "POST", path, sent, f"token={make_token()}".encode())
+    assert (said.status, said.headers["Set-Cookie"] is not None) == ((303, True) if passes else (400, False))
+
+
+def test_the_public_address_is_an_origin_of_its_own() -> None:
+    with running(make_settings(HFCHAT_PUBLIC_URL="https://chat.example")) as app:
+        headers = {"Origin": "https://chat.example", "Sec-Fetch-Site": "same-origin"}
+        assert sign_in(app, make_token(), headers).status == 303
+
+
+def test_two_sessions_are_refused_and_said_without_a_loop(offline_app: RunningApp) -> None:
+    one, two = make_token("alice"), make_token("mallory")
+    for cookies in (
+        [("Cookie", f"hfchat_session={one}; hfchat_session={two}")],
+        [("Cookie", f"hfchat_session={one}"), ("Cookie", f"hfchat_session={two}")],
+        [("Cookie", f"hfchat_session={one};  hfchat_session ={two}")],
+        [("Cookie", f"hfchat_session={one}; hfchat_session={one}")],
+    ):
+        said = ask(offline_app, "GET", "/", [*cookies, ("Accept", "text/html")])
+        assert (said.status, said.headers["Location"]) == (303, "/login?why=invalid_token&detail=two_sessions")
+        assert ask(offline_app, "GET", "/config", cookies).code == "invalid_token"
+        shown = ask(offline_app, "GET", said.headers["Location"] or "", [*cookies, ("Accept-Language", "es")])
+        assert (shown.status, "dos cookies de sesión" in shown.body.decode()) == (401, True)
+        assert ask(offline_app, "GET", "/login", cookies).status == 200
+        assert (
+            ask(
+                offline_app, "POST", "/own-token", [*cookies, ("X-Hfchat-Asks", "1"), ("Origin", offline_app.url)]
+            ).status
+            == 401
+        )
+
+
+def test_over_https_only_the_cookie_that_no_other_host_can_write_is_read(configured: tuple[str, RunningApp]) -> None:
+    variables, app = configured
+    forwarded = {"X-Forwarded-Proto": "https"}
+    plain, secure = cookie(), {"Cookie": cookie()["Cookie"].replace("hfchat_session", "__Host-hfchat_session")}
+    assert ask(app, "GET", "/", {**secure, **forwarded}).status == 200
+    assert ask(app, "GET", "/", {**plain, **forwarded}).status == 401
+    if variables == "loopback":
+        assert (ask(app, "GET", "/", plain).status, ask(app, "GET", "/", secure).status) == (200, 401)
+    both = {"Cookie": f"{plain['Cookie']}; {secure['Cookie']}", **forwarded}
+    assert ask(app, "GET", "/", both).status == 200
+    (header,) = sign_in(app, make_token(), forwarded).headers.get_all("Set-Cookie") or [""]
+    assert header.startswith("__Host-hfchat_session=")
+    assert "Secure" in header
+    assert "Path=/;" in header
+    assert "Domain" not in header
+
+
+def test_no_reason_in_the_address_breaks_the_page(offline_app: RunningApp) -> None:
+    with line_to(offline_app) as line:
+        answers = {
+            (why, detail, language): line.ask("GET", f"/login?why={why}&detail={detail}", {"Accept-Language": language})
+            for why in (*catalogue(), "", "x")
+            for detail in (*DETAILS, "", "x")
+            for language in ("en", "es")
+        }
+    assert {said.status for said in answers.values()} <= {200, 401, 403, 503}
+    assert not [where for where, said in answers.items() if b"{" in said.body.partition(b"</style>")[2]]
+
+
+def test_no_get_sets_a_cookie(offline_app: RunningApp) -> None:
+    paths = [path for path, methods in {**gate.OPEN, **gate.API, **gate.PAGES}.items() if "GET" in methods]
+    for path in (*paths, "/logout", f"/login?token={make_token()}"):
+        for headers in ({}, bearer(), cookie(), {**cookie(), "Accept": "text/html"}):
+            assert ask(offline_app, "GET", path, headers).headers["Set-Cookie"] is None
+
+
 def test_a_huge_form_is_refused(offline_app: RunningApp) -> None:
     assert ask(offline_app, "POST", "/login", {}, b"a" * MAX_FORM_BYTES).status == 401
     said = ask(offline_app, "POST", "/login", {}, b"a" * (MAX_FORM_BYTES + 1))
@@ -282,7 +454,7 @@ def test_the_cookies_rules_fit_where_the_page_is_shown(configured: tuple[str, Ru
     cases = [case for case in SETTINGS.values() if case[0] == SETTINGS[variables][0]]
     assert cases
     for _, headers, rules in cases:
-        for said in (sign_in(app, make_token(), headers), open_link(app, make_token(), headers)):
+        for said in (sign_in(app, make_token(), headers), follow_link(app, make_token(), headers)):
             assert "; ".join(cookie_of(said)[1][3:]) == rules
 
 
@@ -339,8 +511,11 @@ def test_a_persons_name_is_only_a_name(offline_app: RunningApp, subject: str) ->
         (shown,) = json.loads(said.body)["data"]
         tags.append(Page(str(shown).encode()).tags)
     assert tags[0] == tags[1] != []
-    page = Page(ask(offline_app, "GET", "/", bearer(subject)).body)
-    assert page.tags == Page(ask(offline_app, "GET", "/", bearer("alice")).body).tags
+    pages = [Page(ask(offline_app, "GET", "/", bearer(name)).body).tags for name in (subject, "alice")]
+    for tags in pages:
+        for _, attributes in tags:
+            attributes.pop("nonce", None)
+    assert pages[0] == pages[1]
     config = ask(offline_app, "GET", "/config", bearer(subject))
     assert (config.headers["Content-Type"], config.json["username"]) == ("application/json", subject)
 

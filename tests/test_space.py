@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, expect
 
 from hfchat.settings import Settings
-from tests.browser import BOX, chromium
+from tests.browser import BOX, chromium, open_invite_link
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 
 HOST = "somebody-chat.hf.space"
@@ -120,7 +120,7 @@ def test_a_person_signs_in_and_chats_inside_the_frame(browser: Browser) -> None:
 def test_an_invite_link_opens_the_page_in_a_window_of_its_own(browser: Browser) -> None:
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
-    page.goto(f"https://{HOST}/login?token={make_token('ana')}")
+    open_invite_link(page, f"https://{HOST}/login?token={make_token('ana')}")
     expect(page.locator(".hfchat-menu summary strong")).to_have_text("ana")
     assert page.url == f"https://{HOST}/"
     context.close()

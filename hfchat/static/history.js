@@ -159,8 +159,10 @@ async function forgetSettings() {
 // Signing out leaves nothing of a person that is not meant to stay.
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (!tab || !form.action.endsWith("/logout")) return;
+  if (!form.matches("#hfchat-who form")) return;
   event.preventDefault();
+  // The page's policy lets no form be sent: a model could write one.
+  if (!tab) return leave();
   const count = store.keeps ? (await store.heads(person)).length : 0;
   const answers = { delete: says.sign_out_delete, keep: says.sign_out_keep, export: says.sign_out_export, "": says.cancel };
   let chosen = count ? "" : "delete";
@@ -176,10 +178,14 @@ document.addEventListener("submit", async (event) => {
     await store.removeAll(person);
   }
   if (chosen === "delete") await forgetSettings();
-  await fetch(form.action, { method: "POST", redirect: "manual" });
+  await leave();
+}, true);
+
+async function leave() {
+  await fetch("logout", { method: "POST", redirect: "manual" });
   tell({ news: "gone" });
   location.assign("login");
-}, true);
+}
 
 // Before the page goes, what it shows is kept to the last word.
 for (const leaving of ["beforeunload", "pagehide"]) window.addEventListener(leaving, () => tab?.leave());

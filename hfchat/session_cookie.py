@@ -1,0 +1,49 @@
+"""The session cookie: the browser's copy of the signed token. Its name, its attributes, and how it is read back.
+
+Over https the name begins with `__Host-` (RFC 6265bis section 4.1.3.2): no other host of the domain, and no page over http,
+can write it. Two cookies of the name are refused: which of them the browser's user chose cannot be told.
+"""
+
+import re
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from hfchat.errors import InvalidToken
+
+COOKIE = "hfchat_session"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+# RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
+MAX_COOKIE_TOKEN = 3800
+# RFC 7515 section 7.1, compact form; so nothing in it can end the cookie or the header.
+COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class SessionCookie:
+    """The cookie of one server. `https` where its address is known to be; `framed` where another site's frame shows it."""
+
+    def __init__(self, *, https: bool = False, framed: bool = False) -> None:
+        self._https = https or framed  # a frame of another site keeps none but a `Secure` cookie
+        self.framed = framed
+
+    def token(self, scope: Scope) -> str:
+        """The token in the request's cookie; the empty string where there is none. Raises: InvalidToken for two of them."""
+        name = self._name(scope)
+        pairs = (pair.partition("=") for header in Headers(scope=scope).getlist("cookie") for pair in header.split(";"))
+        values = [value.strip() for key, _, value in pairs if key.strip() == name]
+        if len(values) > 1:
+            raise InvalidToken("two_sessions")
+        return values[0] if values else ""
+
+    def header(self, scope: Scope, token: str, max_age_s: int) -> str:
+        """The value of `Set-Cookie`, by hand: Python writes `Partitioned` from 3.14 on. In a frame only this form is kept."""
+        secure = "; Secure" if self._secure(scope) else ""
+        site = "SameSite=None; Secure; Partitioned" if self.framed else f"SameSite=Lax{secure}"
+        return f"{self._name(scope)}={token}; Path=/; HttpOnly; Max-Age={max(max_age_s, 0)}; {site}"
+
+    def _name(self, scope: Scope) -> str:
+        return SECURE_COOKIE if self._secure(scope) else COOKIE
+
+    def _secure(self, scope: Scope) -> bool:
+        forwarded = Headers(scope=scope).get("x-forwarded-proto")
+        return self._https or scope.get("scheme") == "https" or forwarded == "https"
