@@ -26,6 +26,8 @@ from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta,
 logger = logging.getLogger(__name__)
 
 LONG_WORD = 12
+# A provider's words have some hundred parts, and to look for each in so much takes 20 ms.
+MAX_SEARCHED_CHARS = 500_000
 
 Tries = Callable[[str], None]
 
@@ -216,11 +218,15 @@ def _written(messages: Sequence[Message], options: Mapping[str, Any]) -> Iterato
 def _echoes(words: str, texts: Iterable[str]) -> bool:
     """Whether a provider's words quote what a person sent, which no log may have.
 
-    A short message as a whole, or 11 letters in a row of a longer one.
+    A short message as a whole, or 11 letters in a row of a longer one. Much text is not looked through, and counts as quoted.
     """
     span, step = 8, 4
     parts = {words[start : start + span] for start in range(0, len(words) - span + 1, step)}
+    left = MAX_SEARCHED_CHARS
     for text in texts:
+        left -= len(text)
+        if left < 0:
+            return True
         said = text.strip()
         if not said:
             continue

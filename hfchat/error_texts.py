@@ -324,6 +324,30 @@ DETAILS: dict[str, tuple[str, str]] = {
         "esto podría usar {needed}, más que todos tus {limit} de {period}.",
     ),
     "streams_used": ("you may have {replies} in progress.", "puedes tener {replies} en curso."),
+    "bodies_used": (
+        "you are in the middle of sending as much as is taken from one person at once.",
+        "estás enviando a la vez todo lo que se admite de una persona.",
+    ),
+    "waiting_used": (
+        "as many calls of yours as may wait for the answer of another one do so.",
+        "ya esperan la respuesta de otra tantas llamadas tuyas como pueden hacerlo.",
+    ),
+    "connections_used": (
+        "your pages have {value} connections open, and no more are taken.",
+        "tus páginas tienen {value} conexiones abiertas y no se admiten más.",
+    ),
+    "sessions_used": (
+        "each of the {value} pages that you may have open is in the middle of a reply.",
+        "cada una de las {value} páginas que puedes tener abiertas está recibiendo una respuesta.",
+    ),
+    "events_used": (
+        "this page asked for {value} replies that it has not fetched.",
+        "esta página pidió {value} respuestas que no ha recogido.",
+    ),
+    "page_steps_used": (
+        "your pages ask for more than is answered to one person; try again in {time}.",
+        "tus páginas piden más de lo que se contesta a una persona; inténtalo de nuevo en {time}.",
+    ),
     "scope_missing": ("It needs the scope `{value}`.", "Necesita el permiso `{value}`."),
     "cross_site": (
         "it came from another site's page.",
@@ -360,6 +384,11 @@ DETAILS: dict[str, tuple[str, str]] = {
     "last_not_user": (
         "the last message must be the user's: it is the one to be answered.",
         "el último mensaje debe ser del usuario: es el que se responde.",
+    ),
+    "json_values": ("more than {value} values in it.", "contiene más de {value} valores."),
+    "page_values": (
+        "the conversation is too long for this page: load the page anew, or start a new chat.",
+        "la conversación es demasiado larga para esta página: vuelve a cargarla o empieza un chat nuevo.",
     ),
     "body_bytes": ("more than {value} bytes.", "más de {value} bytes."),
     "session_hash": (

@@ -19,6 +19,10 @@ _ENGLISH = re.compile(
     re.IGNORECASE,
 )
 
+# Of a longer question the beginning is read: to look through 16 MB for words takes seconds.
+READ_CHARS = 20_000
+CHARS_A_WORD = 6
+
 _SAYS = {
     "en": (
         "**This is hfchat's offline stand-in**, not a language model: no Hugging Face token is set.\n\n"
@@ -59,17 +63,21 @@ class OfflineUpstream:
         for word in words[: call.max_tokens]:
             await asyncio.sleep(self._pause_s)
             yield Delta(word)
-        prompt_tokens = sum(len(message.content.split()) for message in call.messages)
+        prompt_tokens = sum(_words(message.content) for message in call.messages)
         usage = Usage(prompt_tokens, min(len(words), call.max_tokens))
         yield Finish(MODEL, "stop" if len(words) <= call.max_tokens else "length", usage)
 
 
 def reply_to(messages: tuple[Message, ...]) -> str:
     """The whole reply, as Markdown: the same for the same messages."""
-    asked = [message.content for message in messages if message.role == "user"]
+    asked = [message.content[:READ_CHARS] for message in messages if message.role == "user"]
     language = "es" if len(_SPANISH.findall(asked[-1])) > len(_ENGLISH.findall(asked[-1])) else "en"
     before = _BEFORE[language].format(earlier=_short(asked[-2])) if len(asked) > 1 else ""
     return _SAYS[language].format(count=len(asked), question=_short(asked[-1]), before=before, page=TOKEN_PAGE)
+
+
+def _words(text: str) -> int:
+    return len(text.split()) if len(text) <= READ_CHARS else len(text) // CHARS_A_WORD
 
 
 def _short(text: str) -> str:
