@@ -10,20 +10,25 @@ from hfchat.accounts import Accounts
 from hfchat.api_bodies import ChatBody, parse
 from hfchat.chat import Chat, authorize
 from hfchat.idempotency import OnceResponse, Try, key_of
-from hfchat.page_sessions import read_body
+from hfchat.idempotency_runs import Runs
 from hfchat.texts import language_of
+from hfchat.turn_body import TurnBodies
 from hfchat.turn_response import TurnResponse
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
 
 MAX_BODY_BYTES = 1024 * 1024
+# As many messages as are taken have 2,000 in all, and each that is wrong makes an error of its own.
+MAX_VALUES = 5000
 
 
 class ChatEndpoint:
     """`POST /api/ai/chat`. The gate has let in only who has a bearer token."""
 
-    def __init__(self, chat: Chat, accounts: Accounts) -> None:
+    def __init__(self, chat: Chat, accounts: Accounts, bodies: TurnBodies, runs: Runs) -> None:
         self._chat = chat
         self._accounts = accounts
+        self._bodies = bodies
+        self._runs = runs
 
     async def __call__(self, request: Request) -> Response:
         """Answer the last message of the conversation.
@@ -33,7 +38,7 @@ class ChatEndpoint:
 
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
-        sent = await read_body(request.receive, MAX_BODY_BYTES)
+        sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=False)
         body = parse(ChatBody, sent)
         asked = ChatRequest(
             tuple(Message(message.role, message.content) for message in body.messages),
@@ -57,8 +62,8 @@ class ChatEndpoint:
         if key is None:
             return response
         authorize(caller, asked)
-        tried = Try.of(caller, request.url.path, key, sent)
-        return OnceResponse(response, self._accounts, caller, tried, state.told)
+        tried = await Try.soon(caller, request.url.path, key, sent)
+        return OnceResponse(response, self._accounts, self._runs, caller, tried, state.told)
 
 
 class _ChatForm:

@@ -15,6 +15,7 @@ from hfchat.accounts import Accounts
 from hfchat.api import ChatEndpoint
 from hfchat.assembly import make_accounts, make_verifier
 from hfchat.authentication import Authentication
+from hfchat.body_reader import BodyReader
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.docs import docs_route
@@ -22,16 +23,19 @@ from hfchat.documentation import documented, openapi_document
 from hfchat.errors import Overloaded
 from hfchat.gate import Drain, Endpoint, Gate
 from hfchat.health import health_routes
+from hfchat.idempotency_runs import Runs
 from hfchat.ledger import Ledger
 from hfchat.models_api import models_router
 from hfchat.offline import OfflineUpstream
 from hfchat.openai_api import CompletionsEndpoint
 from hfchat.own_token import own_token_route
+from hfchat.page_visitors import Visitors
 from hfchat.passage import EXPOSED
 from hfchat.revocation import revocation
 from hfchat.session_cookie import SessionCookie
 from hfchat.settings import ROUTER_URL, Settings
 from hfchat.signin import SignIn
+from hfchat.turn_body import TurnBodies
 from hfchat.types import Upstream
 from hfchat.ui import mount_page
 from hfchat.upstream import HubUpstream
@@ -48,9 +52,11 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     authenticate = Authentication(verifier.verify, accounts.look)
     upstream = upstream or _upstream(settings)
     chat = Chat(upstream, accounts, system_prompt=settings.hf_chat_system_prompt)
+    reader = BodyReader()
+    doors = (chat, accounts, TurnBodies(accounts, reader), Runs(accounts))
     direct: dict[str, Endpoint] = {
-        "/api/ai/chat": ChatEndpoint(chat, accounts),
-        "/v1/chat/completions": CompletionsEndpoint(chat, accounts),
+        "/api/ai/chat": ChatEndpoint(*doors),
+        "/v1/chat/completions": CompletionsEndpoint(*doors),
     }
     drain = Drain(lambda: chat.end_turns(Overloaded))
     on_space, closed = settings.space_id is not None, not settings.has_key
@@ -62,6 +68,8 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         "drain": drain,
         "origins": settings.hfchat_cors_origins,
         "direct": direct,
+        "reader": reader,
+        "visitors": Visitors(),
     }
     app = _Application(
         title="hfchat",

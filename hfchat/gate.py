@@ -12,7 +12,8 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from html import escape
 
 from starlette.datastructures import Headers
@@ -23,12 +24,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
 from hfchat.authentication import Authentication
+from hfchat.body_reader import BodyReader
+from hfchat.early_refusal import RefusedLately, refuse_used_up, small
 from hfchat.error_body import error_body, error_headers, say
 from hfchat.error_texts import SIGN_IN_DETAILS
-from hfchat.ledger import Person
+from hfchat.ledger import Person, Standing
 from hfchat.logs import log_crash, log_event
 from hfchat.page_language import chosen_first
-from hfchat.page_sessions import HEARTBEAT, own_session
+from hfchat.page_sessions import HEARTBEAT, PageRequest, own_session
+from hfchat.page_visitors import BYTES_A_STEP, VALUES_A_STEP, Visitors
 from hfchat.pages import STYLE, page
 from hfchat.passage import Passage
 from hfchat.security_policy import small_page_policy
@@ -83,6 +87,8 @@ _OPENED_AS = {"/login": {"document"}, "/logout": {"document", "empty"}}
 
 # A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
+# Nobody sends more than five. To read the 30,000 that a head has room for takes 20 to 200 ms.
+MAX_QUERY_FIELDS = 100
 _LONGEST_CONNECTION_S = 86_400.0
 LAST_WORDS_S = 2.0
 
@@ -132,9 +138,13 @@ class Gate:
         origins: Iterable[str] = (),
         public_url: str | None = None,
         direct: Mapping[str, Endpoint] | None = None,
+        reader: BodyReader | None = None,
+        visitors: Visitors | None = None,
     ) -> None:
         """`direct` are endpoints that answer without the rest of the application in between; `public_url` is the server's own
         origin, where a proxy does not pass the `Host` header on.
+
+        `reader` and `visitors` bound what one person may send at once, and ask for on the page.
         """
         self._app = app
         self._direct = direct or {}
@@ -145,6 +155,9 @@ class Gate:
         self._public_url = public_url
         self._small_page_csp = small_page_policy(STYLE, on_space=self._cookie.framed)
         self._session_key = secrets.token_bytes(32)
+        self._reader = reader or BodyReader()
+        self._visitors = visitors or Visitors()
+        self._refused = RefusedLately()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with a refusal."""
@@ -183,6 +196,8 @@ class Gate:
             if not isinstance(failure, e.HfchatError) and not isinstance(failure.__cause__, HTTPException):
                 log_crash(logger, failure, request_id=request_id)
             error = failure if isinstance(failure, e.HfchatError) else e.InternalError()
+            if caller is not None and isinstance(error, e.LimitReached):
+                self._refused.note(caller, error)
             if caller is not None and passage.standing is None:
                 error = await self._look_after_all(caller, passage, error)
             passage.translates = False
@@ -215,15 +230,20 @@ class Gate:
     ) -> tuple[Caller | None, Receive]:
         """Who may pass, and what is to be received. Raises: the refusal."""
         path, method = scope["path"], scope["method"]
+        if scope["query_string"].count(b"&") > MAX_QUERY_FIELDS:
+            raise e.InvalidRequest("unreadable", param="query")
         methods = OPEN.get(path)
         if methods is not None and method in methods:
             self._check_opening(headers, path, method)
             return None, receive
         caller = await self._caller(scope, headers, method)
         # A chat turn reserves before anything is done, and looks with it.
-        if path not in self._direct or method != "POST":
+        turn = path in self._direct and method == "POST"
+        if not turn or caller in self._refused:
             passage.standing = await self._authenticate.look(caller)
         try:
+            if turn and passage.standing is not None:
+                _refuse_early(passage.standing, headers)
             methods = methods or _methods_of(path)
             if methods is None:
                 raise e.NotFound
@@ -231,8 +251,8 @@ class Gate:
                 raise e.MethodNotAllowed(", ".join(sorted(methods)))
             if self._drain.began:
                 raise e.Overloaded
-            if path.startswith("/gradio_api/"):
-                receive = await own_session(scope, receive, Person.of(caller).key, self._session_key)
+            if _is_page(path) and not path.startswith(("/assets/", "/static/")):
+                receive = await self._page_step(scope, headers, receive, Person.of(caller).key)
         except e.HfchatError as refused:
             refused.subject, refused.token_id = caller.subject, caller.token_id
             raise
@@ -256,6 +276,21 @@ class Gate:
         """Whether `Origin` is this server's, where it is sent; `null`, of a document that hides its own, is not."""
         host = headers.get("host")
         return headers.get("origin") in (None, f"http://{host}", f"https://{host}", self._public_url)
+
+    async def _page_step(self, scope: Scope, headers: Headers, receive: Receive, person: str) -> Receive:
+        """Count it, and make the session that it names this person's own. A step that is refused counts by its bytes."""
+        self._visitors.check(person)
+
+        async def read(receive: Receive, limit: int) -> bytes:
+            body = await self._reader.read(person, headers, receive, limit)
+            self._visitors.take(person, len(body) / BYTES_A_STEP)
+            return body
+
+        if scope["path"].startswith("/gradio_api/"):
+            receive = await own_session(scope, receive, person, self._session_key, read)
+            self._visitors.take(person, scope[PageRequest.KEY].values / VALUES_A_STEP)
+        self._visitors.take(person, 1)
+        return receive
 
     async def _caller(self, scope: Scope, headers: Headers, method: str) -> Caller:
         path = scope["path"]
@@ -289,7 +324,7 @@ class Gate:
         left_s = min(max(caller.expires_at - time.time() + grace_s, 0), _LONGEST_CONNECTION_S)
         limit = asyncio.timeout(left_s)
         try:
-            async with limit:
+            async with limit, self._connection(scope, caller):
                 if scope["path"].startswith(HEARTBEAT):
                     self._drain.watch(limit)
                 await self._app(scope, receive, send)
@@ -300,6 +335,12 @@ class Gate:
         finally:
             self._drain.forget(limit)
 
+    @asynccontextmanager
+    async def _connection(self, scope: Scope, caller: Caller) -> AsyncIterator[None]:
+        """Counts what stays open: the page's streams and heartbeats."""
+        with self._visitors.connected(Person.of(caller).key) if scope["method"] in _READ else nullcontext():
+            yield
+
     def _allowed_origin(self, headers: Headers) -> str | None:
         origin = headers.get("origin")
         return origin if origin in self._origins else None
@@ -308,6 +349,13 @@ class Gate:
         """The Fetch standard sends no credentials with a preflight; CORSMiddleware answers it, no route does."""
         asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
         return asks and self._allowed_origin(headers) is not None and not _is_page(scope["path"])
+
+
+def _refuse_early(standing: Standing, headers: Headers) -> None:
+    """Raises: the refusal of a turn for which nothing is left, before its body is read."""
+    # A kept answer costs nothing, and is looked for by the body.
+    if "idempotency-key" not in headers or not small(headers):
+        refuse_used_up(standing)
 
 
 def _methods_of(path: str) -> frozenset[str] | None:
@@ -341,7 +389,7 @@ def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: s
         why = "" if error.code == "missing_token" else f"?why={error.code}{detail}"
         return RedirectResponse(f"/login{why}", status_code=303)
     language = language_of(headers.get("accept-language", ""))
-    if error.status == 503 and navigates and _is_page(scope["path"]):
+    if error.status in (429, 503) and navigates and _is_page(scope["path"]):
         # It loads anew by itself.
         message, hint = say(error, language)
         shown = f"<p>{escape(hint)}</p>"

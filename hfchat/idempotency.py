@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -24,13 +26,16 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hfchat.accounts import Accounts
 from hfchat.errors import InvalidRequest, StoreUnavailable
-from hfchat.ledger import Claim, Person, Standing
+from hfchat.idempotency_runs import RunKey, Runs
+from hfchat.ledger import Person, Standing
 from hfchat.turn_response import TurnResponse
 from hfchat.types import Caller
 
+T = TypeVar("T")
 KEPT_S = 86_400
 CLAIM_S = 30.0
-POLL_S = 0.2
+# From here on in a thread: hashing takes 1 ms per MB, compressing 40 ms, and both let the interpreter go meanwhile.
+LARGE_BYTES = 64 * 1024
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 _FORM = re.compile(r"[\x21-\x7e]{1,255}")
 _REPLAYED = (b"idempotent-replayed", b"true")
@@ -62,6 +67,16 @@ class Try:
         seal = hashlib.sha256(b"seal" + base + body).digest()
         return Try(hashlib.sha256(b"name" + base).hexdigest(), hashlib.sha256(b"body" + seal).hexdigest(), seal)
 
+    @staticmethod
+    async def soon(caller: Caller, path: str, key: str, body: bytes) -> "Try":
+        """The same as `of`, without holding up the event loop."""
+        return await _large(len(body), Try.of, caller, path, key, body)
+
+    @property
+    def run_key(self) -> RunKey:
+        """Under which it runs."""
+        return RunKey(self.name, self.body)
+
     def close(self, answer: list[tuple[str, str]], content: bytes) -> bytes:
         """The answer, sealed."""
         nonce = secrets.token_bytes(12)
@@ -85,6 +100,7 @@ class OnceResponse(Response):
         self,
         turn: TurnResponse,
         accounts: Accounts,
+        runs: Runs,
         caller: Caller,
         tried: Try,
         told: Callable[[Standing], None],
@@ -92,54 +108,51 @@ class OnceResponse(Response):
     ) -> None:
         self._turn = turn
         self._accounts = accounts
+        self._runs = runs
         self._caller = caller
         self._try = tried
         self._told = told
         self._clock = clock
-        self._owner = secrets.token_hex(8)
+        self._owner = ""
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer. Raises: what the turn does; InvalidRequest where the key came with another body before; RevokedToken."""
-        claim = await self._claim(receive)
-        if claim is None:
+        """Answer.
+
+        Raises: what the turn does; InvalidRequest where the key came with another body before; RevokedToken;
+        TooManyStreams where too many of this person's calls wait.
+        """
+        claimed = await self._runs.claim(self._try.run_key, self._caller, self._until, partial(_left, receive))
+        if claimed is None:
             return  # the caller has left
+        claim = claimed.claim
         if claim.other:
             raise InvalidRequest("idempotency_other", param="Idempotency-Key")
         if claim.answer is not None:
             # The turn would have looked whether the token still holds.
             self._told(await self._accounts.look(self._caller))
-            headers, content = self._try.open(claim.answer)
+            headers, content = await _large(len(claim.answer), self._try.open, claim.answer)
             await send({"type": "http.response.start", "status": 200, "headers": [*headers, _REPLAYED]})
             await send({"type": "http.response.body", "body": content})
             return
+        self._owner = claimed.owner
         await self._run(scope, receive, send)
 
-    async def _claim(self, receive: Receive) -> Claim | None:
-        """What the ledger says, once no other try is running; None where the caller does not wait for it."""
-        leaving = asyncio.ensure_future(_left(receive))
-        try:
-            while True:
-                now = self._clock()
-                claim = await self._accounts.claim(self._try.name, self._try.body, self._owner, until=now + CLAIM_S)
-                if claim.other or not claim.running:
-                    return claim
-                await asyncio.wait({leaving}, timeout=POLL_S)
-                if leaving.done():
-                    return None
-        finally:
-            leaving.cancel()
-            with suppress(asyncio.CancelledError):
-                await leaving
+    def _until(self) -> float:
+        return self._clock() + CLAIM_S
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         said = _Said(send)
         holding = asyncio.create_task(self._hold())
+        answer = None
         try:
             await self._turn(scope, receive, said)
         finally:
             holding.cancel()
-            await asyncio.shield(asyncio.ensure_future(self._end(said)))
+            try:
+                answer = await asyncio.shield(asyncio.ensure_future(self._end(said)))
+            finally:
+                self._runs.ended(self._try.run_key, answer)
 
     async def _hold(self) -> None:
         """Keep the claim while the turn runs."""
@@ -148,14 +161,16 @@ class OnceResponse(Response):
             with suppress(StoreUnavailable):
                 await self._accounts.keep(self._try.name, self._owner, until=self._clock() + CLAIM_S)
 
-    async def _end(self, said: "_Said") -> None:
+    async def _end(self, said: "_Said") -> bytes | None:
+        """The sealed answer, where it is kept."""
         # Where the store is away the claim ends by itself, and a retry is a call of its own.
         with suppress(StoreUnavailable):
             if self._turn.finished and said.whole and said.size <= MAX_KEPT_BYTES:
-                sealed = self._try.close(said.headers, b"".join(said.pieces))
+                sealed = await _large(said.size, self._try.close, said.headers, b"".join(said.pieces))
                 await self._accounts.keep(self._try.name, self._owner, until=self._clock() + KEPT_S, answer=sealed)
-            else:
-                await self._accounts.release(self._try.name, self._owner)
+                return sealed
+            await self._accounts.release(self._try.name, self._owner)
+        return None
 
 
 class _Said:
@@ -181,3 +196,8 @@ class _Said:
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _large(size: int, function: Callable[..., T], *args: Any) -> T:
+    """What the function gives, of so many bytes, without holding up the event loop."""
+    return function(*args) if size < LARGE_BYTES else await asyncio.to_thread(function, *args)

@@ -10,28 +10,32 @@ from starlette.responses import Response
 from hfchat.accounts import Accounts
 from hfchat.chat import Chat, authorize
 from hfchat.idempotency import OnceResponse, Try, key_of
+from hfchat.idempotency_runs import Runs
 from hfchat.openai_body import read_completion
-from hfchat.page_sessions import read_body
 from hfchat.texts import language_of
+from hfchat.turn_body import TurnBodies
 from hfchat.turn_response import TurnResponse
 from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish
 
 MAX_BODY_BYTES = 16 * 1024 * 1024  # pictures stand in it
+MAX_VALUES = 50_000
 
 
 class CompletionsEndpoint:
     """`POST /v1/chat/completions`. The gate has let in only who has a bearer token."""
 
-    def __init__(self, chat: Chat, accounts: Accounts) -> None:
+    def __init__(self, chat: Chat, accounts: Accounts, bodies: TurnBodies, runs: Runs) -> None:
         self._chat = chat
         self._accounts = accounts
+        self._bodies = bodies
+        self._runs = runs
 
     async def __call__(self, request: Request) -> Response:
         """A chat completion, as OpenAI's API has it, streamed or not.
 
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
-        sent = await read_body(request.receive, MAX_BODY_BYTES)
+        sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
         asked = read_completion(sent)
         state = request.state
         caller: Caller = state.caller
@@ -47,8 +51,8 @@ class CompletionsEndpoint:
         if key is None:
             return response
         authorize(caller, asked)
-        tried = Try.of(caller, request.url.path, key, sent)
-        return OnceResponse(response, self._accounts, caller, tried, state.told)
+        tried = await Try.soon(caller, request.url.path, key, sent)
+        return OnceResponse(response, self._accounts, self._runs, caller, tried, state.told)
 
 
 class _OpenAiForm:

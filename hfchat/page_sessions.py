@@ -9,16 +9,24 @@ import asyncio
 import hmac
 import json
 import re
-from typing import Any
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.types import Message, Receive, Scope
 
 from hfchat.errors import InvalidRequest, PayloadTooLarge
+from hfchat.json_bounds import check_json
 
 MAX_PAGE_BODY_BYTES = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 60.0
 HEARTBEAT = "/gradio_api/heartbeat/"
+CALL = "/gradio_api/call/chat/"
+MAX_QUERY_FIELDS = 20
+# A message of the page has 8, a turn 24. Gradio takes 45 ms for 1,300 messages, and lets nothing else run meanwhile.
+MAX_PAGE_VALUES = 10_000
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Every name of a field that the page sends. With others (`path`, `files`, `component`, `_type`, ...) Gradio would read
 # a file of the server, fetch an address, or build a component that the sender names.
@@ -40,37 +48,116 @@ def own_hash(key: bytes, subject: str, session_hash: object) -> str:
     return hmac.digest(key, f"{subject}\0{session_hash}".encode(), "sha256").hex()
 
 
-async def own_session(scope: Scope, receive: Receive, subject: str, key: bytes) -> Receive:
+async def read_body(
+    receive: Receive, limit: int, timeout_s: float = BODY_TIMEOUT_S, on_bytes: Callable[[int], None] | None = None
+) -> bytes:
+    """The whole body. `on_bytes` is called with the size of each piece that came, and may raise.
+
+    Raises: PayloadTooLarge past `limit` bytes; InvalidRequest where it is not there in time, or the caller left.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _read(receive, limit, on_bytes)
+    except TimeoutError as slow:
+        raise InvalidRequest("unreadable", param="body") from slow
+
+
+async def _read(receive: Receive, limit: int, on_bytes: Callable[[int], None] | None) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("unreadable", param="body")
+        piece = message.get("body", b"")
+        if on_bytes is not None and piece:
+            on_bytes(len(piece))
+        body += piece
+        if len(body) > limit:
+            raise PayloadTooLarge(f"body_bytes|{limit}", param="body")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """What a request to Gradio is about, in the scope under `PageRequest.KEY`: whose session, which event, how much."""
+
+    KEY: ClassVar[str] = "hfchat.page_request"
+    person: str
+    session: str | None = None
+    event_id: str | None = None
+    body_bytes: int = 0
+    values: int = 0
+
+
+async def own_session(
+    scope: Scope,
+    receive: Receive,
+    subject: str,
+    key: bytes,
+    read: Callable[[Receive, int], Awaitable[bytes]] = read_body,
+) -> Receive:
     """Make the session that a request to Gradio names the caller's own, in `scope` and in the body to be received.
 
-    `key` is the gate's secret. Raises: InvalidRequest for a body or hash of another form, or with fields that the page
-    never sends; PayloadTooLarge.
+    `key` is the gate's secret; `read` reads a body up to a limit. Raises: InvalidRequest for a body or hash of another
+    form, with too many values, or with fields that the page never sends; what `read` does.
     """
     path: str = scope["path"]
+    session = event_id = None
     if path.startswith(HEARTBEAT):
-        scope["path"] = HEARTBEAT + own_hash(key, subject, path.removeprefix(HEARTBEAT))
+        session = own_hash(key, subject, path.removeprefix(HEARTBEAT))
+        scope["path"] = HEARTBEAT + session
         scope["raw_path"] = scope["path"].encode()
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    renamed = [(name, own_hash(key, subject, value) if name == "session_hash" else value) for name, value in query]
-    scope["query_string"] = urlencode(renamed).encode()
+    elif path.startswith(CALL):
+        event_id = path.removeprefix(CALL)
+    query = []
+    for name, value in _query_of(scope):
+        if name == "session_hash":
+            value = session = own_hash(key, subject, value)
+        query.append((name, value))
+    scope["query_string"] = urlencode(query).encode()
     if scope["method"] != "POST":
+        scope[PageRequest.KEY] = PageRequest(subject, session, event_id)
         return receive
-    body = _own_body(await read_body(receive, MAX_PAGE_BODY_BYTES), subject, key)
+    body = await read(receive, MAX_PAGE_BODY_BYTES)
+    sent, values = await _checked(body)
+    if path == CALL.rstrip("/") and sent.get("session_hash") is None:
+        sent["session_hash"] = secrets.token_hex(16)  # Gradio would make one that is nobody's
+    if sent.get("session_hash") is not None:
+        sent["session_hash"] = session = own_hash(key, subject, sent["session_hash"])
+    event_id = sent["event_id"] if isinstance(sent.get("event_id"), str) else None
+    scope[PageRequest.KEY] = PageRequest(subject, session, event_id, len(body), values)
+    body = _written(sent)
     headers = [(name, value) for name, value in scope["headers"] if name not in (b"content-length", b"session_hash")]
     scope["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
     return replayed(body, receive)
 
 
-def _own_body(body: bytes, subject: str, key: bytes) -> bytes:
+def _query_of(scope: Scope) -> list[tuple[str, str]]:
     try:
+        return parse_qsl(
+            scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS
+        )
+    except ValueError as many:
+        raise InvalidRequest("unreadable", param="query") from many
+
+
+async def _checked(body: bytes) -> tuple[dict[str, Any], int]:
+    """What is in the body, and how many values."""
+    try:
+        encoding = json.detect_encoding(body)
+        if encoding != "utf-8":
+            body = body.decode(encoding, "surrogatepass").encode(errors="surrogatepass")
+        await check_json(body, MAX_PAGE_VALUES, "page_values")
         sent: Any = json.loads(body)
     except (ValueError, RecursionError) as broken:
         raise InvalidRequest("not_json", param="body") from broken
     if not isinstance(sent, dict):
         raise InvalidRequest("object", param="body")
-    _check_fields(sent)
-    if sent.get("session_hash") is not None:
-        sent["session_hash"] = own_hash(key, subject, sent["session_hash"])
+    return sent, _check_fields(sent)
+
+
+def _written(sent: dict[str, Any]) -> bytes:
     try:
         # Half a surrogate pair, as text that was cut in the middle has, becomes a question mark.
         return json.dumps(sent, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(errors="replace")
@@ -78,10 +165,15 @@ def _own_body(body: bytes, subject: str, key: bytes) -> bytes:
         raise InvalidRequest("not_json", param="body") from broken
 
 
-def _check_fields(sent: dict[str, Any]) -> None:
-    """Raises: InvalidRequest for a field that the page never sends, at any depth, and for a body that is too deep."""
+def _check_fields(sent: dict[str, Any]) -> int:
+    """How many values there are.
+
+    Raises: InvalidRequest for a field that the page never sends, at any depth, and for a body that is too deep.
+    """
     level: list[Any] = [sent]
+    values = 0
     for _ in range(_MAX_DEPTH):
+        values += len(level)
         inside: list[Any] = []
         for value in level:
             if isinstance(value, dict):
@@ -93,31 +185,7 @@ def _check_fields(sent: dict[str, Any]) -> None:
         level = inside
     if level:
         raise InvalidRequest("unreadable", param="body")
-
-
-async def read_body(receive: Receive, limit: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
-    """The whole body.
-
-    Raises: PayloadTooLarge past `limit` bytes; InvalidRequest where it is not there in time, or the caller left.
-    """
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await _read(receive, limit)
-    except TimeoutError as slow:
-        raise InvalidRequest("unreadable", param="body") from slow
-
-
-async def _read(receive: Receive, limit: int) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidRequest("unreadable", param="body")
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise PayloadTooLarge(f"body_bytes|{limit}", param="body")
-        if not message.get("more_body", False):
-            return bytes(body)
+    return values
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -15,6 +15,7 @@ import gradio as gr
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.errors import HfchatError
+from hfchat.json_bounds import check_json
 from hfchat.page_choices import Choices
 from hfchat.page_history import CUT_ID, aside, sendable
 from hfchat.page_listeners import Listeners
@@ -29,6 +30,8 @@ from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish, Message
 # so many signs in one piece, a table or a program, is drawn less often, so that the browser keeps up.
 SHOW_EVERY_S = 0.06
 SHOW_EVERY_CHARS = 4000
+# A conversation has so many at most: two for each.
+MAX_PICTURE_VALUES = 1000
 # Gradio notices a closed tab only when something is yielded.
 PULSE_S = 1.0
 
@@ -69,6 +72,7 @@ def responder(
             if has_pictures(asked.messages):
                 asked_model = asked.model or caller.policy.default_model
                 known = await catalog.facts(asked_model)
+                await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
                 seen = with_pictures(asked.messages, read_pictures(pictures), asked_model, known)
                 asked = replace(asked, messages=seen)
             turn = chat.stream(caller, asked, request_id=request_id, tries=shown.trying)

@@ -26,6 +26,8 @@ from hfchat.types import OWN_ISSUER, Caller
 logger = logging.getLogger(__name__)
 
 MAX_FORM_BYTES = 16 * 1024
+# Anybody may send one, so nobody is waited for as long as a caller who is known.
+FORM_TIMEOUT_S = 10.0
 _REASONS = (
     "invalid_token",
     "expired_token",
@@ -87,7 +89,9 @@ class SignIn:
         language = language_of(request.headers.get("accept-language", ""))
         if self._set_up:
             return HTMLResponse(_set_up_page(language))
-        form = parse_qs((await read_body(request.receive, MAX_FORM_BYTES)).decode("utf-8", errors="replace"))
+        form = parse_qs(
+            (await read_body(request.receive, MAX_FORM_BYTES, FORM_TIMEOUT_S)).decode("utf-8", errors="replace")
+        )
         token = form.get("token", [""])[0].strip().rpartition("token=")[2]  # a whole invite link will do
         try:
             return await self._signed_in(request, token)

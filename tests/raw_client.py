@@ -51,20 +51,43 @@ class Line:
         return said
 
     def begin(
-        self, method: str, target: str, headers: Headers = (), body: bytes = b"", *, host: str | None = None
+        self,
+        method: str,
+        target: str,
+        headers: Headers = (),
+        body: bytes = b"",
+        *,
+        host: str | None = None,
+        length: bool = True,
     ) -> http.client.HTTPResponse:
-        """The answer with its head read, its body not."""
-        sent = [("Host", f"127.0.0.1:{self.app.port}" if host is None else host)]
-        sent += headers.items() if isinstance(headers, dict) else headers
-        if body:
-            sent.append(("Content-Length", str(len(body))))
-        head = "".join([f"{method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in sent), "\r\n"])
-        if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self.app.port), timeout=60)
-        self._socket.sendall(head.encode("latin-1") + body)
-        response = http.client.HTTPResponse(self._socket, method=method)
+        """The answer with its head read, its body not. Without `length` the body's is not said."""
+        self.send_head(method, target, headers, body, host=host, length=length)
+        response = http.client.HTTPResponse(self._connected(), method=method)
         response.begin()
         return response
+
+    def send_head(
+        self,
+        method: str,
+        target: str,
+        headers: Headers = (),
+        body: bytes = b"",
+        *,
+        host: str | None = None,
+        length: bool = True,
+    ) -> None:
+        """The head, and what there is of the body. What is answered is not waited for."""
+        sent = [("Host", f"127.0.0.1:{self.app.port}" if host is None else host)]
+        sent += headers.items() if isinstance(headers, dict) else headers
+        if body and length:
+            sent.append(("Content-Length", str(len(body))))
+        head = "".join([f"{method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in sent), "\r\n"])
+        self._connected().sendall(head.encode("latin-1") + body)
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self.app.port), timeout=60)
+        return self._socket
 
     def close(self) -> None:
         if self._socket is not None:

@@ -20,12 +20,15 @@ FLOORS = {
         "failure_rules",
         "page_pieces",
         "protocol",
+        "json_bounds",
+        "page_visitors",
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
         *("page_early", "page_sessions", "page_head", "pool", "model_list", "turn_response", "sqlite_file"),
     ],
     3: [
+        "body_reader",
         *("setting_values", "tokens", "jwks", "passage", "sqlite_worker", "redis_ledger", "accounts", "reply"),
         *(
             "page_history",
@@ -41,10 +44,21 @@ FLOORS = {
         ),
     ],
     4: [
+        *("early_refusal", "idempotency_runs", "page_bounds"),
         *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
-        *("page_models", "page_notice", "page_shown", "idempotency"),
+        *("page_models", "page_notice", "page_shown"),
     ],
-    5: ["chat_interface", "settings", "stores", "authentication", "revocation", "chat", "page_choices"],
+    5: [
+        "idempotency",
+        "turn_body",
+        "chat_interface",
+        "settings",
+        "stores",
+        "authentication",
+        "revocation",
+        "chat",
+        "page_choices",
+    ],
     6: [
         "page_conversations",
         "assembly",
@@ -67,6 +81,7 @@ ONLY = {
     "gradio": {
         "chat_interface",
         "ui",
+        "page_bounds",
         "page_conversations",
         "page_layout",
         "page_ratings",
