@@ -39,7 +39,11 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
             **self._quick,
         )
         shown = asked.then(
-            self._append_message_to_history, [self.saved_input, self.chatbot], self.chatbot, **self._quick
+            self._show_question,
+            [self.saved_input, self.chatbot],
+            [self.chatbot, self.chatbot_state],
+            api_name="_append_message_to_history",
+            **self._quick,
         )
         turns = [self._answer(shown), self._answer(self._ask_again())]
         # The stop button stands where the send button was, while a turn is in progress.
@@ -113,6 +117,10 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
 
     def _clear_and_save_textbox(self, message: str) -> tuple[str, str, Any]:
         return "", message, _turn_begins()
+
+    def _show_question(self, question: str, history: History) -> tuple[History, History]:
+        """The conversation with the question; and without, for the turn: a session that was dropped has none any more."""
+        return self._append_message_to_history(question, history), history
 
     def _take_back(self, history: History, event: gr.EventData) -> tuple[History, Any]:
         data = event._data or {}

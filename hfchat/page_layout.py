@@ -43,11 +43,17 @@ def translations() -> Any:
 
 
 def build_page(
-    chat: Chat, catalog: Catalog, look: Appearance, listeners: Listeners, *, routed: bool, offline: bool
+    chat: Chat,
+    catalog: Catalog,
+    look: Appearance,
+    listeners: Listeners,
+    ratings: Ratings,
+    *,
+    routed: bool,
+    offline: bool,
 ) -> gr.Blocks:
     """The page's blocks. `routed`: a model's name may have a provider after its colon; `offline`: no model answers."""
     i18n = translations()
-    ratings = Ratings()
     settings = ChatSettings(catalog, routed, i18n)
     with gr.Blocks(title=look.title, fill_height=True, analytics_enabled=False) as page:
         with gr.Row(elem_id="hfchat-header", equal_height=False):

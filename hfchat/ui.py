@@ -15,11 +15,13 @@ from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.logs import log_crash
 from hfchat.page_assets import KeptAssets
+from hfchat.page_bounds import BoundedSessions, PageBounds
 from hfchat.page_conversations import conversations_script
 from hfchat.page_early import PageScripts
 from hfchat.page_head import CSS, EARLY, SCRIPTS
 from hfchat.page_layout import build_page, translations
 from hfchat.page_listeners import Listeners, Listening
+from hfchat.page_ratings import Ratings
 from hfchat.page_theme import theme
 from hfchat.types import Caller
 
@@ -42,16 +44,20 @@ def mount_page(
     `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers, `on_space` where
     Hugging Face's page shows it in a frame.
     """
-    listeners = Listeners()
-    page = build_page(chat, catalog, look, listeners, routed=routed, offline=offline)
+    listeners, ratings = Listeners(), Ratings()
+    page = build_page(chat, catalog, look, listeners, ratings, routed=routed, offline=offline)
+    bounds = PageBounds(page, ratings.forget)
     # Without these every chat takes one of 40 threads, and one chat runs at a time.
     page.max_threads = 500
     page.queue(default_concurrency_limit=None, api_open=False)
     # How often Gradio looks whether an event waits; every millisecond, as it is, costs 5 % of a core with nobody there.
     page._queue.sleep_when_free = 0.005
-    page.state_session_capacity = 2000
+    # It counts its events after each, with pandas, which takes 18 ms once there were 10,000.
+    page._queue.ANALYTICS_MAX_EVENTS = 1
+    page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     middleware = [
         Middleware(PageScripts, first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space),
+        Middleware(BoundedSessions, bounds=bounds),
         Middleware(Listening, listeners=listeners),
     ]
     gr.mount_gradio_app(

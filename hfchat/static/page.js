@@ -1,7 +1,8 @@
 // Where the browser denies a frame its storage, Gradio's page would stay at "Loading..." for ever: it gets a short-lived one.
 // Where the session has ended, it would say "Error": a line says so instead and leads to the sign-in page, nothing shown or
 // typed is lost, and who signs in again in another tab goes on here. What is asked while there is no network, or the server
-// says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation.
+// says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation. So does what is
+// asked too fast (429). What is refused for good is said in the server's words.
 (() => {
   for (const name of ["localStorage", "sessionStorage"]) {
     try { window[name]; } catch {
@@ -47,16 +48,21 @@
       }
     }
   };
+  const isStep = (answer) => String(answer.url).includes("/gradio_api/");
   window.fetch = async (...request) => {
     let before = shown, answer = await whenOnline(request);
-    while (answer.status === 503 && String(answer.url).includes("/gradio_api/")) {
+    while ([429, 503].includes(answer.status) && isStep(answer)) {
       if (!line) show(says.not_now);
-      await new Promise((again) => setTimeout(again, 2000));
+      const waitS = answer.status === 429 ? Number(answer.headers.get("Retry-After")) || 2 : 2;
+      await new Promise((again) => setTimeout(again, waitS * 1000));
       before = shown;
       answer = await whenOnline(request);
     }
     if (answer.status === 401) showEnded();
-    else if (line && answer.ok && before === shown && String(answer.url).includes("/gradio_api/")) hide();
+    else if ([400, 413].includes(answer.status) && isStep(answer)) {
+      const error = (await answer.clone().json().catch(() => null))?.error;
+      if (error && !line?.querySelector("a")) show(error.message);
+    } else if (line && answer.ok && before === shown && isStep(answer)) hide();
     return answer;
   };
   document.addEventListener("input", (event) => {
