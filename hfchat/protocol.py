@@ -1,42 +1,217 @@
-"""HTTP as uvicorn reads and writes it, with a bound on what is read, and fewer packets written."""
+"""HTTP/1.1 on a connection: uvicorn's fast protocol, with bounds and time limits for all that comes before a request is whole.
+
+Rests on `HttpToolsProtocol` of the uvicorn that is pinned, and on llhttp for where a message begins and ends (RFC 9112).
+"""
 
 import asyncio
+import sys
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+# Of what is no body: a head, or trailers, or what stands between two chunks. node.js takes 16 kB, Tomcat 8, nginx 32.
 MAX_HEAD_BYTES = 64 * 1024
+# Browsers send about 20, proxies add some; nginx takes 1,000, Apache 100.
+MAX_HEADERS = 256
+MAX_PIPELINED = 32
+# A head comes in one packet or a few. Apache gives 20 s to 40 s, nginx 60 s.
+HEAD_TIMEOUT_S = 20.0
+# File descriptors that are for others than callers: the ledger, the log, and the provider's connections.
+KEPT_DESCRIPTORS = 2256
+# Of the connections that wait in silence so many are closed where there is no room: one sixteenth, so that each is looked at
+# rarely.
+CLOSED_AT_ONCE = 16
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+
+def connection_limit() -> int | None:
+    """How many connections fit beside what else needs file descriptors; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else max(soft - min(soft // 2, KEPT_DESCRIPTORS), 16)
 
 
 class BoundedHead(HttpToolsProtocol):
-    """uvicorn's fast protocol, with a bound on a request's head: without one a stranger fills the memory with headers.
+    """One connection. An answer's head goes with the first of its body.
 
-    An answer's head goes with the first of its body.
+    Trailers are dropped: they are no headers, and nobody reads them. An offer to upgrade is ignored (RFC 9110 section 7.8):
+    nothing here speaks another protocol.
     """
 
+    # Bytes read since those in which the message began, or in which the last of its body came.
     _head_bytes = 0
-    _in_head = True
+    _in_head = False
+    _replays = False
+    _replayed_whole = False
+    _head_timer: asyncio.TimerHandle | None = None
+    # When it began to wait for a request, by the event loop's clock; None while one is in progress.
+    waiting_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody has connected."""
         super().connection_made(cast(asyncio.Transport, HeadWithBody(transport)))
+        self.waiting_since = self.loop.time()
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+        limit = connection_limit()
+        if limit is not None and len(self.connections) > limit:
+            self._make_room(limit)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They have left."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, or refuse what does not end or is none."""
+        self._unset_keepalive_if_required()
+        self._head_bytes += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            return self._refuse("Invalid HTTP request received.")
+        if self._head_bytes > MAX_HEAD_BYTES:
+            return self._refuse("The head of the request is too large.")
+        if self._head_timer is None and self._waits():
+            # Also for the rest of a body whose request is answered: nobody reads it.
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+        return None
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._head_bytes, self._in_head = 0, True
-        super().on_message_begin()
+        if not self._replays:
+            self._head_bytes, self._in_head = 0, True
+            super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        if not self._in_head or self._replays:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError("too many headers")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Its head has ended."""
+        """Its head has ended. Raises: ValueError for one that is refused."""
+        if self._replays:
+            return
         self._in_head = False
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise ValueError("RFC 9112 section 3.2: one Host")
+        self._stop_head_timer()
+        self.waiting_since = None
         super().on_headers_complete()
 
-    def data_received(self, data: bytes) -> None:
-        """Read on, or refuse a head that does not end."""
-        super().data_received(data)
-        self._head_bytes += len(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
+    def on_body(self, body: bytes) -> None:
+        """Some of its body."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """It is whole; where an upgrade was offered, the parser only thinks so."""
+        if self._replays:
+            self._replayed_whole = True
+        elif not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered."""
+        super().on_response_complete()
+        if self._waits():
+            self.waiting_since = self.loop.time()
+
+    def _waits(self) -> bool:
+        return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                return self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offered:
+                data = data[offered.args[0] :]
+                self._ignore_upgrade()
+        return None
+
+    def _ignore_upgrade(self) -> None:
+        """Read on as if no upgrade had been offered: the parser stops at such a head, and its body would be the next request."""
+        framing = [b"%b: %b\r\n" % header for header in self.headers if header[0] in _FRAMING]
+        closing = b"connection: close\r\n" if self._wants_close() else b""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._replays, self._replayed_whole = True, False
+        version = self.scope["http_version"].encode()
+        self.parser.feed_data(b"POST / HTTP/%b\r\n%b%b\r\n" % (version, closing, b"".join(framing)))
+        self._replays = False
+        self.cycle.keep_alive = version == b"1.1" and self.parser.should_keep_alive()
+        if self._replayed_whole:
+            super().on_message_complete()
+
+    def _wants_close(self) -> bool:
+        values = [value.lower() for name, value in self.headers if name == b"connection"]
+        return any(token.strip() == b"close" for value in values for token in value.split(b","))
+
+    def _should_upgrade(self) -> bool:
+        return False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if cycle.scope["http_version"] == "1.0":
+            app = _ended_by_closing(cycle, app)
+        super()._start_asgi_task(cycle, app)
+
+    def _refuse(self, message: str) -> None:
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()  # an answer is under way
+        else:
+            self.send_400_response(message)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._waits() and not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _make_room(self, limit: int) -> None:
+        """Close those that have waited in silence for longest; where nobody waits, the one that has just come."""
+        waiting = [one for one in self.connections if isinstance(one, BoundedHead) and one.waiting_since is not None]
+        waiting.sort(key=lambda one: one.waiting_since or 0.0)
+        others = [one for one in waiting if one is not self]
+        for one in others[: max(len(self.connections) - limit, len(others) // CLOSED_AT_ONCE)] or [self]:
+            one.waiting_since = None
+            one.transport.close()
+
+
+def _ended_by_closing(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """The application, for a client of HTTP/1.0, which does not know chunks: what has no length ends with the connection."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        unbounded = False
+
+        async def send_plain(message: Any) -> None:
+            nonlocal unbounded
+            if message["type"] == "http.response.start":
+                unbounded = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+                if unbounded:
+                    cycle.chunked_encoding = False
+            elif unbounded:
+                cycle.expected_content_length += len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_plain)
+
+    return answer
 
 
 class HeadWithBody:

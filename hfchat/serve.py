@@ -17,6 +17,10 @@ from hfchat.tokens import issue_token
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 
 GRACE_S = 30
+# Longer than the 60 s of common load balancers: they would else send a request into a connection that is being closed.
+KEEP_ALIVE_S = 75
+# As many open files as the system allows the program, up to this.
+OPEN_FILES = 65_536
 GC_THRESHOLD = 20_000
 # The event loop (libuv) takes one connection from a listening socket in each of its turns: of a crowd that comes at the same
 # instant the last would wait for seconds.
@@ -53,8 +57,9 @@ def main() -> int:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
-        timeout_keep_alive=30,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
+    _allow_open_files()
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
         listeners = [listener, *(listener.dup() for _ in range(TAKEN_IN_A_TURN - 1))]
         _Server(config, greeting(settings)).run(sockets=listeners)
@@ -107,6 +112,19 @@ def greeting(settings: Settings) -> str:
             f"-H 'Content-Type: application/json' -d '{asked}'",
         ]
     return "\n".join(lines)
+
+
+def _allow_open_files() -> None:
+    """Each connection is an open file; the usual limit of 1,024 is a soft one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS has a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(settings: Settings) -> socket.socket:
