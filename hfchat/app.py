@@ -56,7 +56,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     doors = (chat, accounts, TurnBodies(accounts, reader), Runs(accounts))
     direct: dict[str, Endpoint] = {
         "/api/ai/chat": ChatEndpoint(*doors),
-        "/v1/chat/completions": CompletionsEndpoint(*doors),
+        "/v1/chat/completions": CompletionsEndpoint(*doors, settings.media_hosts),
     }
     drain = Drain(lambda: chat.end_turns(Overloaded))
     on_space, closed = settings.space_id is not None, not settings.has_key

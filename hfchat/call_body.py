@@ -16,6 +16,9 @@ LENGTHS = (
     "n_predict",
     "num_predict",
 )
+# How many tokens a model may think; some servers count them beside the reply's.
+THOUGHTS = ("thinking_budget", "thinking_token_budget", "thinking_budget_tokens")
+THOUGHTS_OF = {"thinking": "budget_tokens", "reasoning": "max_tokens", "chat_template_kwargs": "thinking_budget"}
 
 
 def call_body(call: Call, *, ask_usage: bool) -> bytes:
@@ -26,9 +29,8 @@ def call_body(call: Call, *, ask_usage: bool) -> bytes:
         "messages": [message.as_sent() for message in call.messages],
         "stream": call.stream,
     }
-    for name in LENGTHS:
-        if isinstance(body.get(name), int):
-            body[name] = min(body[name], call.max_tokens)
+    if call.options:
+        _cut(body, call.max_tokens)
     if not isinstance(body.get("max_tokens"), int):
         # A server that does not know the name that was used would know no limit; two of the usual ones some refuse.
         body.pop("max_tokens", None)
@@ -44,3 +46,14 @@ def call_body(call: Call, *, ask_usage: bool) -> bytes:
     elif not call.stream:
         body.pop("stream_options", None)
     return orjson.dumps(body)
+
+
+def _cut(body: dict[str, Any], max_tokens: int) -> None:
+    """Cut every limit that a caller set to the call's own."""
+    for name in (*LENGTHS, *THOUGHTS):
+        if isinstance(body.get(name), int | float):
+            body[name] = min(body[name], max_tokens)
+    for name, inner in THOUGHTS_OF.items():
+        held = body.get(name)
+        if isinstance(held, dict) and isinstance(held.get(inner), int | float):
+            body[name] = {**held, inner: min(held[inner], max_tokens)}

@@ -1,20 +1,21 @@
-"""Tokens without a tokenizer, which differs from model to model: the most that a text can be, and about what it is. Pure.
+"""Tokens without a tokenizer, which differs from model to model: the most that a prompt can be, and about what it is. Pure.
 
 The most: no tokenizer in use makes more tokens than bytes of the text, as it is or composed (NFC, which some do first), so
-a budget that is reserved by it cannot be overshot. About: letters of prose have 4 to 5 bytes a token, other signs fewer;
-what is written in letters only to have many tokens costs up to three times what this says.
+a budget that is reserved by it cannot be overshot. Every byte of `messages` and `options` as they are sent is counted,
+whatever its key, but the payload of a real picture, for which the most that a picture takes is. About: letters of prose
+have 4 to 5 bytes a token, other signs fewer; what is written in letters only to have many tokens costs up to three times
+what this says.
 """
 
 import math
+import re
 import string
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from hfchat.media import TEXT_PARTS, is_picture, picture_url
 from hfchat.types import Call, Finish, Message, Part, Usage
 
 # Bytes a token: in words, in digits and punctuation, in other scripts.
@@ -23,6 +24,10 @@ SIGNS_A_TOKEN = 1.5
 OTHERS_A_TOKEN = 3.0
 _LETTERS = (string.ascii_letters + " ").encode()
 _ASCII = bytes(range(128))
+# The most of these that one sign makes: four bytes of another script.
+TOKENS_A_SIGN = 4 / OTHERS_A_TOKEN
+# No tokenizer in use has a token of more bytes (Llama 3, Qwen, o200k: a run of 128 spaces is their longest).
+BYTES_A_TOKEN = 128
 # What a model's template puts around a message, and around the whole of a conversation.
 TOKENS_A_MESSAGE = 4
 MOST_TOKENS_A_MESSAGE = 8
@@ -30,28 +35,37 @@ MOST_TOKENS_A_PROMPT = 64
 # What vision models make of a picture differs widely: the most is what the greediest of them make of the largest.
 TOKENS_A_PICTURE = 1500
 MOST_TOKENS_A_PICTURE = 16_384
-# A sign may become three times as long when it is composed; for long texts all are taken to.
-LONG_TEXT = 200_000
-LONGEST_COMPOSED = 3
+# Composing adds bytes in two cases only: a sign that is always written decomposed (first line), and a mark that takes the
+# place of another in a sign of both (second line), for example U+0323 after U+00E9. A sign decomposed has at most 8 bytes
+# more than composed. A test goes through all of Unicode for both.
+_COMPOSED_LONGER = re.compile(
+    "[\u0344\u0958-\u095f\u09dc-\u09df\u0a33-\u0a5e\u0b5c\u0b5d\u0f43-\u0fb9\u2adc\ufa6c\ufacf-\ufad7\ufb1d-\ufb4e"
+    "\U0001d15e-\U0001d164\U0001d1bb-\U0001d1c0]"
+    "|(?<=[^\x00-\x7f])[\u0300-\u0345\u0653-\u0655\u093c\u0c56\u0dca\u3099\u309a\U000110ba]"
+)
+MOST_BYTES_COMPOSED = 8
+# As deep as JSON can be written here, and from how many bytes on it is not written out to see how long it is indented.
+MAX_DEPTH = 254
+LONG_INDENTED = 1_000_000
 # A budget has to hold a short question beside a reply.
 SHORT_PROMPT = MOST_TOKENS_A_PROMPT + MOST_TOKENS_A_MESSAGE + 28
 
 
 def prompt_at_most(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
     """No prompt of these messages, with the tools and forms of answer in `options`, has more tokens."""
-    texts, pictures = _shown(messages, options)
+    texts, pictures = _texts(messages, options)
     each = sum(_most(text) + MOST_TOKENS_A_MESSAGE for text in texts)
-    return MOST_TOKENS_A_PROMPT + each + MOST_TOKENS_A_PICTURE * pictures
+    return MOST_TOKENS_A_PROMPT + each + MOST_TOKENS_A_PICTURE * pictures + _indentation(options)
 
 
 def prompt_about(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
     """About how many tokens the prompt has, rather more than fewer."""
-    texts, pictures = _shown(messages, options)
+    texts, pictures = _texts(messages, options)
     return math.ceil(sum(map(_about, texts))) + TOKENS_A_MESSAGE * len(texts) + TOKENS_A_PICTURE * pictures
 
 
-def _shown(messages: Sequence[Message], options: Mapping[str, Any] | None) -> tuple[list[str], int]:
-    """The texts that a model is shown, and how many pictures: a picture's bytes are no text."""
+def _texts(messages: Sequence[Message], options: Mapping[str, Any] | None) -> tuple[list[str], int]:
+    """What is sent, as texts, without the payloads of real pictures; and how many parts are pictures or other media."""
     texts, pictures = [], 0
     for message in messages:
         written = message.written
@@ -60,12 +74,39 @@ def _shown(messages: Sequence[Message], options: Mapping[str, Any] | None) -> tu
             continue
         content = written.get("content")
         if isinstance(content, list):
-            # What is no text, a film or a file, is at least a picture, and counts by its bytes too.
-            pictures += sum(not isinstance(part, dict) or part.get("type") != "text" for part in content)
-            kept = [part for part in content if not isinstance(part, dict) or "image_url" not in part]
-            written = {**written, "content": kept}
+            parts = [_without_payload(part) for part in content]
+            written = {**written, "content": parts}
+            pictures += sum(part is not sent or not _is_text(part) for part, sent in zip(parts, content, strict=True))
         texts.append(orjson.dumps(written).decode())
     return texts + ([orjson.dumps(options).decode()] if options else []), pictures
+
+
+def _without_payload(part: object) -> object:
+    if not isinstance(part, dict) or "image_url" not in part or not is_picture(picture_url(part)):
+        return part
+    image = part["image_url"]
+    return {**part, "image_url": {**image, "url": ""} if isinstance(image, dict) else ""}
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, str) or (isinstance(part, dict) and part.get("type") in TEXT_PARTS)
+
+
+def _indentation(options: Mapping[str, Any] | None) -> int:
+    """The most bytes that a template adds which writes tools and other objects indented by 4, as many do."""
+    if not options:
+        return 0
+    nested = [value for value in options.values() if isinstance(value, dict | list)]
+    if not nested:
+        return 0
+    compact = orjson.dumps(nested)
+    opened = compact.count(b"{") + compact.count(b"[")
+    lines = compact.count(b",") + 2 * opened
+    most = compact.count(b":") + lines * (1 + 4 * min(opened, MAX_DEPTH))
+    if most > LONG_INDENTED:
+        return most
+    # By 2 it is written fast; by 4 no part of what is added more than doubles.
+    return 2 * (len(orjson.dumps(nested, option=orjson.OPT_INDENT_2)) - len(compact))
 
 
 class Tally:
@@ -73,8 +114,13 @@ class Tally:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._most = 2 * call.max_tokens * call.replies
         self._deltas = 0
-        self._said: list[str] = []
+        self._whole = False
+        # What is not estimated yet, and how many signs: most replies are estimated once, at their end.
+        self._texts: list[str] = []
+        self._signs = 0
+        self._tokens = 0.0
         self._counted: Usage | None = None
 
     @property
@@ -84,8 +130,13 @@ class Tally:
 
     @property
     def over(self) -> bool:
-        """Whether more came than was asked for: a delta is a token or more."""
-        return self._deltas > self._call.max_tokens * self._call.replies
+        """Whether so much text came that the provider cannot be holding to the limit, and more may come.
+
+        That is twice the limit: a delta may be a single letter, and the text is only estimated.
+        """
+        if self._tokens + self._signs * TOKENS_A_SIGN <= self._most or self._whole:
+            return False
+        return self._estimate() > self._most
 
     def add(self, part: Part) -> None:
         """Count a part of the reply."""
@@ -93,34 +144,42 @@ class Tally:
             self._counted = part.usage
         elif part.content or part.reasoning or part.unseen:
             self._deltas += part.count
-            self._said += (part.content, part.reasoning, part.unseen)
+            self._whole = part.whole
+            text = part.content + part.reasoning + part.unseen
+            self._texts.append(text)
+            self._signs += len(text)
 
     def usage(self) -> Usage:
-        """The provider's count; where it gave none, or none of what it sent, an estimate.
+        """The provider's count where it is at least half of what the text that came is estimated at.
 
-        A delta is a token or more, and some providers send many tokens in one.
+        Otherwise the larger of both; where there is no count, of the estimate and the number of deltas, each of which is a
+        token or more. It may be more than was asked for, and than was reserved.
         """
-        counted = self._counted
-        if counted is not None and (counted.completion_tokens or not self.began):
+        counted, tokens, call = self._counted, self._estimate(), self._call
+        believed = counted is not None and self._possible(counted.prompt_tokens)
+        if counted is not None and believed and 2 * counted.completion_tokens >= tokens:
             return counted
-        completion = max(self._deltas, math.ceil(_about("".join(self._said))))
-        call = self._call
-        completion = min(completion, call.max_tokens * call.replies)
-        return Usage(prompt_about(call.messages, call.options), completion, estimated=True)
+        completion = max(self._deltas if counted is None else counted.completion_tokens, math.ceil(tokens))
+        prompt = counted.prompt_tokens if counted and believed else prompt_about(call.messages, call.options)
+        return Usage(prompt, completion, estimated=True)
+
+    def _estimate(self) -> float:
+        """About how many tokens came: each text is looked at once."""
+        if self._texts:
+            self._tokens += _about("".join(self._texts))
+            self._texts, self._signs = [], 0
+        return self._tokens
+
+    def _possible(self, prompt_tokens: int) -> bool:
+        """Whether the texts of the messages fit into so many tokens: some servers leave out what they had cached."""
+        return prompt_tokens * BYTES_A_TOKEN >= sum(len(message.content) for message in self._call.messages)
 
 
 def _most(text: str) -> int:
-    """Bytes of the text, each sign at its longest: composing several never makes them longer, and all at once takes long."""
+    """Bytes of the text, as it is or composed."""
     if text.isascii():
         return len(text)
-    if len(text) > LONG_TEXT:
-        return LONGEST_COMPOSED * len(_utf8(text))
-    return sum(times * _most_of(sign) for sign, times in Counter(text).items())
-
-
-@lru_cache(10_000)
-def _most_of(sign: str) -> int:
-    return max(len(_utf8(sign)), len(_utf8(unicodedata.normalize("NFC", sign))))
+    return len(_utf8(text)) + MOST_BYTES_COMPOSED * len(_COMPOSED_LONGER.findall(text))
 
 
 def _about(text: str) -> float:

@@ -369,6 +369,26 @@ DETAILS: dict[str, tuple[str, str]] = {
     "whole_number": ("it must be a whole number.", "debe ser un número entero."),
     "boolean": ("it must be true or false.", "debe ser true o false."),
     "required": ("it is missing.", "falta."),
+    "scalar": (
+        "it must be a text, a number, true or false.",
+        "debe ser un texto, un número, true o false.",
+    ),
+    "word": (
+        "it must be one word, a number, true or false.",
+        "debe ser una sola palabra, un número, true o false.",
+    ),
+    "field_refused": (
+        "this field is not passed on.",
+        "este campo no se transmite.",
+    ),
+    "part_refused": (
+        "`{value}` is not passed on: only texts and pictures are.",
+        "`{value}` no se transmite: solo textos e imágenes.",
+    ),
+    "picture_address": (
+        "a picture must be a `data:` URL, or an https address of a host that is allowed here, without a port.",
+        "una imagen debe ser una URL `data:`, o una dirección https de un host permitido aquí, sin puerto.",
+    ),
     "unknown_field": ("there is no such field.", "ese campo no existe."),
     "one_of": ("it must be {value}.", "debe ser {value}."),
     "at_least": ("it must be at least {value}.", "debe ser al menos {value}."),

@@ -1,6 +1,7 @@
 """`/v1/*`: OpenAI's form of the same chat, for every program that speaks it. What the provider answers passes unchanged."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -22,13 +23,19 @@ MAX_VALUES = 50_000
 
 
 class CompletionsEndpoint:
-    """`POST /v1/chat/completions`. The gate has let in only who has a bearer token."""
+    """`POST /v1/chat/completions`. The gate has let in only who has a bearer token.
 
-    def __init__(self, chat: Chat, accounts: Accounts, bodies: TurnBodies, runs: Runs) -> None:
+    `media_hosts`: those from which pictures may be fetched by whoever answers; None is any.
+    """
+
+    def __init__(
+        self, chat: Chat, accounts: Accounts, bodies: TurnBodies, runs: Runs, media_hosts: Collection[str] | None
+    ) -> None:
         self._chat = chat
         self._accounts = accounts
         self._bodies = bodies
         self._runs = runs
+        self._media_hosts = media_hosts
 
     async def __call__(self, request: Request) -> Response:
         """A chat completion, as OpenAI's API has it, streamed or not.
@@ -36,7 +43,7 @@ class CompletionsEndpoint:
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
         sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
-        asked = read_completion(sent)
+        asked = read_completion(sent, self._media_hosts)
         state = request.state
         caller: Caller = state.caller
         response = TurnResponse(

@@ -1,28 +1,29 @@
-"""Pure: a body in OpenAI's form as a request. What the policy needs is checked; everything else passes as it is written."""
+"""Pure: a body in OpenAI's form as a request. Each field passes as it is written if it is listed, and is refused if not."""
 
 import codecs
+from collections.abc import Collection
 from typing import Any
 
 import orjson
 
 from hfchat.call_body import LENGTHS
-from hfchat.errors import InvalidRequest, UnsupportedInput
+from hfchat.errors import InvalidRequest
+from hfchat.message_fields import check_message
+from hfchat.request_fields import DATA, FIELDS, check_fields
 from hfchat.types import ChatRequest, Message
 
 MAX_MESSAGES = 2000
 MAX_REPLIES = 128
 MAX_TOKENS = 1_000_000
-# What some servers know, and would go around a policy: other models than the one named, more replies than are returned,
-# or a prompt without its beginning, where the owner's stands.
-AROUND_A_POLICY = (
-    *("models", "model_list", "fallbacks", "fallback_models", "route"),
-    *("best_of", "use_beam_search", "beam_width", "num_return_sequences"),
-    *("chat_template", "truncate_prompt_tokens", "extra_body"),
-)
+_READ_HERE = frozenset(("model", "messages", "stream"))
+_LISTED = {**FIELDS, **dict.fromkeys((*LENGTHS, *_READ_HERE), DATA)}
 
 
-def read_completion(body: bytes) -> ChatRequest:
-    """The request. Raises: InvalidRequest with the place as `param`; UnsupportedInput for what would go around a policy."""
+def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset()) -> ChatRequest:
+    """The request. `media_hosts` are those from which pictures may be fetched; None is any.
+
+    Raises: InvalidRequest with the place as `param`; UnsupportedInput for a field, a part or an address that is not passed on.
+    """
     try:
         sent = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
     except ValueError as broken:
@@ -33,13 +34,12 @@ def read_completion(body: bytes) -> ChatRequest:
         orjson.dumps(sent)  # deeper than this it can be read and not written
     except TypeError as deep:
         raise InvalidRequest("unreadable", param="body") from deep
-    options = {name: value for name, value in sent.items() if name not in ("model", "messages", "stream")}
-    for name in AROUND_A_POLICY:
-        if options.get(name) is not None:
-            raise UnsupportedInput("unknown_field", param=name)
+    check_fields(sent, _LISTED)
+    # A null of a field that is not listed says nothing, and does not go on.
+    options = {name: value for name, value in sent.items() if name in _LISTED and name not in _READ_HERE}
     lengths = [_whole(options, name, MAX_TOKENS) for name in LENGTHS if options.get(name) is not None]
     return ChatRequest(
-        messages=_messages(sent.get("messages")),
+        messages=_messages(sent.get("messages"), media_hosts),
         model=_model(sent.get("model")),
         max_tokens=min(lengths, default=None),
         options=options,
@@ -72,7 +72,7 @@ def _whole(options: dict[str, Any], name: str, most: int) -> int:
     return value
 
 
-def _messages(sent: object) -> tuple[Message, ...]:
+def _messages(sent: object, media_hosts: Collection[str] | None) -> tuple[Message, ...]:
     if sent is None:
         raise InvalidRequest("required", param="messages")
     if not isinstance(sent, list):
@@ -81,10 +81,10 @@ def _messages(sent: object) -> tuple[Message, ...]:
         raise InvalidRequest("no_messages", param="messages")
     if len(sent) > MAX_MESSAGES:
         raise InvalidRequest(f"too_many_messages|{MAX_MESSAGES}", param="messages")
-    return tuple(_message(message, f"messages[{place}]") for place, message in enumerate(sent))
+    return tuple(_message(message, f"messages[{place}]", media_hosts) for place, message in enumerate(sent))
 
 
-def _message(sent: object, place: str) -> Message:
+def _message(sent: object, place: str, media_hosts: Collection[str] | None) -> Message:
     if not isinstance(sent, dict):
         raise InvalidRequest("object", param=place)
     role, content = sent.get("role"), sent.get("content")
@@ -92,6 +92,8 @@ def _message(sent: object, place: str) -> Message:
         raise InvalidRequest("required" if role is None else "text", param=f"{place}.role")
     if content is not None and not isinstance(content, str | list):
         raise InvalidRequest("text", param=f"{place}.content")
+    if len(sent) > 2 or not isinstance(content, str):  # else it is a role and a text
+        check_message(sent, place, media_hosts)
     return Message(role, _text(content), sent)
 
 

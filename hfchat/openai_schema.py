@@ -1,9 +1,13 @@
-"""What `/v1/chat/completions` takes and answers, as the OpenAPI document has it: what is checked, not all of OpenAI's API."""
+"""What `/v1/chat/completions` takes and answers, as the OpenAPI document has it: the fields that are passed on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hfchat.call_body import LENGTHS
-from hfchat.openai_body import AROUND_A_POLICY, MAX_MESSAGES, MAX_REPLIES, MAX_TOKENS
+from hfchat.media import PICTURE_PARTS
+from hfchat.message_fields import MESSAGE_FIELDS, PARTS, PICTURE
+from hfchat.openai_body import MAX_MESSAGES, MAX_REPLIES, MAX_TOKENS
+from hfchat.request_fields import FIELDS, Kind
 from hfchat.types import MODEL_ID
 
 
@@ -11,34 +15,50 @@ def _to(most: int, description: str) -> dict[str, Any]:
     return {"type": ["integer", "null"], "minimum": 1, "maximum": most, "description": description}
 
 
-_MESSAGE = {
-    "type": "object",
-    "required": ["role"],
-    "properties": {
-        "role": {"type": "string", "minLength": 1},
-        "content": {"type": ["string", "array", "null"], "description": "A text, or parts: texts and pictures."},
-    },
+def _object(kinds: Mapping[str, Kind], **properties: Any) -> dict[str, Any]:
+    """The schema of an object whose fields are listed."""
+    listed = {name: kind.schema for name, kind in kinds.items()}
+    return {"type": "object", "properties": {**listed, **properties}, "additionalProperties": False}
+
+
+_PICTURE_URL = {
+    "type": "string",
+    "pattern": "^data:image/png;base64,iVBORw0KGgo[A-Za-z0-9+/]*$",
+    "description": "A `data:` URL, or an https address of a host that is allowed.",
 }
+_PICTURE = {"anyOf": [_PICTURE_URL, {**_object(PICTURE, url=_PICTURE_URL), "required": ["url"]}]}
+
+
+def _part(kind: str, fields: Mapping[str, Kind]) -> dict[str, Any]:
+    picture = {"image_url": _PICTURE} if kind in PICTURE_PARTS else {}
+    return {**_object(fields, type={"const": kind}, **picture), "required": ["type", *picture]}
+
+
+_CONTENT = {
+    "anyOf": [
+        {"type": ["string", "null"]},
+        {"type": "array", "items": {"anyOf": [_part(kind, fields) for kind, fields in PARTS.items()]}},
+    ],
+    "description": "A text, or parts: texts and pictures.",
+}
+_MESSAGE = {**_object(MESSAGE_FIELDS, role={"type": "string", "minLength": 1}, content=_CONTENT), "required": ["role"]}
 
 COMPLETION: dict[str, Any] = {
-    "type": "object",
-    "title": "CompletionBody",
-    "description": "A request of OpenAI's chat completions. What is not named here passes to the provider as it is.",
-    "required": ["messages"],
-    "properties": {
-        "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": _MESSAGE},
-        "model": {
+    **_object(
+        FIELDS,
+        messages={"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": _MESSAGE},
+        model={
             "type": ["string", "null"],
             "pattern": f"^({MODEL_ID.pattern})?$",
             "description": "One that this chat offers.",
         },
-        "stream": {"type": ["boolean", "null"], "description": "Server-sent events instead of one JSON object."},
-        "n": _to(MAX_REPLIES, "Several replies, each of which counts."),
+        stream={"type": ["boolean", "null"], "description": "Server-sent events instead of one JSON object."},
+        n=_to(MAX_REPLIES, "Several replies, each of which counts."),
         **{name: _to(MAX_TOKENS, "Cut to the owner's limit.") for name in LENGTHS},
-    },
-    "patternProperties": {
-        f"^({'|'.join(AROUND_A_POLICY)})$": {"type": "null", "description": "Refused: it would go around a policy."}
-    },
+    ),
+    "title": "CompletionBody",
+    "description": "A request of OpenAI's chat completions. The fields that are listed pass to the provider as they are.",
+    "required": ["messages"],
     "examples": [{"messages": [{"role": "user", "content": "Why is the sky blue?"}]}],
 }
 

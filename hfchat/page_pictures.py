@@ -12,17 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from hfchat.errors import InvalidRequest, UnsupportedInput
+from hfchat.media import PICTURE_MAGIC
 from hfchat.types import Message, ModelFacts
 
 # The page's script writes and reads it too; it must mean the same to both.
 REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
 _ID = re.compile(r"[0-9a-f]{32}")
 _DATA = re.compile(r"data:image/(jpeg|png|webp);base64,([A-Za-z0-9+/]+={0,2})")
-_MAGIC = {
-    "jpeg": re.compile(rb"\xff\xd8\xff"),
-    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "webp": re.compile(rb"RIFF.{4}WEBP", re.S),
-}
 MAX_GIVEN_CHARS = 4 * 1024 * 1024
 MAX_PICTURE_BYTES = 1_000_000
 # Of a budget each takes a good part until the reply has come, and few providers take more.
@@ -57,7 +53,7 @@ def _is_picture(data: str) -> bool:
         picture = base64.b64decode(form[2], validate=True)
     except binascii.Error:
         return False
-    return len(picture) <= MAX_PICTURE_BYTES and _MAGIC[form[1]].match(picture) is not None
+    return len(picture) <= MAX_PICTURE_BYTES and PICTURE_MAGIC[form[1]].match(picture) is not None
 
 
 def with_pictures(

@@ -10,6 +10,13 @@ from hfchat.sse import ServerSentEvent
 from hfchat.translate import Refusal, translate
 from hfchat.types import Call, Delta, Finish, Usage
 
+# More than any model writes: a store keeps counts in 64 bits.
+MOST_TOKENS = 1 << 40
+_PLAIN = frozenset(("role", "content"))
+_THOUGHTS = frozenset(("reasoning", "reasoning_content", "reasoning_text"))
+_NO_LETTERS = frozenset(("role", "id", "type", "tool_call_id", "signature", "thought_signature"))
+_ARGUMENTS = frozenset(("arguments", "input"))
+
 
 class Reply:
     """What is known of a reply while its events come in."""
@@ -28,11 +35,11 @@ class Reply:
         self._began = self.spoke = False
         self._frame = Frame()
         self._data: str | None = None
-        # How many more deltas the call's limit leaves room for.
-        self._room = call.max_tokens * call.replies
+        # What comes at once is given in pieces of so many signs, so that a turn that is cut is cut near its limit.
+        self._piece_signs = call.max_tokens * call.replies
 
     def take(self, events: Iterable[ServerSentEvent]) -> Iterator[Delta]:
-        """What the events that came at once add to the reply, as one delta; as two where the call's limit lies between.
+        """What the events that came at once add to the reply, as one delta; as several where it is long for the call's limit.
 
         The very first word is given alone: whoever waits for it need not wait for what came with it to be read.
 
@@ -42,7 +49,7 @@ class Reply:
         try:
             for event in events:
                 self._take(event, came)
-                if came.count and (came.count == self._room or not self.spoke):
+                if came.count and (came.signs > self._piece_signs or not self.spoke):
                     yield self._given(came)
                     came = _Gathered(self._verbatim)
         except e.HfchatError:
@@ -53,7 +60,6 @@ class Reply:
             yield self._given(came)
 
     def _given(self, came: "_Gathered") -> Delta:
-        self._room -= came.count
         self.spoke = self.spoke or came.count > 0
         return came.delta()
 
@@ -101,7 +107,9 @@ class Reply:
             raise e.UpstreamInvalidResponse
         self.done = True
         self._data = body.decode(errors="replace") if self._verbatim else None
-        return delta or Delta()
+        delta = delta or Delta()
+        delta.whole = True
+        return delta
 
     def finish(self) -> Finish:
         """The end. Raises: where the reply never began, or was cut: a short answer must not pass for a whole one."""
@@ -132,6 +140,8 @@ class Reply:
                 if isinstance(said, dict):
                     content, thought = content + _content(said), thought + _thought(said)
                     unseen += _unseen(said)
+                else:
+                    unseen += "".join(_letters([choice.get("message"), choice.get("text")]))
         return Delta(content, thought, unseen) if content or thought or unseen else None
 
     def _note_finish(self, choice: dict[str, Any]) -> None:
@@ -150,7 +160,7 @@ class _Gathered:
     """What events that came at once say, put together only once."""
 
     def __init__(self, verbatim: bool) -> None:
-        self.count = 0
+        self.count = self.signs = 0
         self.events: list[str] = []
         self._verbatim = verbatim
         self._contents: list[str] = []
@@ -164,6 +174,7 @@ class _Gathered:
         """A delta's words."""
         if content or thought or unseen:
             self.count += 1
+            self.signs += len(content) + len(thought) + len(unseen)
             self._contents.append(content)
             if thought:
                 self._thoughts.append(thought)
@@ -193,14 +204,41 @@ def _thought(said: dict[str, Any]) -> str:
 
 
 def _unseen(said: dict[str, Any]) -> str:
-    """What a model writes for tools to read, or to say why it refuses."""
-    if not (said.get("tool_calls") or said.get("function_call") or said.get("refusal")):
+    """The rest of what a model wrote, whatever its field is called: for tools, to say why it refuses, or spoken."""
+    others = said.keys() - _PLAIN
+    if len(others) < 2 and others <= _THOUGHTS and all(isinstance(value, str | None) for value in said.values()):
         return ""
-    calls = said.get("tool_calls")
-    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    functions.append(said.get("function_call"))
-    written = [_text(one.get(name)) for one in functions if isinstance(one, dict) for name in ("name", "arguments")]
-    return "".join(written) + _text(said.get("refusal"))
+    shown = {_content(said), _thought(said)}
+    return "".join(text for text in _letters({**said, "content": _but_texts(said.get("content"))}) if text not in shown)
+
+
+def _but_texts(content: object) -> object:
+    """A content without what is shown of it."""
+    if not isinstance(content, list):
+        return None if isinstance(content, str) else content
+    return [
+        {**part, "text": None} if isinstance(part, dict) and isinstance(part.get("text"), str) else part
+        for part in content
+    ]
+
+
+def _letters(value: object) -> list[str]:
+    """Every text in a value, at any depth, but what only names or proves; of what a tool is called with, names too."""
+    texts: list[str] = []
+    todo = [(value, False)]
+    while todo:
+        item, argument = todo.pop()
+        if isinstance(item, str):
+            texts.append(item)
+        elif isinstance(item, list):
+            todo += [(inner, argument) for inner in item]
+        elif isinstance(item, dict):
+            kept = [name for name in item if argument or name not in _NO_LETTERS]
+            texts += kept if argument else ()
+            todo += [(item[name], argument or name in _ARGUMENTS) for name in kept]
+        elif argument and item is not None:
+            texts.append(str(item))
+    return texts
 
 
 def _text(value: object) -> str:
@@ -208,6 +246,13 @@ def _text(value: object) -> str:
 
 
 def _usage(counted: dict[str, Any]) -> Usage | None:
-    prompt, completion = counted.get("prompt_tokens"), counted.get("completion_tokens")
-    good = all(isinstance(count, int) and 0 <= count < 1 << 40 for count in (prompt, completion))
-    return Usage(prompt, completion) if good else None  # type: ignore[arg-type]
+    """The provider's count; None where it is no count of tokens."""
+    prompt, completion = _tokens(counted.get("prompt_tokens")), _tokens(counted.get("completion_tokens"))
+    return None if prompt is None or completion is None else Usage(prompt, completion)
+
+
+def _tokens(count: object) -> int | None:
+    if isinstance(count, float) and count.is_integer():
+        count = int(count)
+    good = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < MOST_TOKENS
+    return count if good else None  # type: ignore[return-value]

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from hfchat.media import is_host_name
 from hfchat.public_keys import PUBLIC_KEY_ALGORITHMS, read_public_key
 from hfchat.types import MODEL_ID, OWN_ISSUER, ROUTER_URL
 
@@ -84,6 +85,16 @@ def origin(value: str) -> str:
     if urlsplit(url).path:
         raise ValueError(f"{value!r} has a path; write only the beginning, for example {example}")
     return url.lower()
+
+
+def media_host(value: str) -> str:
+    """The full name of a host, which is no IP address."""
+    if not is_host_name(value.lower()):
+        raise ValueError(
+            f"{value!r} is not the full name of a host; write only the name, for example pictures.example.org, without "
+            "https://, port or path, no IP address, and letters beyond ASCII as xn--..."
+        )
+    return value.lower()
 
 
 def jwks_url(value: str) -> str:

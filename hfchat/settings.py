@@ -48,6 +48,7 @@ def _checked(check: Callable[[str], object]) -> BeforeValidator:
 _LIST = BeforeValidator(check.comma_separated)
 _Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
 _ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
+_Hosts = Annotated[tuple[Annotated[str, _checked(check.media_host)], ...], _LIST]
 _Origins = Annotated[tuple[Annotated[str, _checked(check.origin)], ...], _LIST]
 _Examples = Annotated[
     tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
@@ -75,6 +76,9 @@ class Settings(BaseModel):
     )
     hf_chat_base_url: Annotated[str, _checked(check.base_url)] = Field(
         ROUTER_URL, description="Any server that speaks chat completions; another than the default needs no token."
+    )
+    hf_chat_media_hosts: _Hosts = Field(
+        (), description="Hosts from which whoever answers may fetch pictures by https, comma-separated."
     )
     hf_chat_bill_to: Annotated[str, _checked(check.organisation)] | None = Field(
         None, description="The organisation to bill, by its name on Hugging Face."
@@ -141,6 +145,13 @@ class Settings(BaseModel):
         if "*" in self.hf_chat_models:
             return None
         return frozenset((self.hf_chat_model, *self.hf_chat_models))
+
+    @property
+    def media_hosts(self) -> frozenset[str] | None:
+        """The hosts whose pictures may be named by address; None is any, where the public router answers."""
+        if not self.hf_chat_media_hosts and self.hf_chat_base_url == ROUTER_URL:
+            return None
+        return frozenset(self.hf_chat_media_hosts)
 
     @property
     def policy(self) -> Policy:

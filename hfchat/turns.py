@@ -61,15 +61,17 @@ class Turn:
 
         Raises: the error that ends the turn from outside, as soon as it does, also while the provider is silent.
         """
-        part = await self._unless_ended(lambda: anext(parts, None))
-        if part is None or self._tally is None:
+        tally = self._tally
+        if tally is not None and tally.over:
+            # A provider that does not hold to `max_tokens` would go on beyond what is reserved.
+            part: Part | None = Finish(self._model, "length", cut=True)
+        else:
+            part = await self._unless_ended(lambda: anext(parts, None))
+        if part is None or tally is None:
             return part
-        self._tally.add(part)
-        if self._tally.over:
-            # A provider that does not hold to `max_tokens` would go beyond what is reserved.
-            part = Finish(self._model, "length", cut=True)
+        tally.add(part)
         if isinstance(part, Finish):
-            part.usage = self._tally.usage()
+            part.usage = tally.usage()
             # Before the caller hears of the end: what they ask next finds it counted.
             await self.settle(standing=self._standing)
         return part

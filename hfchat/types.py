@@ -71,7 +71,8 @@ class Delta:
     """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply.
 
     `unseen` is what it says to no person, in calls of tools; it costs like the rest. `events` are the provider's own, as
-    JSON, where the call is `verbatim`; `count` of its deltas came at once and are put together here.
+    JSON, where the call is `verbatim`; `count` of its deltas came at once and are put together here. `whole`: it is the
+    whole reply of a server that did not stream.
     """
 
     content: str = field(default="", repr=False)
@@ -79,6 +80,7 @@ class Delta:
     unseen: str = field(default="", repr=False)
     events: list[str] | None = field(default=None, repr=False)
     count: int = field(default=1, compare=False)
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

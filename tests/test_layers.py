@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
-    0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance"],
+    0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance", "media"],
     1: [
         *("types", "error_body", "logs", "pages", "page_texts", "page_language", "history_texts", "sse"),
         *("security_policy", "session_cookie"),
@@ -21,11 +21,12 @@ FLOORS = {
         "page_pieces",
         "protocol",
         "json_bounds",
+        "request_fields",
         "page_visitors",
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
-        *("page_early", "page_sessions", "page_head", "pool", "model_list", "turn_response", "sqlite_file"),
+        *("message_fields", "page_early", "page_sessions", "page_head", "pool", "model_list", "turn_response", "sqlite_file"),
     ],
     3: [
         "body_reader",

@@ -69,7 +69,10 @@ ASKED: list[Any] = [{"role": "system", "content": "And brief."}, {"role": "user"
 def test_a_completion_comes_back_as_the_provider_wrote_it(app: RunningApp, upstream: StubUpstream) -> None:
     with client(app) as web:
         said = web.chat.completions.create(
-            model="own/model", messages=ASKED, seed=7, extra_body={"new_field": {"a": [1]}}
+            model="own/model",
+            messages=ASKED,
+            seed=7,
+            extra_body={"top_k": 5, "chat_template_kwargs": {"enable_thinking": False}},
         )
     assert said.choices[0].message.content == "you said hi there"
     assert (said.id, said.model, said.system_fingerprint) == ("chatcmpl-9", "own/served", "fp_1")
@@ -77,7 +80,8 @@ def test_a_completion_comes_back_as_the_provider_wrote_it(app: RunningApp, upstr
     assert said.usage.total_tokens == 12
     sent = upstream.requests[-1]
     assert sent["messages"] == [{"role": "system", "content": "Be kind."}, *ASKED]
-    assert (sent["model"], sent["seed"], sent["new_field"], sent["stream"]) == ("own/model", 7, {"a": [1]}, False)
+    assert (sent["model"], sent["seed"], sent["top_k"], sent["stream"]) == ("own/model", 7, 5, False)
+    assert sent["chat_template_kwargs"] == {"enable_thinking": False}
     assert sent["max_tokens"] == 1024
 
 
@@ -148,7 +152,7 @@ def test_structured_output_is_parsed_into_a_class_and_its_form_arrives_as_writte
 
 
 def test_pictures_and_several_replies_arrive(app: RunningApp, upstream: StubUpstream) -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 200_000}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo" + "A" * 200_000}}
     content = [{"type": "text", "text": "what is this?"}, picture]
     upstream.answer = lambda _: whole({"content": "a cat"})
     with client(app) as web:
