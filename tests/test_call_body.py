@@ -46,6 +46,34 @@ BODIES: dict[str, tuple[Call, bool, dict[str, Any]]] = {
         False,
         {**PLAIN, "n_predict": 9},
     ),
+    "budgets of thinking": (
+        Call(
+            "m",
+            ASKED,
+            9,
+            options={
+                **{
+                    "thinking_budget": 500,
+                    "thinking_token_budget": -1,
+                    "reasoning": {"effort": "low", "max_tokens": 500},
+                },
+                **{
+                    "thinking": {"type": "enabled", "budget_tokens": 5},
+                    "chat_template_kwargs": {"thinking_budget": 500},
+                },
+            },
+        ),
+        False,
+        {
+            **{
+                **PLAIN,
+                "thinking_budget": 9,
+                "thinking_token_budget": -1,
+                "reasoning": {"effort": "low", "max_tokens": 9},
+            },
+            **{"thinking": {"type": "enabled", "budget_tokens": 5}, "chat_template_kwargs": {"thinking_budget": 9}},
+        },
+    ),
     "a limit that is none": (Call("m", ASKED, 9, options={"max_tokens": None}), False, PLAIN),
     "a longer reply": (Call("m", ASKED, 9, options={"max_tokens": 500}), False, PLAIN),
     "a shorter one by a newer name": (

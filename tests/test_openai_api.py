@@ -126,6 +126,60 @@ def test_the_owners_prompt_goes_first_and_is_there_whatever_is_sent(app: Running
 
 # --- the policy
 
+INSIDE = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data/"}}
+NOT_PASSED_ON: dict[str, tuple[dict[str, Any], str]] = {
+    "more replies": ({"n_cmpl": 8}, "n_cmpl"),
+    "another conversation": (
+        {"chat_template_kwargs": {"messages": [{"role": "user", "content": "x"}]}},
+        "chat_template_kwargs.messages",
+    ),
+    "a longer reply": ({"options": {"num_predict": 9999}}, "options"),
+    "an address inside": (
+        {"messages": [{"role": "user", "content": [INSIDE]}]},
+        "messages[0].content[0].image_url.url",
+    ),
+    "any address": (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "https://a.example/x"}]}]},
+        "messages[0].content[0].image_url",
+    ),
+    "a film": (
+        {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "x"}}]}]},
+        "messages[0].content[0].type",
+    ),
+    "a text beside a text": (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a" * 9999, "image_url": "x"}]}]},
+        "messages[0].content[0].image_url",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize(("asked", "param"), NOT_PASSED_ON.values(), ids=NOT_PASSED_ON)
+def test_what_is_not_listed_is_refused_before_anything_is_sent(
+    app: RunningApp, upstream: StubUpstream, asked: dict[str, Any], param: str, language: str
+) -> None:
+    said = ask(app, {**QUESTION, **asked}, **{"Accept-Language": language})
+    error = said.json()["error"]
+    assert (said.status_code, error["code"], error["param"]) == (400, "unsupported_input", param)
+    assert f"`{param}`: " in error["message"]
+    assert upstream.requests == []
+
+
+def test_a_switch_of_thinking_passes_and_the_owners_prompt_stays(app: RunningApp, upstream: StubUpstream) -> None:
+    assert ask(app, {**QUESTION, "chat_template_kwargs": {"enable_thinking": False}}).status_code == 200
+    assert upstream.requests[-1]["chat_template_kwargs"] == {"enable_thinking": False}
+    assert upstream.requests[-1]["messages"][0] == {"role": "system", "content": "Be kind."}
+
+
+def test_a_picture_of_a_host_that_the_owner_allows_goes_on(upstream: StubUpstream) -> None:
+    settings = make_settings(HF_CHAT_BASE_URL=upstream.base_url, HF_CHAT_MODELS="*", HF_CHAT_MEDIA_HOSTS="a.example")
+    with running(settings) as served:
+        for host, status in (("a.example", 200), ("b.example", 400)):
+            picture = {"type": "image_url", "image_url": {"url": f"https://{host}/x.png"}}
+            upstream.answer = lambda _: reply(["seen"])
+            assert ask(served, {**QUESTION, "messages": [{"role": "user", "content": [picture]}]}).status_code == status
+
+
 LENGTHS = {
     "nothing asked": ({}, {"max_tokens": 50}),
     "fewer": ({"max_tokens": 9}, {"max_tokens": 9}),
