@@ -40,7 +40,7 @@ class BoundedHead(HttpToolsProtocol):
     """One connection. An answer's head goes with the first of its body.
 
     Trailers are dropped: they are no headers, and nobody reads them. An offer to upgrade is ignored (RFC 9110 section 7.8):
-    nothing here speaks another protocol.
+    nothing here speaks another protocol. A websocket's opening, which has no body, gets the application's refusal.
     """
 
     # Bytes read since those in which the message began, or in which the last of its body came.
@@ -135,6 +135,8 @@ class BoundedHead(HttpToolsProtocol):
             try:
                 return self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offered:
+                if self._should_upgrade():
+                    return self.handle_websocket_upgrade()
                 data = data[offered.args[0] :]
                 self._ignore_upgrade()
         return None
@@ -158,7 +160,9 @@ class BoundedHead(HttpToolsProtocol):
         return any(token.strip() == b"close" for value in values for token in value.split(b","))
 
     def _should_upgrade(self) -> bool:
-        return False
+        if self.scope["method"] != "GET" or any(name in _FRAMING for name, _ in self.headers):
+            return False
+        return super()._should_upgrade()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if cycle.scope["http_version"] == "1.0":
