@@ -220,28 +220,31 @@ class Accounts:
         """The answer, or StoreUnavailable where it does not come in time, or fails in a way that nobody foresaw.
 
         It is a future of its own: a client underneath that swallows a cancellation, as `asyncio.wait_for` of Python 3.11 may,
-        then delays nobody, and an answer that came at the last moment counts.
+        then delays nobody, and an answer that came at the last moment counts. CancelledError comes out of it only where
+        whoever waits here is cancelled.
         """
         loop = asyncio.get_running_loop()
-        asking = asyncio.ensure_future(answer)
-        began, waited_s = loop.time(), 0.0
+        future = asyncio.ensure_future(answer)
+        began, waited_s, in_time = loop.time(), 0.0, False
         try:
             # In short steps: where this process itself gets no time, each takes longer and counts no more. And while the
             # store answers others, it is only busy.
-            while not asking.done() and waited_s < (timeout_s or self._timeout_s):
+            while not future.done() and waited_s < (timeout_s or self._timeout_s):
                 since = loop.time()
-                await _done_within(STEP_S, asking, loop)
+                await _done_within(STEP_S, future, loop)
                 busy = self._answered[reads] > since and since - began < MAX_BUSY_S
                 waited_s = 0.0 if busy else waited_s + STEP_S
+            # Decided before it is cancelled: a plain future, unlike a task, is done as soon as it is cancelled.
+            in_time = future.done() and not future.cancelled()
         finally:
-            if not asking.done():
-                asking.cancel()
-                asking.add_done_callback(_heard)
-        if not asking.done():
+            if not in_time:
+                future.cancel()
+                future.add_done_callback(_heard)
+        if not in_time:
             self._note_down(reads, TimeoutError())
             raise StoreUnavailable from TimeoutError()
         try:
-            found = asking.result()
+            result = future.result()
         except StoreUnavailable as failure:
             self._note_failure(reads, failure)
             raise
@@ -252,7 +255,7 @@ class Accounts:
         self._answered[reads] = loop.time()
         if self._down:
             self._note_up(reads)
-        return found
+        return result
 
     def _note_failure(self, reads: bool, failure: BaseException) -> None:
         if isinstance(failure, StoreUnavailable):

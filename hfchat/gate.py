@@ -191,31 +191,37 @@ class Gate:
             await self._pass(scope, receive, passage, caller)
             if passage.withheld is not None:
                 raise passage.withheld
-        except Exception as failure:
-            # Gradio refuses in the middle of a stream: to a page that asks for a session from before a restart.
-            if not isinstance(failure, e.HfchatError) and not isinstance(failure.__cause__, HTTPException):
-                log_crash(logger, failure, request_id=request_id)
-            error = failure if isinstance(failure, e.HfchatError) else e.InternalError()
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as failure:
+            # Also what is no Exception, as a panic of a library in Rust: the server would answer it with a text of its own.
+            if isinstance(failure, asyncio.CancelledError) and passage.began:
+                raise
+            error = self._error(failure, request_id)
             if caller is not None and isinstance(error, e.LimitReached):
                 self._refused.note(caller, error)
-            if caller is not None and passage.standing is None:
+            if caller is not None and passage.standing is None and isinstance(failure, Exception):
                 error = await self._look_after_all(caller, passage, error)
             passage.translates = False
             if passage.began:
-                return await passage.cut()
-            if error.request_id is None:  # a turn has its own line in the log
-                log_event(
-                    logger,
-                    logging.INFO,
-                    "refused",
-                    request_id=request_id,
-                    code=error.code,
-                    method=scope["method"],
-                    subject=caller.subject if caller else error.subject,
-                    jti=caller.token_id if caller else error.token_id,
-                )
-            response = _refusal(error, scope, headers, request_id, caller)
-            await response(scope, receive, passage)
+                await passage.cut()
+            else:
+                if error.request_id is None:  # a turn has its own line in the log
+                    _log_refusal(error, scope["method"], request_id, caller)
+                response = _refusal(error, scope, headers, request_id, caller)
+                await response(scope, receive, passage)
+            if isinstance(failure, asyncio.CancelledError):
+                raise  # the server's own: it ends what has not ended in time
+
+    def _error(self, failure: BaseException, request_id: str) -> e.HfchatError:
+        if isinstance(failure, e.HfchatError):
+            return failure
+        if isinstance(failure, asyncio.CancelledError) and self._drain.began:
+            return e.Overloaded()
+        # Gradio refuses in the middle of a stream: to a page that asks for a session from before a restart.
+        if not isinstance(failure.__cause__, HTTPException):
+            log_crash(logger, failure, request_id=request_id)
+        return e.InternalError()
 
     async def _look_after_all(self, caller: Caller, passage: Passage, error: e.HfchatError) -> e.HfchatError:
         """The refusal of a turn that did not come to reserve: whoever may not come in is told that first."""
@@ -380,6 +386,19 @@ def _from_another_site(headers: Headers) -> bool:
 def _same_origin_shown(headers: Headers) -> bool:
     """Every browser sends one of the two with a POST; what sends neither is no browser and has no use for a cookie."""
     return "sec-fetch-site" in headers or "origin" in headers
+
+
+def _log_refusal(error: e.HfchatError, method: str, request_id: str, caller: Caller | None) -> None:
+    log_event(
+        logger,
+        logging.INFO,
+        "refused",
+        request_id=request_id,
+        code=error.code,
+        method=method,
+        subject=caller.subject if caller else error.subject,
+        jti=caller.token_id if caller else error.token_id,
+    )
 
 
 def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None) -> Response:

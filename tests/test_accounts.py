@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hfchat import accounts as accounts_module
 from hfchat.accounts import NOTHING, Accounts
 from hfchat.errors import BudgetExceeded, RateLimitExceeded, RevokedToken, StoreUnavailable, TooManyStreams
 from hfchat.ledger import Account, Claim, Ledger, Meter, Person, Reading, Reservation, Standing
@@ -189,6 +190,150 @@ async def test_a_store_that_does_not_answer_is_a_no_everywhere(
     assert not await accounts.answers()
     ledger.before = _pass
     assert await accounts.answers()
+
+
+CALLS: dict[str, Callable[[Accounts], Awaitable[object]]] = {
+    "look": lambda accounts: accounts.look(ALICE),
+    "reserve": lambda accounts: accounts.reserve(ALICE, CALL, ignore),
+    "settle": lambda accounts: accounts.settle(ALICE, NEVER, Usage(1, 1), ignore),
+    "renew": lambda accounts: accounts.renew([NEVER]),
+    "revoke": lambda accounts: accounts.revoke("x", NOW),
+    "revoked": lambda accounts: accounts.revoked({"x"}),
+    "claim": lambda accounts: accounts.claim("name", "body", "owner", until=NOW),
+    "keep": lambda accounts: accounts.keep("name", "owner", until=NOW),
+    "release": lambda accounts: accounts.release("name", "owner"),
+    "accounts": lambda accounts: accounts.everybody(),
+    "health": lambda accounts: accounts.answers(),
+}
+NEVER = Reservation("never", Person("hfchat", "alice"), "j1", (), None, 1, 1)
+
+
+class Plain:
+    """A ledger whose every answer is the same, as a plain future, as SQLite's are, or from a coroutine."""
+
+    in_order = False
+
+    def __init__(self, kind: str, answer: Callable[[], Awaitable[object]]) -> None:
+        self._kind = kind
+        self._answer = answer
+        self.tasks: list[asyncio.Future[object]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        def begin(*_: object, **__: object) -> Awaitable[object]:
+            if self._kind == "coroutine":
+                return self._answer()
+            task = asyncio.ensure_future(self._answer())
+            self.tasks.append(task)
+            if self._kind == "task":
+                return task
+            future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            task.add_done_callback(lambda done: future.done() or future.set_result(done.result()))
+            return future
+
+        return begin
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+
+
+def plain_accounts(kind: str, answer: Callable[[], Awaitable[object]]) -> tuple[Accounts, Plain]:
+    ledger = Plain(kind, answer)
+    return Accounts(ledger, clock=lambda: NOW, timeout_s=0.2), ledger  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_ledger_that_hangs_is_a_no_in_time_and_never_a_cancellation(
+    call: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfchat.accounts.REPORT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("hfchat.accounts.LAST_SETTLING_S", 0.01)
+    accounts, _ = plain_accounts(kind, lambda: asyncio.sleep(3600))
+    async with asyncio.timeout(5):
+        if call in ("settle", "health"):
+            assert not await CALLS[call](accounts)
+        else:
+            with pytest.raises(StoreUnavailable):
+                await CALLS[call](accounts)
+    await accounts.close()
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_whoever_leaves_while_a_ledger_hangs_is_cancelled(
+    call: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfchat.accounts.LAST_SETTLING_S", 0.01)
+    accounts, _ = plain_accounts(kind, lambda: asyncio.sleep(3600))
+    calling = asyncio.ensure_future(CALLS[call](accounts))
+    await asyncio.sleep(0.02)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    await accounts.close()
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_ledger_that_swallows_a_cancellation_delays_nobody(
+    call: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfchat.accounts.REPORT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("hfchat.accounts.LAST_SETTLING_S", 0.01)
+    over = asyncio.Event()
+
+    async def deaf() -> None:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    accounts, _ = plain_accounts(kind, deaf)
+    async with asyncio.timeout(5):
+        if call in ("settle", "health"):
+            assert not await CALLS[call](accounts)
+        else:
+            with pytest.raises(StoreUnavailable):
+                await CALLS[call](accounts)
+        over.set()
+        await accounts.close()
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
+async def test_an_answer_in_the_last_step_counts(kind: str) -> None:
+    accounts, _ = plain_accounts(kind, lambda: asyncio.sleep(0.15, {"x"}))
+    assert await accounts.revoked({"x"}) == {"x"}
+
+
+async def test_an_answer_in_the_turn_of_the_loop_in_which_time_is_up_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts, ledger = plain_accounts("future", lambda: asyncio.sleep(0))
+    answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    ledger.__dict__["revoked"] = lambda *_, **__: answer
+    done_within = accounts_module._done_within
+
+    async def at_the_end(seconds: float, future: asyncio.Future[object], loop: asyncio.AbstractEventLoop) -> None:
+        await done_within(seconds, future, loop)
+        at_the_end.steps += 1  # type: ignore[attr-defined]
+        if at_the_end.steps == 2:  # type: ignore[attr-defined]
+            answer.set_result({"x"})
+
+    at_the_end.steps = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(accounts_module, "_done_within", at_the_end)
+    assert await accounts.revoked({"x"}) == {"x"}
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
+async def test_a_ledger_that_is_cancelled_from_below_is_a_no(kind: str) -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    accounts, ledger = plain_accounts("task" if kind == "future" else kind, cancelled)
+    if kind == "future":
+        gone: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        gone.cancel()
+        ledger.__dict__["look"] = lambda *_, **__: gone
+    with pytest.raises(StoreUnavailable):
+        await accounts.look(ALICE)
 
 
 async def test_that_the_store_is_away_is_logged_once_and_that_it_is_back(accounts: Accounts, ledger: Faulty) -> None:

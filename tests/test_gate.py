@@ -755,6 +755,59 @@ async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(f
     assert b"swordfish" not in sent[1]["body"]
 
 
+class Panic(BaseException):
+    """As a library in Rust raises it: it is no Exception."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/healthz", "/gradio_api/info", "/api/ai/usage"])
+@pytest.mark.parametrize(
+    ("failure", "draining", "status", "passes"),
+    [
+        (Panic("swordfish"), False, 500, False),
+        (asyncio.CancelledError("swordfish"), False, 500, True),
+        (asyncio.CancelledError("swordfish"), True, 503, True),
+        (BaseExceptionGroup("swordfish", [Panic("swordfish")]), False, 500, False),
+    ],
+    ids=["panic", "cancelled", "cancelled at the end", "group"],
+)
+async def test_what_is_no_exception_is_answered_in_our_form_too(
+    failure: BaseException, draining: bool, status: int, passes: bool, path: str
+) -> None:
+    sent: list[Message] = []
+
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        raise failure
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def trusts(_: str) -> Caller:
+        return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
+
+    async def looks(_: Caller) -> Standing:
+        return Standing(Policy("m", None), Reading((), 0), 0)
+
+    drain = Drain(after_s=0)
+    guard = Gate(fails, authenticate=Authentication(trusts, looks), drain=drain)
+    drain.began = draining and path == "/healthz"
+    status = 500 if draining and not drain.began else status
+    with logged() as lines:
+        guarded = guard(_scope(path), receive, send)
+        if passes:
+            with pytest.raises(asyncio.CancelledError):
+                await guarded
+        else:
+            await guarded
+    assert sent[0]["status"] == status
+    error = json.loads(sent[1]["body"])["error"]
+    assert error["code"] == ("overloaded" if status == 503 else "internal_error")
+    assert "swordfish" not in f"{error}{lines}"
+
+
 def test_a_page_that_asks_for_a_lost_session_is_no_crash(offline_app: RunningApp) -> None:
     with logged() as lines:
         said = ask(offline_app, "GET", "/gradio_api/queue/data?session_hash=lost", bearer())

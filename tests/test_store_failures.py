@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from hfchat.ledger import Ledger, Person
 from hfchat.sqlite_ledger import SqliteLedger
 from hfchat.stores import open_ledger
 from hfchat.types import Usage
+from tests.conftest import make_settings, running
 from tests.ledger_questions import NOON, account, ask, reserve, used
+from tests.raw_client import ask as ask_over_http
+from tests.raw_client import bearer, post
 from tests.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.anyio
@@ -275,6 +279,23 @@ async def test_several_processes_open_a_new_file_at_once(file: Path) -> None:
     ledger = SqliteLedger(file)
     assert await used(ledger) == (80, 8000, 80)
     await ledger.close()
+
+
+def test_while_the_file_is_locked_every_answer_has_our_form(tmp_path: Path) -> None:
+    """For longer than a ledger is waited for: SQLite's own patience, and what waits in line for it, are over then."""
+    file = tmp_path / "ledger.db"
+    with running(make_settings(HFCHAT_STORE=f"sqlite:///{file}")) as app:
+        asked = {"messages": [{"role": "user", "content": "Hello"}]}
+        assert post(app, "/api/ai/chat", asked).status == 200
+        unlock = locked(file)
+        try:
+            with ThreadPoolExecutor(12) as threads:
+                answers = list(threads.map(lambda _: post(app, "/api/ai/chat", asked), range(12)))
+            answers.append(ask_over_http(app, "GET", "/api/ai/usage", bearer()))
+        finally:
+            unlock()
+        assert {(said.status, said.code) for said in answers if said.status != 200} == {(503, "store_unavailable")}
+        assert post(app, "/api/ai/chat", asked).status == 200
 
 
 async def test_the_event_loop_goes_on_while_the_file_is_locked(ledger: Ledger, file: Path) -> None:
