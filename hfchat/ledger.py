@@ -1,8 +1,12 @@
 """The ledger's protocol, which SQLite and Redis both keep: meters, reservations, revocations, and what each person used.
 
-A meter counts in fixed windows; of two windows of one meter the later one stays, so a clock that jumps back gives nobody
-anything. What a reservation takes is counted in full at once; settling gives back what was not used. One that is never
-settled holds its place among the replies in progress until its lease ends, and its tokens stay counted.
+A meter counts in fixed windows. What a reservation takes is counted in full at once; settling gives back what was not
+used. One that is never settled holds its place among the replies in progress until its lease ends, and its tokens stay
+counted. A refused reservation counts as a request, unless the rate itself refused it.
+
+Clocks: what a clock that ran ahead wrote never blocks for long. Of two windows of one meter the later one stays while it
+begins at most CLOCK_STEP_S from now, so small steps of a clock, forth and back, give nobody anything; what is used in one
+that begins later is counted in the current window and ends with it. Replicas' clocks must agree within CLOCK_STEP_S.
 """
 
 import math
@@ -15,9 +19,14 @@ from hfchat.limits import Limit, window_end, window_start
 from hfchat.types import Caller, Policy, Usage
 
 REQUESTS, TOKENS = "requests", "tokens"
-# What has ended, a lease or a revocation, is kept for this long: a store that was away makes settling late, and a clock
-# that ran ahead is set right.
+# A reservation whose lease has ended is kept for this long: a store that was away makes settling late.
 KEPT_AFTER_LEASE_S = 86_400
+# How far a clock may step back: NTP sets a clock right at once by up to some minutes after a pause of the machine.
+CLOCK_STEP_S = 300
+# A lease, or an idempotent answer, that ends later than this from now was written by a clock that ran ahead. Leases are
+# of a minute, answers of a day.
+MAX_LEASE_S = 2 * CLOCK_STEP_S
+MAX_ANSWER_S = 86_400 + CLOCK_STEP_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,10 @@ class Ledger(Protocol):
     in_order: bool
 
     def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Awaitable[Reading]:
-        """Take all that is asked for, or nothing; nothing where the token is revoked, too."""
+        """Take all that is asked for, or nothing; nothing where the token is revoked, too.
+
+        What tokens or replies in progress refuse is a request all the same, and counts as one.
+        """
         ...
 
     def settle(
@@ -137,7 +149,10 @@ class Ledger(Protocol):
         ...
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
-        """Refuse this token from now on, until it would have expired."""
+        """Refuse this token from now on, until it would have expired.
+
+        It is never deleted: it is the owner's word, and a clock that runs ahead must not make the token good again.
+        """
         ...
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
@@ -174,9 +189,14 @@ def meters_of(policy: Policy, tokens: int = 0, *, requests: int = 1) -> tuple[Me
 
 
 def counted(meter: Meter, start: int | None, used: int, now: float) -> tuple[int, int]:
-    """What counts of a stored count: its window's start and use, or a fresh window where time has passed it."""
+    """What counts of a stored count: its window's start and use, or a fresh window where time has passed it.
+
+    What a clock that ran far ahead counted is counted in the current window.
+    """
     current = window_start(meter.window, now)
-    return (start, used) if start is not None and start >= current else (current, 0)
+    if start is None or start < current:
+        return current, 0
+    return (start if start <= now + CLOCK_STEP_S else current), used
 
 
 def first_refusal(asked: Reservation, used: Sequence[tuple[int, int]], streams: int) -> int | None:
@@ -185,6 +205,19 @@ def first_refusal(asked: Reservation, used: Sequence[tuple[int, int]], streams: 
         if so_far + meter.amount > meter.limit:
             return place
     return len(used) if asked.streams is not None and streams >= asked.streams else None
+
+
+def after_refusal(asked: Reservation, used: Sequence[tuple[int, int]], refused: int) -> tuple[tuple[int, int], ...]:
+    """What is used once the reservation is refused at this place: a request was made, unless it was one too many.
+
+    It is to be written either way: what a clock that ran ahead counted would else be carried into every window to come.
+    """
+    if refused < len(asked.meters) and asked.meters[refused].name == REQUESTS:
+        return tuple(used)
+    return tuple(
+        (start, count + meter.amount if meter.name == REQUESTS else count)
+        for meter, (start, count) in zip(asked.meters, used, strict=True)
+    )
 
 
 def refusal(asked: Reservation, reading: Reading, refused: int, now: float) -> LimitReached:

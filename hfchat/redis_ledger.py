@@ -16,7 +16,20 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from hfchat.errors import StoreUnavailable
-from hfchat.ledger import KEPT_AFTER_LEASE_S, TOKENS, Account, Claim, Meter, Person, Reading, Reservation
+from hfchat.ledger import (
+    CLOCK_STEP_S,
+    KEPT_AFTER_LEASE_S,
+    MAX_ANSWER_S,
+    MAX_LEASE_S,
+    REQUESTS,
+    TOKENS,
+    Account,
+    Claim,
+    Meter,
+    Person,
+    Reading,
+    Reservation,
+)
 from hfchat.limits import window_start
 from hfchat.types import Usage
 
@@ -36,22 +49,28 @@ _RESET = RuntimeError
 #   settled:R      this reservation was settled before it came to be taken: it is not taken any more
 #   answer:A       hash: body, owner, answer; it ends by itself
 #   ledger, ledger:ID  which ledger this is
-_COMMON = """
+_COMMON = (
+    f"""
+local CLOCK_STEP_S, MAX_LEASE_S, MAX_ANSWER_S = {CLOCK_STEP_S}, {MAX_LEASE_S}, {MAX_ANSWER_S}
+local KEPT_AFTER_LEASE_S = {KEPT_AFTER_LEASE_S}
+"""
+    + """
 if redis.call('EXISTS', KEYS[1]) == 0 then return redis.error_reply('GONE the ledger was emptied or replaced') end
 local function key(kind, name) return 'hfchat:' .. kind .. ':' .. name end
 local function whole(number) return string.format('%.0f', number) end
+local function latest(now) return string.format('%.6f', now + MAX_LEASE_S) end
 
 -- Revoked or not, replies in progress, and for each meter its window's start and use. `meters`: where ARGV lists them, each as
--- key, the start of the current window, limit, amount, whether it counts tokens.
+-- key, the start of the current window, limit, amount, what it counts: `t`okens or `r`equests.
 local function look(person, token, now, meters)
   local till = redis.call('GET', key('revoked', token))
   local seen = {revoked = till and tonumber(till) > now and 1 or 0, start = {}, used = {}}
-  seen.streams = redis.call('ZCOUNT', key('live', person), '(' .. ARGV[1], '+inf')
+  seen.streams = redis.call('ZCOUNT', key('live', person), '(' .. ARGV[1], latest(now))
   for at = meters, #ARGV, 5 do
     local found = redis.call('HMGET', key('person', person), 's:' .. ARGV[at], 'u:' .. ARGV[at])
     local start, current = tonumber(found[1] or '-1'), tonumber(ARGV[at + 1])
     if start >= current then
-      table.insert(seen.start, start)
+      table.insert(seen.start, start > now + CLOCK_STEP_S and current or start)
       table.insert(seen.used, tonumber(found[2]))
     else
       table.insert(seen.start, current)
@@ -68,6 +87,10 @@ local function told(seen, refused, held)
     table.insert(said, whole(seen.used[place]))
   end
   return said
+end
+
+local function count(person, meter, start, used)
+  redis.call('HSET', key('person', person), 's:' .. meter, whole(start), 'u:' .. meter, whole(used))
 end
 
 -- The tokens of a person's reservations whose lease ends in this range: prompt, completion.
@@ -92,6 +115,7 @@ local function forget(person, id)
   redis.call('ZREM', 'hfchat:leases', id)
 end
 """
+)
 # ARGV: now, person, token; meters
 _LOOK = "return told(look(ARGV[2], ARGV[3], tonumber(ARGV[1]), 4), -1, 0)"
 # ARGV: now, person, token, id, end of the lease, prompt, completion, streams or -1, issuer, subject; meters
@@ -112,23 +136,31 @@ for at = meters, #ARGV, 5 do
 end
 if refused == -1 and streams >= 0 and seen.streams >= streams then refused = #seen.used end
 if refused >= 0 then
-  local prompt, completion = reserved(person, '(' .. ARGV[1], '+inf')
+  local by_rate = ARGV[meters + 5 * refused + 4] == 'r'
+  for at = meters, #ARGV, 5 do
+    local place = (at - meters) / 5 + 1
+    if not by_rate and ARGV[at + 4] == 'r' then
+      seen.used[place] = seen.used[place] + tonumber(ARGV[at + 3])
+    end
+    count(person, ARGV[at], seen.start[place], seen.used[place])
+  end
+  local prompt, completion = reserved(person, '(' .. ARGV[1], latest(now))
   return told(seen, refused, prompt + completion)
 end
 redis.call('HSET', key('reservation', id), 'person', person, 'prompt', ARGV[6], 'completion', ARGV[7])
 for at = meters, #ARGV, 5 do
   local place, meter = (at - meters) / 5 + 1, ARGV[at]
   seen.used[place] = seen.used[place] + tonumber(ARGV[at + 3])
-  local start, used = whole(seen.start[place]), whole(seen.used[place])
-  redis.call('HSET', key('person', person), 's:' .. meter, start, 'u:' .. meter, used)
-  if ARGV[at + 4] == '1' then redis.call('HSET', key('reservation', id), 'w:' .. meter, start) end
+  count(person, meter, seen.start[place], seen.used[place])
+  if ARGV[at + 4] == 't' then redis.call('HSET', key('reservation', id), 'w:' .. meter, whole(seen.start[place])) end
 end
 redis.call('ZADD', key('live', person), ARGV[5], id)
 redis.call('ZADD', 'hfchat:leases', ARGV[5], id)
 redis.call('SADD', 'hfchat:people', person)
 redis.call('HSET', key('person', person), 'issuer', ARGV[9], 'subject', ARGV[10])
 redis.call('HINCRBY', key('person', person), 'requests', 1)
-if tonumber(redis.call('HGET', key('person', person), 'last_seen') or '0') < now then
+local last_seen = tonumber(redis.call('HGET', key('person', person), 'last_seen') or '0')
+if last_seen < now or last_seen > now + CLOCK_STEP_S then
   redis.call('HSET', key('person', person), 'last_seen', ARGV[1])
 end
 seen.streams = seen.streams + 1
@@ -155,31 +187,42 @@ end
 redis.call('SET', key('settled', id), 1, 'EX', 300)
 return told(look(person, ARGV[3], tonumber(ARGV[1]), 8), -1, 0)
 """
-# ARGV: end of the lease, since when what lapsed is tidied up; ids
+# ARGV: now, end of the lease; ids. A lease is never shortened, but where a clock that ran ahead wrote it.
 _RENEW = """
+local now = tonumber(ARGV[1])
 for at = 3, #ARGV do
-  local person = redis.call('HGET', key('reservation', ARGV[at]), 'person')
+  local id = ARGV[at]
+  local person = redis.call('HGET', key('reservation', id), 'person')
   if person then
-    redis.call('ZADD', key('live', person), 'GT', ARGV[1], ARGV[at])
-    redis.call('ZADD', 'hfchat:leases', 'GT', ARGV[1], ARGV[at])
+    local ends = tonumber(redis.call('ZSCORE', key('live', person), id) or '0')
+    if ends < tonumber(ARGV[2]) or ends > now + MAX_LEASE_S then
+      redis.call('ZADD', key('live', person), ARGV[2], id)
+      redis.call('ZADD', 'hfchat:leases', ARGV[2], id)
+    end
   end
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hfchat:leases', '-inf', ARGV[2], 'LIMIT', 0, 1000)) do
-  local had = redis.call('HMGET', key('reservation', id), 'person', 'prompt', 'completion')
-  if had[1] then
-    spend(had[1], had[2], had[3], whole(tonumber(had[2]) + tonumber(had[3])))
-    forget(had[1], id)
-  else
-    redis.call('ZREM', 'hfchat:leases', id)
+local function tidy(from, to)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hfchat:leases', from, to, 'LIMIT', 0, 1000)) do
+    local had = redis.call('HMGET', key('reservation', id), 'person', 'prompt', 'completion')
+    if had[1] then
+      spend(had[1], had[2], had[3], whole(tonumber(had[2]) + tonumber(had[3])))
+      forget(had[1], id)
+    else
+      redis.call('ZREM', 'hfchat:leases', id)
+    end
   end
 end
+tidy('-inf', string.format('%.6f', now - KEPT_AFTER_LEASE_S))
+tidy('(' .. latest(now + KEPT_AFTER_LEASE_S), '+inf')
 """
 # ARGV: now, person. What lapsed, its lease ended and never settled, is spent in full and by estimate.
 _ACCOUNT = """
 local names = {'requests', 'prompt_tokens', 'completion_tokens', 'estimated_tokens'}
 local had = redis.call('HMGET', key('person', ARGV[2]), unpack(names))
 local prompt, completion = reserved(ARGV[2], '-inf', ARGV[1])
-local held_prompt, held_completion = reserved(ARGV[2], '(' .. ARGV[1], '+inf')
+local ahead_prompt, ahead_completion = reserved(ARGV[2], '(' .. latest(tonumber(ARGV[1])), '+inf')
+prompt, completion = prompt + ahead_prompt, completion + ahead_completion
+local held_prompt, held_completion = reserved(ARGV[2], '(' .. ARGV[1], latest(tonumber(ARGV[1])))
 local function sum(text, more) return whole(tonumber(text or '0') + more) end
 return {redis.call('HGET', key('person', ARGV[2]), 'issuer'), redis.call('HGET', key('person', ARGV[2]), 'subject'),
   sum(had[1], 0), sum(had[2], prompt), sum(had[3], completion), sum(had[4], prompt + completion),
@@ -187,13 +230,20 @@ return {redis.call('HGET', key('person', ARGV[2]), 'issuer'), redis.call('HGET',
 """
 
 
+# It ends by the server's clock, and not later than any answer does: the replica's may run ahead. In milliseconds.
+_EXPIRE = """
+local function expire(name, ends_ms)
+  local time = redis.call('TIME')
+  redis.call('PEXPIREAT', name, whole(math.min(tonumber(ends_ms), (time[1] + MAX_ANSWER_S) * 1000)))
+end
+"""
 # ARGV: name, body, owner, end in milliseconds.
 _CLAIM = """
 local name = key('answer', ARGV[1])
 local known = redis.call('HMGET', name, 'body', 'owner', 'answer')
 if not known[1] then
   redis.call('HSET', name, 'body', ARGV[2], 'owner', ARGV[3])
-  redis.call('PEXPIREAT', name, ARGV[4])
+  expire(name, ARGV[4])
   return {0, 0, ''}
 end
 return {(not known[3] and known[2] ~= ARGV[3]) and 1 or 0, known[1] ~= ARGV[2] and 1 or 0, known[3] or ''}
@@ -205,7 +255,7 @@ local known = redis.call('HMGET', name, 'owner', 'answer')
 if known[1] ~= ARGV[2] or known[2] then return end
 if ARGV[3] == '' then redis.call('DEL', name) return end
 if ARGV[4] ~= '' then redis.call('HSET', name, 'answer', ARGV[4]) end
-redis.call('PEXPIREAT', name, ARGV[3])
+expire(name, ARGV[3])
 """
 
 
@@ -229,7 +279,7 @@ class RedisLedger:
         self._redis: Any = Redis(connection_pool=pool)
         self._look, self._reserve, self._settle, self._renew, self._account, self._claim, self._keep = (
             self._redis.register_script(_COMMON + script)
-            for script in (_LOOK, _RESERVE, _SETTLE, _RENEW, _ACCOUNT, _CLAIM, _KEEP)
+            for script in (_LOOK, _RESERVE, _SETTLE, _RENEW, _ACCOUNT, _EXPIRE + _CLAIM, _EXPIRE + _KEEP)
         )
         self._marker: str | None = None
 
@@ -251,7 +301,7 @@ class RedisLedger:
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Keep the reservations, and tidy up."""
-        await self._run(self._renew, [lease_ends, now - KEPT_AFTER_LEASE_S, *reservation_ids])
+        await self._run(self._renew, [now, lease_ends, *reservation_ids])
 
     async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
         """What is used."""
@@ -263,9 +313,7 @@ class RedisLedger:
             known, here = await self._redis.mget([f"hfchat:revoked:{token_id}", marker])
             if here is None:
                 raise StoreUnavailable
-            last = max(float(known or 0), until)
-            ttl_s = max(int(last - now), 0) + KEPT_AFTER_LEASE_S
-            await self._redis.set(f"hfchat:revoked:{token_id}", last, ex=ttl_s)
+            await self._redis.set(f"hfchat:revoked:{token_id}", max(float(known or 0), until))
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those that are revoked."""
@@ -338,7 +386,7 @@ def _meters(meters: Sequence[Meter], now: float) -> list[Any]:
             window_start(meter.window, now),
             meter.limit,
             meter.amount,
-            int(meter.name == TOKENS),
+            {TOKENS: "t", REQUESTS: "r"}[meter.name],
         )
     ]
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import orjson
 
 from hfchat.ledger import (
+    CLOCK_STEP_S,
     KEPT_AFTER_LEASE_S,
+    MAX_ANSWER_S,
+    MAX_LEASE_S,
     TOKENS,
     Account,
     Claim,
@@ -17,6 +20,7 @@ from hfchat.ledger import (
     Person,
     Reading,
     Reservation,
+    after_refusal,
     counted,
     first_refusal,
 )
@@ -53,13 +57,13 @@ _VERSIONS = (
 _ACCOUNTS = """
     SELECT issuer, subject, requests,
         prompt_tokens + IFNULL((SELECT SUM(prompt_tokens) FROM reservations AS r
-            WHERE r.person = people.person AND lease_ends <= :now), 0),
+            WHERE r.person = people.person AND (lease_ends <= :now OR lease_ends > :latest)), 0),
         completion_tokens + IFNULL((SELECT SUM(completion_tokens) FROM reservations AS r
-            WHERE r.person = people.person AND lease_ends <= :now), 0),
+            WHERE r.person = people.person AND (lease_ends <= :now OR lease_ends > :latest)), 0),
         estimated_tokens + IFNULL((SELECT SUM(prompt_tokens + completion_tokens) FROM reservations AS r
-            WHERE r.person = people.person AND lease_ends <= :now), 0),
+            WHERE r.person = people.person AND (lease_ends <= :now OR lease_ends > :latest)), 0),
         IFNULL((SELECT SUM(prompt_tokens + completion_tokens) FROM reservations AS r
-            WHERE r.person = people.person AND lease_ends > :now), 0),
+            WHERE r.person = people.person AND lease_ends > :now AND lease_ends <= :latest), 0),
         last_seen
     FROM people WHERE :subject IS NULL OR subject = :subject ORDER BY subject, issuer
 """
@@ -67,9 +71,11 @@ _COUNT = """
     INSERT INTO meters (person, meter, starts, used) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET starts = excluded.starts, used = excluded.used
 """
-_SEEN = """
+_SEEN = f"""
     INSERT INTO people (person, issuer, subject, requests, last_seen) VALUES (?, ?, ?, 1, ?)
-    ON CONFLICT DO UPDATE SET requests = requests + 1, last_seen = MAX(last_seen, excluded.last_seen)
+    ON CONFLICT DO UPDATE SET requests = requests + 1, last_seen = CASE
+        WHEN last_seen > excluded.last_seen + {CLOCK_STEP_S} THEN excluded.last_seen
+        ELSE MAX(last_seen, excluded.last_seen) END
 """
 _SPENT = """
     UPDATE people SET prompt_tokens = prompt_tokens + ?, completion_tokens = completion_tokens + ?,
@@ -103,7 +109,8 @@ class SqliteLedger:
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
-        await self._worker.run(lambda db: _revoke(db, token_id, now, until), synced_first=True)
+        change = "INSERT INTO revocations VALUES (?, ?) ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)"
+        await self._worker.run(lambda db: db.execute(change, (token_id, until)), synced_first=True)
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those that are revoked."""
@@ -128,7 +135,7 @@ class SqliteLedger:
 
     async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
         """All that was ever used."""
-        names = {"now": now, "subject": subject}
+        names = {"now": now, "latest": now + MAX_LEASE_S, "subject": subject}
         rows = await self._worker.run(lambda db: db.execute(_ACCOUNTS, names).fetchall(), writes=False)
         return [Account(*row) for row in rows]
 
@@ -144,7 +151,8 @@ def _look(db: sqlite3.Connection, person: Person, token_id: str, meters: Sequenc
         for meter, starts, used in db.execute("SELECT meter, starts, used FROM meters WHERE person = ?", (person.key,))
     }
     (streams,) = db.execute(
-        "SELECT COUNT(*) FROM reservations WHERE person = ? AND lease_ends > ?", (person.key, now)
+        "SELECT COUNT(*) FROM reservations WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
+        (person.key, now, now + MAX_LEASE_S),
     ).fetchone()
     used = tuple(counted(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
     return Reading(used, streams, revoked is not None)
@@ -157,13 +165,16 @@ def _reserve(db: sqlite3.Connection, asked: Reservation, now: float, lease_ends:
         return before
     refused = first_refusal(asked, before.used, before.streams)
     if refused is not None:
+        used = after_refusal(asked, before.used, refused)
+        _write_counts(db, asked, used)
         (held,) = db.execute(
-            "SELECT IFNULL(SUM(prompt_tokens + completion_tokens), 0) FROM reservations WHERE person = ? AND lease_ends > ?",
-            (person, now),
+            "SELECT IFNULL(SUM(prompt_tokens + completion_tokens), 0) FROM reservations"
+            " WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
+            (person, now, now + MAX_LEASE_S),
         ).fetchone()
-        return Reading(before.used, before.streams, refused=refused, held=held)
+        return Reading(used, before.streams, refused=refused, held=held)
     after = tuple((start, used + meter.amount) for meter, (start, used) in zip(asked.meters, before.used, strict=True))
-    db.executemany(_COUNT, [(person, meter.key, *count) for meter, count in zip(asked.meters, after, strict=True)])
+    _write_counts(db, asked, after)
     windows = {meter.key: start for meter, (start, _) in zip(asked.meters, after, strict=True) if meter.name == TOKENS}
     db.execute(
         "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)",
@@ -171,6 +182,11 @@ def _reserve(db: sqlite3.Connection, asked: Reservation, now: float, lease_ends:
     )
     db.execute(_SEEN, (person, asked.person.issuer, asked.person.subject, now))
     return Reading(after, before.streams + 1)
+
+
+def _write_counts(db: sqlite3.Connection, asked: Reservation, counts: Sequence[tuple[int, int]]) -> None:
+    rows = [(asked.person.key, meter.key, *count) for meter, count in zip(asked.meters, counts, strict=True)]
+    db.executemany(_COUNT, rows)
 
 
 def _settle(db: sqlite3.Connection, reserved: Reservation, usage: Usage, now: float, look: bool) -> Reading | None:
@@ -190,29 +206,22 @@ def _settle(db: sqlite3.Connection, reserved: Reservation, usage: Usage, now: fl
 
 
 def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, lease_ends: float) -> None:
+    latest = now + MAX_LEASE_S
     db.executemany(
-        "UPDATE reservations SET lease_ends = MAX(lease_ends, ?) WHERE id = ?",
-        [(lease_ends, reservation_id) for reservation_id in reservation_ids],
+        "UPDATE reservations SET lease_ends = IIF(lease_ends > ?, ?, MAX(lease_ends, ?)) WHERE id = ?",
+        [(latest, lease_ends, lease_ends, reservation_id) for reservation_id in reservation_ids],
     )
     lapsed = db.execute(
-        "DELETE FROM reservations WHERE lease_ends <= ? RETURNING person, prompt_tokens, completion_tokens",
-        (now - KEPT_AFTER_LEASE_S,),
+        "DELETE FROM reservations WHERE lease_ends <= ? OR lease_ends > ? RETURNING person, prompt_tokens, completion_tokens",
+        (now - KEPT_AFTER_LEASE_S, latest + KEPT_AFTER_LEASE_S),
     ).fetchall()
     db.executemany(_SPENT, [(prompt, completion, prompt + completion, person) for person, prompt, completion in lapsed])
 
 
 def _claim(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> Claim:
-    db.execute("DELETE FROM answers WHERE until <= ?", (now,))
+    db.execute("DELETE FROM answers WHERE until <= ? OR until > ?", (now, now + MAX_ANSWER_S))
     known = db.execute("SELECT body, owner, answer FROM answers WHERE name = ?", (name,)).fetchone()
     if known is None:
         db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (name, body, owner, until))
         return Claim()
     return Claim(running=known[2] is None and known[1] != owner, other=known[0] != body, answer=known[2])
-
-
-def _revoke(db: sqlite3.Connection, token_id: str, now: float, until: float) -> None:
-    db.execute("DELETE FROM revocations WHERE until <= ?", (now - KEPT_AFTER_LEASE_S,))
-    db.execute(
-        "INSERT INTO revocations VALUES (?, ?) ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)",
-        (token_id, until),
-    )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -148,13 +149,19 @@ async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(accounts
 
 
 async def test_each_limit_says_no_by_its_own_name(accounts: Accounts) -> None:
-    first = await accounts.reserve(ALICE, CALL, ignore)
-    await accounts.reserve(ALICE, CALL, ignore)
+    alice = replace(ALICE, policy=replace(POLICY, rate=(Limit(4, "minute"),)))
+    told: list[Standing] = []
+    first = await accounts.reserve(alice, CALL, told.append)
+    await accounts.reserve(alice, CALL, told.append)
     with pytest.raises(TooManyStreams):
-        await accounts.reserve(ALICE, CALL, ignore)
-    await accounts.settle(ALICE, first, Usage(900, 0), ignore)
+        await accounts.reserve(alice, CALL, told.append)
+    await accounts.settle(alice, first, Usage(900, 0), ignore)
     with pytest.raises(BudgetExceeded):
-        await accounts.reserve(ALICE, CALL, ignore)
+        await accounts.reserve(alice, CALL, told.append)
+    with pytest.raises(RateLimitExceeded):
+        await accounts.reserve(alice, CALL, told.append)
+    # What is refused is a request all the same, and whoever sent it is told.
+    assert [standing.rate.remaining for standing in told] == [3, 2, 1, 0, 0]  # type: ignore[union-attr]
     bob = Caller("bob", "j2", NOW + 60, Policy("m", None, (), 100, (Limit(1, "hour"),)))
     await accounts.reserve(bob, CALL, ignore)
     with pytest.raises(RateLimitExceeded) as refused:

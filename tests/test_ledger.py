@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,11 +13,14 @@ import pytest
 
 from hfchat.errors import BudgetExceeded, HfchatError, RateLimitExceeded, TooManyStreams
 from hfchat.ledger import (
+    CLOCK_STEP_S,
     KEPT_AFTER_LEASE_S,
+    MAX_ANSWER_S,
     REQUESTS,
     TOKENS,
     Account,
     Allowance,
+    Claim,
     Ledger,
     Person,
     Reading,
@@ -81,8 +85,33 @@ async def test_where_one_meter_says_no_nothing_is_taken_of_any(
     await reserve(ledger, ask("first"))
     reading = await reserve(ledger, ask("second", **limits))
     assert (reading.refused, reading.held) == (refused, 100)
-    assert await used(ledger) == (1, 100, 1)
+    # But that a request was made, unless the rate itself refused it.
+    requests = 1 if refused == 0 else 2
+    assert [count for _, count in reading.used] == [requests, 100]
+    assert await used(ledger) == (requests, 100, 1)
     assert (await account(ledger)).requests == 1
+
+
+@pytest.mark.parametrize("limits", [{"budget": 100}, {"budget": 99}, {"streams": 1}], ids=str)
+async def test_what_is_refused_is_a_request_until_the_rate_refuses_it(ledger: Ledger, limits: dict[str, Any]) -> None:
+    await reserve(ledger, ask("first"))
+    refusals = [(await reserve(ledger, ask(str(n), rate=4, **limits))).refused for n in range(6)]
+    assert refusals == [2 if "streams" in limits else 1] * 3 + [0] * 3
+    assert (await used(ledger))[0] == 4
+    assert (await reserve(ledger, ask("next", rate=4), NOON + 60)).refused is None
+
+
+async def test_what_is_refused_counts_in_every_window_of_the_rate(ledger: Ledger) -> None:
+    meters = meters_of(Policy("m", None, rate=(Limit(9, "minute"), Limit(9, "day")), budget=(Limit(10, "day"),)), 11)
+    asked = replace(ask("big"), meters=meters)
+    assert [count for _, count in (await reserve(ledger, asked)).used] == [1, 1, 0]
+    assert [count for _, count in (await reserve(ledger, asked, NOON + 60)).used] == [1, 2, 0]
+
+
+async def test_a_revoked_token_makes_no_request(ledger: Ledger) -> None:
+    await ledger.revoke("jti-1", now=NOON, until=NOON + 100)
+    assert (await reserve(ledger, ask(budget=1))).revoked
+    assert (await used(ledger))[0] == 0
 
 
 async def test_a_limit_may_be_used_to_its_last(ledger: Ledger) -> None:
@@ -143,7 +172,84 @@ async def test_a_clock_that_jumps_back_gives_nobody_anything(ledger: Ledger) -> 
         assert reading.refused == 0
         reading = await reserve(ledger, ask(f"back {back_s}", rate=10**6, budget=100), NOON - back_s)
         assert reading.refused == 1
-    assert await used(ledger) == (1, 100, 1)
+
+
+async def test_small_steps_of_a_clock_give_nobody_anything(ledger: Ledger) -> None:
+    """NTP sets a clock right by a step: forth and back over the end of a window."""
+    admitted = 0
+    for number, step_s in enumerate([-0.2, 0.2, -0.2, 60.2, -CLOCK_STEP_S + 60, 0.1, 59.9, -1, 30] * 3):
+        reading = await reserve(ledger, ask(str(number), rate=2, budget=10**6, streams=None), NOON + step_s)
+        admitted += reading.refused is None
+    # The minute before noon, that of noon and the next.
+    assert admitted <= 3 * 2
+
+
+@pytest.mark.parametrize("ahead_s", [3600, 86_400, 10 * 365 * 86_400], ids=["hour", "day", "ten years"])
+async def test_a_clock_that_ran_ahead_blocks_and_frees_nothing_for_long(ledger: Ledger, ahead_s: int) -> None:
+    await reserve(ledger, ask("ahead", rate=1, budget=100, streams=1), NOON + ahead_s)
+    # What it counted counts in the windows of now, whose ends are these.
+    assert [start for start, _ in (await ledger.look(ALICE, "jti-1", ask().meters, now=NOON)).used][0] == int(NOON)
+    assert (await reserve(ledger, ask("now", rate=1, streams=None))).refused == 0
+    later = NOON + 60
+    assert (await reserve(ledger, ask("later", rate=1, streams=1), later)).refused is None
+    assert (await reserve(ledger, ask("one more", rate=1, streams=None), later)).refused == 0
+    tomorrow = DAY + 86_400.0
+    assert (await reserve(ledger, ask("tomorrow", rate=1, budget=100, streams=1), tomorrow)).refused is None
+    assert (await reserve(ledger, ask("and again", budget=100, streams=None), tomorrow)).refused == 1
+
+
+async def test_the_lease_of_a_clock_that_ran_ahead_holds_no_place_until_it_is_renewed(ledger: Ledger) -> None:
+    ahead = NOON + 10 * 365 * 86_400
+    await reserve(ledger, ask("r1", streams=1), ahead)
+    assert (await used(ledger))[2] == 0
+    books = await account(ledger)
+    assert (books.estimated_tokens, books.held_tokens) == (100, 0)
+    await ledger.renew(["r1"], now=NOON, lease_ends=NOON + 60)
+    assert (await used(ledger))[2] == 1
+    assert (await account(ledger)).held_tokens == 100
+    assert (await reserve(ledger, ask("r2", streams=1), NOON + 59)).refused == 2
+    assert (await reserve(ledger, ask("r2", streams=1), NOON + 60)).refused is None
+
+
+async def test_the_lease_of_a_clock_that_ran_ahead_is_tidied_up(ledger: Ledger) -> None:
+    await reserve(ledger, ask("r1"), NOON + 10 * 365 * 86_400)
+    await ledger.renew([], now=NOON, lease_ends=NOON + 60)
+    before = await account(ledger)
+    assert (before.prompt_tokens, before.completion_tokens, before.held_tokens) == (60, 40, 0)
+    await ledger.settle(ask("r1"), Usage(1, 1), now=NOON)
+    assert await account(ledger) == before
+
+
+async def test_when_somebody_was_last_seen_is_set_right_too(ledger: Ledger) -> None:
+    await reserve(ledger, ask("ahead"), NOON + 10 * 365 * 86_400)
+    await reserve(ledger, ask("now"), NOON)
+    assert (await account(ledger)).last_seen == NOON
+    await reserve(ledger, ask("a little back"), NOON - 1)
+    assert (await account(ledger)).last_seen == NOON
+
+
+async def test_a_clock_that_runs_ahead_makes_no_revoked_token_good_again(ledger: Ledger) -> None:
+    ahead = NOON + 10 * 365 * 86_400
+    await ledger.revoke("jti-1", now=NOON, until=NOON + 3600)
+    await ledger.revoke("other", now=ahead, until=ahead + 3600)
+    await ledger.revoke("jti-1", now=ahead, until=NOON + 3600)
+    assert await ledger.revoked(["jti-1"], now=ahead) == set()
+    assert await ledger.revoked(["jti-1"], now=NOON) == {"jti-1"}
+
+
+async def test_an_answer_that_a_clock_ran_ahead_to_keep_ends_all_the_same(
+    ledger: Ledger, request: pytest.FixtureRequest
+) -> None:
+    now = time.time()
+    ahead = now + 10 * 365 * 86_400
+    await ledger.claim("name", "body", "owner", now=ahead, until=ahead + 30)
+    await ledger.keep("name", "owner", until=ahead + 86_400, answer=b"kept")
+    if request.node.callspec.params["ledger"] == "redis":
+        server: RedisServer = request.getfixturevalue("redis")
+        left_ms = int(server.tell("PTTL", "hfchat:answer:name").strip(b":\r\n"))
+        assert 0 < left_ms <= (MAX_ANSWER_S + 1) * 1000
+    else:
+        assert await ledger.claim("name", "body", "other", now=now, until=now + 30) == Claim()
 
 
 async def test_a_clock_that_jumps_back_leaves_a_token_revoked(ledger: Ledger) -> None:
@@ -291,10 +397,12 @@ class Books:
         minute, day = (REQUESTS, int(now // 60)), (TOKENS, int(now // 86_400))
         streams = sum(ends > now for _, ends, _ in self.live.values())
         amount = asked.prompt_tokens + asked.completion_tokens
-        fits = self.used.get(minute, 0) < asked.meters[0].limit and self.tokens(now) + amount <= asked.meters[1].limit
-        if not fits or (asked.streams is not None and streams >= asked.streams):
+        if self.used.get(minute, 0) >= asked.meters[0].limit:
             return False
         self.used[minute] = self.used.get(minute, 0) + 1
+        fits = self.tokens(now) + amount <= asked.meters[1].limit
+        if not fits or (asked.streams is not None and streams >= asked.streams):
+            return False
         self.used[day] = self.tokens(now) + amount
         self.live[asked.id] = (asked, lease_ends, day[1])
         return True
