@@ -32,6 +32,8 @@ _PICTURES = {
     b"<svg": "svg+xml",
     b"<?xml": "svg+xml",
 }
+_MAX_HOST_CHARS = 253  # RFC 1035 2.3.4, as text
+_HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _MAX_NAME_CHARS = 255  # as much of a claim as is taken
 
 _PLACEHOLDER = re.compile(
@@ -221,6 +223,21 @@ def server_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.:\-]{1,253}", value):
         raise ValueError("it is not an address or a host's name; write 127.0.0.1, or 0.0.0.0 to let other machines in")
     return value
+
+
+def space_host(value: str) -> str:
+    """The hosts of a Space, comma-separated: its own on hf.space first, then its custom domains, in lower case."""
+    hosts = value.lower().split(",")
+    for host in hosts:
+        if not host:
+            raise ValueError(
+                "a host is missing before, between or after the commas; write as SPACE.hf.space,chat.example.org"
+            )
+        if len(host) > _MAX_HOST_CHARS or not all(map(_HOST_LABEL.fullmatch, host.split("."))):
+            raise ValueError(
+                f"{host[:60]!r} is not a host's name; write as SPACE.hf.space, with commas and no spaces between"
+            )
+    return ",".join(hosts)
 
 
 def organisation(value: str) -> str:

@@ -136,7 +136,9 @@ class Settings(BaseModel):
     )
     gradio_server_port: int = Field(7860, ge=1, le=65535, description="The port to listen on.")
     space_id: str | None = Field(None, description="Set by Hugging Face on a Space.")
-    space_host: str | None = Field(None, description="Set by Hugging Face on a Space.", pattern=r"^[\w.\-]+$")
+    space_host: Annotated[str, _checked(check.space_host)] | None = Field(
+        None, description="Set by Hugging Face on a Space: its own host, then its custom domains, comma-separated."
+    )
     key_made_for_this_run: bool = Field(False, description="Whether `jwt_secret` was made at start.")
 
     @property
@@ -185,8 +187,14 @@ class Settings(BaseModel):
 
     @property
     def public_url(self) -> str | None:
-        """The address people use, where it is known beforehand."""
-        return self.hfchat_public_url or (f"https://{self.space_host}" if self.space_host else None)
+        """The address people use, where it is known beforehand: on a Space with custom domains, the last of them."""
+        host = self.space_host.rpartition(",")[2] if self.space_host else None
+        return self.hfchat_public_url or (f"https://{host}" if host else None)
+
+    @property
+    def own_space_host(self) -> str | None:
+        """The Space's own host, on hf.space: the only one that OAuth redirects may name, whatever custom domains it has."""
+        return self.space_host.partition(",")[0] if self.space_host else None
 
     @property
     def reached_by_others(self) -> bool:

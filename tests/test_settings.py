@@ -151,6 +151,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("GRADIO_SERVER_PORT", "65535", 65535),
     ("SPACE_ID", "someone/chat", "someone/chat"),
     ("SPACE_HOST", "someone-chat.hf.space", "someone-chat.hf.space"),
+    ("SPACE_HOST", "someone-chat.hf.space,Chat.Example.org", "someone-chat.hf.space,chat.example.org"),
 ]  # fmt: skip
 
 
@@ -273,7 +274,20 @@ WRONG = [
     ("GRADIO_SERVER_PORT", "0", "must be 1 or more", "port"),
     ("GRADIO_SERVER_PORT", "65536", "must be 65535 or less", "port"),
     ("GRADIO_SERVER_PORT", "http", "not a whole number", "port"),
-    ("SPACE_HOST", "a b", "should match", "Space"),
+    ("SPACE_HOST", "a b", "not a host's name", "Space"),
+    ("SPACE_HOST", "a-b.hf.space, chat.example.org", "' chat.example.org' is not a host's name", "no spaces"),
+    ("SPACE_HOST", "a-b.hf.space,", "a host is missing", "SPACE.hf.space"),
+    ("SPACE_HOST", ",chat.example.org", "a host is missing", "SPACE.hf.space"),
+    ("SPACE_HOST", "a-b.hf.space,,chat.example.org", "a host is missing", "SPACE.hf.space"),
+    ("SPACE_HOST", ",", "a host is missing", "SPACE.hf.space"),
+    ("SPACE_HOST", "https://a-b.hf.space", "not a host's name", "SPACE.hf.space"),
+    ("SPACE_HOST", "a-b.hf.space,chat.example.org/app", "not a host's name", "SPACE.hf.space"),
+    ("SPACE_HOST", "a-b.hf.space:443", "not a host's name", "SPACE.hf.space"),
+    ("SPACE_HOST", "me@a-b.hf.space", "not a host's name", "SPACE.hf.space"),
+    ("SPACE_HOST", "a..hf.space", "not a host's name", "SPACE.hf.space"),
+    ("SPACE_HOST", "-a.hf.space", "not a host's name", "SPACE.hf.space"),
+    ("SPACE_HOST", "a-b.hf.space,ch\u00e4t.example.org", "not a host's name", "SPACE.hf.space"),
+    ("SPACE_HOST", f"{'a.' * 127}hf.space", "not a host's name", "SPACE.hf.space"),
 ]
 
 
@@ -486,6 +500,12 @@ def test_a_space_without_a_key_starts_closed() -> None:
     assert not settings.key_made_for_this_run
     assert settings.gradio_server_name == "0.0.0.0"
     assert settings.public_url == "https://someone-chat.hf.space"
+
+
+@pytest.mark.parametrize("hosts", ["a-b.hf.space", "a-b.hf.space,c.example", "a-b.hf.space,c.example,d.example"])
+def test_the_own_host_of_a_space_is_the_first(hosts: str) -> None:
+    assert make_settings(SPACE_HOST=hosts).own_space_host == "a-b.hf.space"
+    assert make_settings().own_space_host is None
 
 
 def test_a_space_keeps_the_name_that_it_is_given() -> None:
@@ -805,11 +825,20 @@ URLS = [
     ({"GRADIO_SERVER_NAME": "box.local"}, None, "http://box.local:7860"),
     ({"HFCHAT_PUBLIC_URL": "https://a.example/"}, "https://a.example", "http://127.0.0.1:7860"),
     ({"SPACE_HOST": "a-b.hf.space"}, "https://a-b.hf.space", "http://127.0.0.1:7860"),
+    ({"SPACE_HOST": "a-b.hf.space,c.example"}, "https://c.example", "http://127.0.0.1:7860"),
+    ({"SPACE_HOST": "a-b.hf.space,c.example,d.example"}, "https://d.example", "http://127.0.0.1:7860"),
+    (
+        {"SPACE_HOST": "a-b.hf.space,c.example", "HFCHAT_PUBLIC_URL": "https://c.d"},
+        "https://c.d",
+        "http://127.0.0.1:7860",
+    ),
     ({"SPACE_HOST": "a-b.hf.space", "HFCHAT_PUBLIC_URL": "https://c.d"}, "https://c.d", "http://127.0.0.1:7860"),
 ]
 
 
-@pytest.mark.parametrize(("variables", "public", "local"), URLS, ids=[" ".join(row[0]) or "nothing" for row in URLS])
+@pytest.mark.parametrize(
+    ("variables", "public", "local"), URLS, ids=[" ".join(row[0].values()) or "nothing" for row in URLS]
+)
 def test_the_addresses_are_written_as_a_browser_takes_them(
     variables: dict[str, str], public: str | None, local: str
 ) -> None:
