@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import BOX, Visit, open_invite_link, visiting
+from tests.browser import BOX, Visit, chromium, open_invite_link, visiting
 from tests.conftest import RunningApp, free_port, make_settings, make_token, running, wait_until
 from tests.nginx import Proxy, nginx
 from tests.stub_upstream import DONE, Answer, StubUpstream, event, reply
@@ -136,6 +136,13 @@ def test_pictures_of_many_bytes_and_whole_replies_pass(proxy: Proxy, upstream: S
     assert upstream.requests[-1]["messages"][-1]["content"] == long
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The whole browser, which asks for a page's icon, and names the page in `Referer`."""
+    with chromium(whole=True) as found:
+        yield found
+
+
 @pytest.fixture
 def visit(browser: Browser, proxy: Proxy) -> Iterator[Visit]:
     with visiting(browser, proxy, ignore_https_errors=True) as found:  # type: ignore[arg-type]
@@ -175,7 +182,9 @@ def test_no_log_of_the_proxy_has_an_invite_links_token(
     with nginx(tmp_path, free_port(), f"http://127.0.0.1:{free_port()}") as alone:
         answer = httpx2.get(f"{alone.url}/login?token={token}", timeout=60, verify=alone.trust)
         assert answer.status_code == 502
-        assert httpx2.get(f"{alone.url}/", timeout=60, verify=alone.trust).status_code == 502
+        with visiting(browser, app, ignore_https_errors=True) as visit:
+            visit.page.goto(f"{alone.url}/login?token={token}")
+            wait_until(lambda: "GET /favicon.ico" in alone.access_log)
     for written in (proxy.access_log, proxy.error_log, alone.access_log, alone.error_log):
         assert not any(part in written for part in token.split("."))
     assert "connect() failed" in alone.error_log
