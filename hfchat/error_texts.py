@@ -442,5 +442,9 @@ DETAILS: dict[str, tuple[str, str]] = {
     ),
 }
 
-# Those that an address of the sign-in page may name: sentences that are whole without a value.
-SIGN_IN_DETAILS = frozenset(key for key, texts in DETAILS.items() if "{" not in "".join(texts))
+# Those that an address of the sign-in page may name: why a token is refused, in sentences that are whole without a value.
+SIGN_IN_DETAILS = frozenset(
+    key
+    for key, texts in DETAILS.items()
+    if key == "two_sessions" or (key.startswith("token_") and key != "token_or_id" and "{" not in "".join(texts))
+)

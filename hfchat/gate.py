@@ -85,6 +85,9 @@ PAGE_PATTERNS = (
 # a style or a script that a reply names.
 _OPENED_AS = {"/login": {"document"}, "/logout": {"document", "empty"}}
 
+# Of `Sec-Fetch-Site`; `none` is what a person typed, or opened from a bookmark.
+_OWN_SITE = frozenset({"same-origin", "none"})
+
 # A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
 # Nobody sends more than five. To read the 30,000 that a head has room for takes 20 to 200 ms.
@@ -153,7 +156,7 @@ class Gate:
         self._cookie = cookie or SessionCookie()
         self._origins = frozenset(origins)
         self._public_url = public_url
-        self._small_page_csp = small_page_policy(STYLE, on_space=self._cookie.framed)
+        self._small_page_csp = small_page_policy(STYLE, form=False, on_space=self._cookie.framed)
         self._session_key = secrets.token_bytes(32)
         self._reader = reader or BodyReader()
         self._visitors = visitors or Visitors()
@@ -272,16 +275,21 @@ class Gate:
         opened_as = _OPENED_AS.get(path)
         if opened_as is None:
             return
-        destination = headers.get("sec-fetch-dest")
-        if destination is not None and destination not in opened_as | ({"iframe"} if self._cookie.framed else set()):
+        if not opened_as | ({"iframe"} if self._cookie.framed else set()) >= set(headers.getlist("sec-fetch-dest")):
             raise e.InvalidRequest("only_as_page", param="Sec-Fetch-Dest")
-        if method == "POST" and (_from_another_site(headers) or not self._own_origin(headers)):
+        if method == "POST" and self._is_cross_site(headers):
             raise e.InvalidRequest("cross_site", param="Origin")
 
-    def _own_origin(self, headers: Headers) -> bool:
-        """Whether `Origin` is this server's, where it is sent; `null`, of a document that hides its own, is not."""
+    def _is_cross_site(self, headers: Headers) -> bool:
+        """Whether `Sec-Fetch-Site` or `Origin`, each where it is sent, names another origin than this server's.
+
+        An `Origin` of `null`, of a document that hides its own, is another one.
+        """
         host = headers.get("host")
-        return headers.get("origin") in (None, f"http://{host}", f"https://{host}", self._public_url)
+        own = {f"http://{host}", f"https://{host}", self._public_url}
+        return not (
+            _OWN_SITE.issuperset(headers.getlist("sec-fetch-site")) and own.issuperset(headers.getlist("origin"))
+        )
 
     async def _page_step(self, scope: Scope, headers: Headers, receive: Receive, person: str) -> Receive:
         """Count it, and make the session that it names this person's own. A step that is refused counts by its bytes."""
@@ -311,7 +319,7 @@ class Gate:
             raise e.MissingToken
         caller = await self._authenticate.verify(token)
         follows_a_link = method in _READ and headers.get("sec-fetch-mode") == "navigate"
-        if _from_another_site(headers) and (not follows_a_link or path.startswith("/gradio_api/")):
+        if self._is_cross_site(headers) and (not follows_a_link or path.startswith("/gradio_api/")):
             raise e.MissingToken("cross_site")
         if method not in _READ and not _same_origin_shown(headers):
             raise e.MissingToken("cross_site")
@@ -373,14 +381,6 @@ def _methods_of(path: str) -> frozenset[str] | None:
 
 def _is_page(path: str) -> bool:
     return path not in API and not path.startswith(("/api/", "/v1/"))
-
-
-def _from_another_site(headers: Headers) -> bool:
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    origin, host = headers.get("origin"), headers.get("host")
-    return origin is not None and origin not in (f"http://{host}", f"https://{host}")
 
 
 def _same_origin_shown(headers: Headers) -> bool:

@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hfchat.security_policy import chat_page_policy
 
 _HEAD, _BODY_ENDS = b"<head>", b"</body>"
+# Gradio's names the document's own folder, which is the base without it too; the policy allows none.
+_BASE = re.compile(rb"<base\b[^>]*>")
 # Gradio escapes what it writes into its own scripts, so this is a tag wherever it stands.
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 
@@ -60,6 +62,7 @@ class PageScripts:
         return None
 
     def _with_scripts(self, body: bytes, nonce: str) -> bytes:
-        before, end, after = body.replace(_HEAD, _HEAD + self._first, 1).rpartition(_BODY_ENDS)
+        document = _BASE.sub(b"", body, count=1).replace(_HEAD, _HEAD + self._first, 1)
+        before, end, after = document.rpartition(_BODY_ENDS)
         whole = before + self._last + end + after if end else after
         return _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), whole)

@@ -21,16 +21,17 @@ def chat_page_policy(nonce: str, *, on_space: bool) -> str:
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src data: blob:; "
         "media-src 'none'; font-src 'self' data:; connect-src 'self'; frame-src 'none'; object-src 'none'; "
-        f"base-uri 'self'; form-action 'none'; {framing(on_space=on_space)}"
+        f"base-uri 'none'; form-action 'none'; {framing(on_space=on_space)}"
     )
 
 
-def small_page_policy(style: str, *, on_space: bool) -> str:
-    """That of pages of our own, which have one style sheet, `style`, and no script."""
+def small_page_policy(style: str, *, form: bool, on_space: bool) -> str:
+    """That of pages of our own, which have one style sheet, `style`, and no script; `form` where one sends a form to us."""
+    action = "'self'" if form else "'none'"
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; "
-        f"{framing(on_space=on_space)}"
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        f"form-action {action}; {framing(on_space=on_space)}"
     )
 
 

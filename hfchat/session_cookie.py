@@ -15,6 +15,9 @@ COOKIE = "hfchat_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 # RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
 MAX_COOKIE_TOKEN = 3800
+# RFC 6265bis section 5.6: what a browser strips from a name before it looks at its prefix. Were more stripped here, such as
+# U+00A0, another host's cookie with that in front of the name would pass for ours.
+_WHITE_SPACE = " \t"
 # RFC 7515 section 7.1, compact form; so nothing in it can end the cookie or the header.
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -30,7 +33,7 @@ class SessionCookie:
         """The token in the request's cookie; the empty string where there is none. Raises: InvalidToken for two of them."""
         name = self._name(scope)
         pairs = (pair.partition("=") for header in Headers(scope=scope).getlist("cookie") for pair in header.split(";"))
-        values = [value.strip() for key, _, value in pairs if key.strip() == name]
+        values = [value.strip(_WHITE_SPACE) for key, _, value in pairs if key.strip(_WHITE_SPACE) == name]
         if len(values) > 1:
             raise InvalidToken("two_sessions")
         return values[0] if values else ""
@@ -45,5 +48,6 @@ class SessionCookie:
         return SECURE_COOKIE if self._secure(scope) else COOKIE
 
     def _secure(self, scope: Scope) -> bool:
-        forwarded = Headers(scope=scope).get("x-forwarded-proto")
-        return self._https or scope.get("scheme") == "https" or forwarded == "https"
+        # Behind two proxies there may be two of them; the gate passes `https` on only, so the first one does not decide.
+        forwarded = Headers(scope=scope).getlist("x-forwarded-proto")
+        return self._https or scope.get("scheme") == "https" or "https" in forwarded

@@ -5,6 +5,7 @@ A GET changes no state: an invite link opens a page that says who signs in, and 
 
 import logging
 import time
+from collections.abc import Mapping
 from html import escape
 from urllib.parse import parse_qs
 
@@ -13,12 +14,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from hfchat.authentication import Authentication
-from hfchat.error_body import error_headers, say
+from hfchat.error_body import error_headers, in_words, say
 from hfchat.error_texts import SIGN_IN_DETAILS, TOKEN_PAGE
 from hfchat.errors import HfchatError, InvalidToken, catalogue
 from hfchat.logs import log_event
 from hfchat.page_sessions import read_body
-from hfchat.pages import page
+from hfchat.pages import STYLE, page
+from hfchat.security_policy import small_page_policy
 from hfchat.session_cookie import COMPACT, MAX_COOKIE_TOKEN, SessionCookie
 from hfchat.texts import PAGE, Language, language_of
 from hfchat.types import OWN_ISSUER, Caller
@@ -49,6 +51,7 @@ class SignIn:
     ) -> None:
         self._authenticate = authenticate
         self._cookie = cookie or SessionCookie()
+        self._form_csp = small_page_policy(STYLE, form=True, on_space=self._cookie.framed)
         self._set_up = set_up
 
     def routes(self) -> list[Route]:
@@ -66,24 +69,33 @@ class SignIn:
             return HTMLResponse(_set_up_page(language))
         token = request.query_params.get("token", "")
         if token:
-            try:
-                caller = await self._verified(token)
-            except HfchatError as refused:
-                _log_refusal(request, refused)
-                key = refused.detail.partition("|")[0]
-                return RedirectResponse(f"/login?why={refused.code}&detail={key}", status_code=303)
-            session = await self._session(request)
-            if session is not None and session.token_id == caller.token_id:
-                return RedirectResponse("/", status_code=303)
-            return HTMLResponse(_confirm_page(language, token, caller, session))
+            return await self._show_link(request, token, language)
         why = request.query_params.get("why", "")
-        if why not in _REASONS:
+        if why in _REASONS:
+            detail = request.query_params.get("detail", "")
+            # What comes in the address may choose one of our sentences and say nothing of its own.
+            reason = catalogue()[why](detail if detail in SIGN_IN_DETAILS else "")
+            return self._with_form(_sign_in_page(language, reason), reason.status, error_headers(reason))
+        try:
             session = await self._session(request)
-            return RedirectResponse("/", status_code=303) if session is not None else _sign_in_page(language)
-        detail = request.query_params.get("detail", "")
-        # What comes in the address may choose one of our sentences and say nothing of its own.
-        reason = catalogue()[why](detail if detail in SIGN_IN_DETAILS else "")
-        return _sign_in_page(language, reason)
+        except InvalidToken as refused:
+            return self._with_form(_sign_in_page(language, refused))
+        return self._with_form(_sign_in_page(language)) if session is None else RedirectResponse("/", status_code=303)
+
+    async def _show_link(self, request: Request, token: str, language: Language) -> Response:
+        try:
+            caller = await self._verified(token)
+            session = await self._session(request)
+        except HfchatError as refused:
+            _log_refusal(request, refused)
+            key = refused.detail.partition("|")[0]
+            return RedirectResponse(f"/login?why={refused.code}&detail={key}", status_code=303)
+        if self._cookie.token(request.scope) == token:
+            return RedirectResponse("/", status_code=303)
+        return self._with_form(_confirm_page(language, token, caller, session))
+
+    def _with_form(self, document: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        return HTMLResponse(document, status, {**(headers or {}), "Content-Security-Policy": self._form_csp})
 
     async def _sign_in(self, request: Request) -> Response:
         language = language_of(request.headers.get("accept-language", ""))
@@ -97,7 +109,7 @@ class SignIn:
             return await self._signed_in(request, token)
         except HfchatError as refused:
             _log_refusal(request, refused)
-            return _sign_in_page(language, refused)
+            return self._with_form(_sign_in_page(language, refused), refused.status, error_headers(refused))
 
     async def _sign_out(self, request: Request) -> Response:
         response = RedirectResponse("/login", status_code=303)
@@ -112,6 +124,7 @@ class SignIn:
         return await self._authenticate(token)
 
     async def _signed_in(self, request: Request, token: str) -> Response:
+        self._cookie.token(request.scope)  # where there are two of them, a third would not be read either
         caller = await self._verified(token)
         log_event(
             logger,
@@ -127,9 +140,9 @@ class SignIn:
         return response
 
     async def _session(self, request: Request) -> Caller | None:
-        """Who is signed in in this browser."""
+        """Who is signed in in this browser. Raises: InvalidToken for two session cookies."""
+        token = self._cookie.token(request.scope)
         try:
-            token = self._cookie.token(request.scope)
             return await self._authenticate(token) if token else None
         except HfchatError:
             return None
@@ -147,13 +160,9 @@ def _log_refusal(request: Request, refused: HfchatError) -> None:
     )
 
 
-def _sign_in_page(language: Language, reason: HfchatError | None = None) -> HTMLResponse:
+def _sign_in_page(language: Language, reason: HfchatError | None = None) -> str:
     texts = PAGE[language]
-    bad = ""
-    if reason is not None:
-        # Only a page that was signed in a moment ago sends people here for want of a token.
-        words = texts["session_over"] if reason.code == "missing_token" else " ".join(say(reason, language))
-        bad = f'<p class="bad" role="alert">{escape(words)}</p>'
+    bad = "" if reason is None else f'<p class="bad" role="alert">{escape(_words(reason, language))}</p>'
     body = (
         f"<p>{texts['sign_in_lead']}</p>{bad}"
         f'<form method="post" action="/login"><label for="token">{texts["token"]}</label>'
@@ -161,19 +170,26 @@ def _sign_in_page(language: Language, reason: HfchatError | None = None) -> HTML
         f'autocapitalize="off"><button>{texts["sign_in_button"]}</button></form>'
         f'<p class="soft">{texts["sign_in_help"]}</p>'
     )
-    if reason is None:
-        return HTMLResponse(page(language, texts["sign_in"], body))
-    return HTMLResponse(page(language, texts["sign_in"], body), reason.status, error_headers(reason))
+    return page(language, texts["sign_in"], body)
+
+
+def _words(reason: HfchatError, language: Language) -> str:
+    if reason.code == "missing_token":
+        # Only a page that was signed in a moment ago sends people here for want of a token.
+        return PAGE[language]["session_over"]
+    if reason.detail == "two_sessions":
+        return in_words(reason, language)  # it says what to do; a new token would not help
+    return " ".join(say(reason, language))
 
 
 def _confirm_page(language: Language, token: str, caller: Caller, session: Caller | None) -> str:
     """Who signs in, and who is signed in already; one button."""
-    texts, name = PAGE[language], _name(caller)
+    texts, name = PAGE[language], _name(caller, language)
     already = ""
     if session is not None:
         already = (
-            f'<p class="bad" role="alert">{texts["already_signed_in"].format(name=_name(session))}</p>'
-            f'<p><a href="/">{texts["stay_signed_in"].format(name=_name(session))}</a></p>'
+            f'<p class="bad" role="alert">{texts["already_signed_in"].format(name=_name(session, language))}</p>'
+            f'<p><a href="/">{texts["stay_signed_in"].format(name=_name(session, language))}</a></p>'
         )
     body = (
         f"<p>{texts['confirm_lead'].format(name=name)}</p>{already}"
@@ -184,9 +200,10 @@ def _confirm_page(language: Language, token: str, caller: Caller, session: Calle
     return page(language, texts["sign_in"], body)
 
 
-def _name(caller: Caller) -> str:
+def _name(caller: Caller, language: Language) -> str:
     """The person as HTML; with the issuer where another one signed the token, who may have people of the same name."""
-    issuer = "" if caller.issuer == OWN_ISSUER else f" (<bdi>{escape(caller.issuer)}</bdi>)"
+    issuer_name = escape(caller.issuer or PAGE[language]["issuer_unnamed"])
+    issuer = "" if caller.issuer == OWN_ISSUER else f" (<bdi>{issuer_name}</bdi>)"
     return f"<bdi><strong>{escape(caller.subject)}</strong></bdi>{issuer}"
 
 

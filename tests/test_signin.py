@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import jwt
@@ -285,6 +286,24 @@ def test_who_opens_their_own_link_again_is_led_to_the_page(offline_app: RunningA
     assert (said.status, said.headers["Location"], said.headers["Set-Cookie"]) == (303, "/", None)
 
 
+def test_another_token_of_the_same_name_is_asked_about(offline_app: RunningApp) -> None:
+    """The same `jti` does not make two tokens one: each issuer gives its own."""
+    ours = {"sub": "alice", "iss": "https://a.example", "exp": int(time.time()) + 60, "jti": "1"}
+    theirs = {**ours, "iss": "https://b.example"}
+    session = {"Cookie": f"hfchat_session={jwt.encode(ours, KEY, algorithm='HS256')}"}
+    said = open_link(offline_app, jwt.encode(theirs, KEY, algorithm="HS256"), session)
+    shown = said.body.decode()
+    assert "You are signed in as <bdi><strong>alice</strong></bdi> (<bdi>https://a.example</bdi>) now." in shown
+    assert "Sign in as <bdi><strong>alice</strong></bdi> (<bdi>https://b.example</bdi>)" in shown
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "from another server"), ("es", "de otro servidor")])
+def test_a_link_of_an_issuer_without_a_name_says_so(offline_app: RunningApp, language: str, words: str) -> None:
+    token = jwt.encode({"sub": "alice", "exp": int(time.time()) + 60}, KEY, algorithm="HS256")
+    said = open_link(offline_app, token, {"Accept-Language": language})
+    assert f"<strong>alice</strong></bdi> (<bdi>{words}</bdi>)" in said.body.decode()
+
+
 def test_a_link_of_another_issuer_names_it(offline_app: RunningApp) -> None:
     claims = {"sub": "alice", "iss": "https://id.example", "exp": time.time() + 60}
     said = open_link(offline_app, jwt.encode(claims, KEY, algorithm="HS256"))
@@ -352,9 +371,26 @@ def test_the_form_is_this_pages_own(offline_app: RunningApp, path: str, headers:
 
 
 def test_the_public_address_is_an_origin_of_its_own() -> None:
+    """Behind a proxy that passes another `Host` on; browsers of before 2023 send no `Sec-Fetch-Site`."""
     with running(make_settings(HFCHAT_PUBLIC_URL="https://chat.example")) as app:
-        headers = {"Origin": "https://chat.example", "Sec-Fetch-Site": "same-origin"}
-        assert sign_in(app, make_token(), headers).status == 303
+        for headers in ({"Sec-Fetch-Site": "same-origin"}, {}):
+            assert sign_in(app, make_token(), {"Origin": "https://chat.example", **headers}).status == 303
+            assert sign_in(app, make_token(), {"Origin": "https://chat.example.evil", **headers}).status == 400
+            assert sign_in(app, make_token(), {"Origin": "http://chat.example", **headers}).status == 400
+
+
+@pytest.mark.parametrize("name", ["Sec-Fetch-Site", "Sec-Fetch-Dest", "Origin"])
+def test_a_header_that_comes_twice_is_looked_at_twice(offline_app: RunningApp, name: str) -> None:
+    good, bad = {
+        "Sec-Fetch-Site": ("same-origin", "cross-site"),
+        "Sec-Fetch-Dest": ("document", "image"),
+        "Origin": (offline_app.url, "https://evil.example"),
+    }[name]
+    for values in ((good, bad), (bad, good)):
+        headers = [(name, value) for value in values]
+        for path in ("/login", "/logout"):
+            said = ask(offline_app, "POST", path, headers, f"token={make_token()}".encode())
+            assert (said.status, said.headers["Set-Cookie"]) == (400, None)
 
 
 def test_two_sessions_are_refused_and_said_without_a_loop(offline_app: RunningApp) -> None:
@@ -370,7 +406,15 @@ def test_two_sessions_are_refused_and_said_without_a_loop(offline_app: RunningAp
         assert ask(offline_app, "GET", "/config", cookies).code == "invalid_token"
         shown = ask(offline_app, "GET", said.headers["Location"] or "", [*cookies, ("Accept-Language", "es")])
         assert (shown.status, "dos cookies de sesión" in shown.body.decode()) == (401, True)
-        assert ask(offline_app, "GET", "/login", cookies).status == 200
+        assert "Pide a quien administra" not in shown.body.decode().partition('role="alert"')[2].partition("</p>")[0]
+        plain = ask(offline_app, "GET", "/login", cookies)
+        assert (plain.status, b"Delete the cookies of this site" in plain.body) == (200, True)
+        link = ask(offline_app, "GET", f"/login?token={one}", cookies)
+        assert (link.status, link.headers["Location"]) == (303, said.headers["Location"])
+        form = ask(offline_app, "POST", "/login", cookies, f"token={one}".encode())
+        assert (form.status, form.headers["Set-Cookie"]) == (401, None)
+        assert b"Delete the cookies of this site" in form.body
+        assert ask(offline_app, "POST", "/logout", cookies).status == 303
         assert (
             ask(
                 offline_app, "POST", "/own-token", [*cookies, ("X-Hfchat-Asks", "1"), ("Origin", offline_app.url)]
@@ -406,13 +450,45 @@ def test_no_reason_in_the_address_breaks_the_page(offline_app: RunningApp) -> No
         }
     assert {said.status for said in answers.values()} <= {200, 401, 403, 503}
     assert not [where for where, said in answers.items() if b"{" in said.body.partition(b"</style>")[2]]
+    # Only a sentence on tokens may be chosen.
+    assert answers["invalid_token", "not_json", "en"].body == answers["invalid_token", "", "en"].body
+    assert answers["invalid_token", "token_claim_missing", "en"].body == answers["invalid_token", "", "en"].body
+    assert answers["invalid_token", "token_early", "en"].body != answers["invalid_token", "", "en"].body
 
 
-def test_no_get_sets_a_cookie(offline_app: RunningApp) -> None:
-    paths = [path for path, methods in {**gate.OPEN, **gate.API, **gate.PAGES}.items() if "GET" in methods]
-    for path in (*paths, "/logout", f"/login?token={make_token()}"):
-        for headers in ({}, bearer(), cookie(), {**cookie(), "Accept": "text/html"}):
-            assert ask(offline_app, "GET", path, headers).headers["Set-Cookie"] is None
+# One path of each pattern of the gate's, for the walk below.
+PATTERNS = (
+    "/assets/nothing.js",
+    "/static/img/logo.svg",
+    "/gradio_api/heartbeat/abc",
+    f"/gradio_api/call/chat/{'0' * 32}",
+)
+STREAMS = ("/gradio_api/heartbeat/abc", "/gradio_api/queue/data")
+
+
+def test_no_get_changes_anything(offline_app: RunningApp) -> None:
+    """Neither who is signed in, nor what they have left; what has no end is left after its first byte."""
+    assert all(any(pattern.fullmatch(path) for path in PATTERNS) for pattern, _ in gate.PAGE_PATTERNS)
+    table = {**gate.OPEN, **gate.API, **gate.PAGES}
+    paths = [path for path, methods in table.items() if "GET" in methods]
+    person = make_token("walker")
+    session, program = {"Cookie": f"hfchat_session={person}"}, {"Authorization": f"Bearer {person}"}
+    links = ("/logout", "/own-token", f"/login?token={make_token('mallory')}", f"/login?token={person}")
+
+    def left() -> Any:
+        standing = ask(offline_app, "GET", "/api/ai/usage", program).json
+        return standing["subject"], standing["budget"]["remaining"], standing["rate"]["remaining"], standing["streams"]
+
+    before = left()
+    for path in (*paths, *PATTERNS, *links):
+        for headers in ({}, program, session, {**session, "Accept": "text/html"}):
+            target = f"{path}?session_hash=abc" if path == "/gradio_api/queue/data" else path
+            with line_to(offline_app) as line:
+                answer = line.begin("GET", target, headers)
+                assert answer.headers["Set-Cookie"] is None, path
+                assert path in STREAMS or answer.read() is not None
+    assert left() == before
+    assert ask(offline_app, "GET", "/config", session).json["username"] == "walker"
 
 
 def test_a_huge_form_is_refused(offline_app: RunningApp) -> None:
@@ -492,6 +568,7 @@ def test_a_space_without_a_key_is_closed_and_shows_the_steps(closed_space: Runni
             assert "JWT_SECRET" in said.body.decode()
             assert "HUGGINGFACE_API_TOKEN" in said.body.decode()
             assert "<form" not in said.body.decode()
+            assert "form-action 'none'" in (said.headers["Content-Security-Policy"] or "")
     assert ask(closed_space, "GET", f"/login?token={make_token()}").headers["Set-Cookie"] is None
     for headers in ({}, bearer(), cookie()):
         said = ask(closed_space, "POST", "/api/ai/chat", headers, b"{}")
