@@ -12,7 +12,7 @@ STYLE = """
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 26rem); place-items: center; place-content: center; padding: 1rem; background: var(--bg); color: var(--fg);
   font: 1rem/1.5 system-ui, sans-serif }
-main { width: 100%; min-width: 0; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.5rem }
+main { width: 100%; min-width: 0; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.5rem; overflow-wrap: anywhere }
 body:has(main.wide) { grid-template-columns: minmax(0, 50rem) }
 table { width: 100%; border-collapse: collapse; font-size: .9rem } td { padding: .3rem .5rem .3rem 0; vertical-align: top;
   border-top: 1px solid var(--line); overflow-wrap: anywhere }
