@@ -76,7 +76,7 @@ _SEEN = f"""
     ON CONFLICT DO UPDATE SET requests = requests + 1, last_seen = CASE
         WHEN last_seen > excluded.last_seen + {CLOCK_STEP_S} THEN excluded.last_seen
         ELSE MAX(last_seen, excluded.last_seen) END
-"""
+"""  # noqa: S608  a constant of ours
 _SPENT = """
     UPDATE people SET prompt_tokens = prompt_tokens + ?, completion_tokens = completion_tokens + ?,
         estimated_tokens = estimated_tokens + ? WHERE person = ?

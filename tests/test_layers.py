@@ -26,7 +26,16 @@ FLOORS = {
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
-        *("message_fields", "page_early", "page_sessions", "page_head", "pool", "model_list", "turn_response", "sqlite_file"),
+        *(
+            "message_fields",
+            "page_early",
+            "page_sessions",
+            "page_head",
+            "pool",
+            "model_list",
+            "turn_response",
+            "sqlite_file",
+        ),
     ],
     3: [
         "body_reader",
