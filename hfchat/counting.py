@@ -112,12 +112,16 @@ def _indentation(options: Mapping[str, Any] | None) -> int:
     return 2 * (len(orjson.dumps(nested, option=orjson.OPT_INDENT_2)) - len(compact))
 
 
+# By the estimate: a model that may say one token may say a word of sixty letters.
+LONG_WORD_TOKENS = 16
+
+
 class Tally:
     """What has come of a reply so far, so that it can be charged however it ends."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._most = 2 * call.max_tokens * call.replies
+        self._most = 2 * call.max_tokens * call.replies + LONG_WORD_TOKENS
         self._deltas = 0
         self._whole = False
         # What is not estimated yet, and how many signs: most replies are estimated once, at their end.
@@ -135,7 +139,7 @@ class Tally:
     def over(self) -> bool:
         """Whether so much text came that the provider cannot be holding to the limit, and more may come.
 
-        That is twice the limit: a delta may be a single letter, and the text is only estimated.
+        That is twice the limit, and one long word: a delta may be a single letter, and the text is only estimated.
         """
         if self._tokens + self._signs * TOKENS_A_SIGN <= self._most or self._whole:
             return False

@@ -50,7 +50,7 @@ def _text(value: object, path: str) -> None:
 
 
 _PLAIN = Kind(_no_media, {})
-_TEXT = Kind(_text, {"type": "string"})
+_TEXT = Kind(_text, {"type": ["string", "null"]})
 MESSAGE_FIELDS: Mapping[str, Kind] = {
     "role": DATA,  # these two are checked before
     "content": DATA,

@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def app(shared_stub: StubUpstream) -> Iterator[RunningApp]:
-    settings = make_settings(HF_CHAT_BASE_URL=shared_stub.base_url, HF_CHAT_MODEL="m", HF_CHAT_MAX_TOKENS="100000")
+    settings = make_settings(HF_CHAT_BASE_URL=shared_stub.base_url, HF_CHAT_MODEL="m", HF_CHAT_MAX_TOKENS="1000000")
     with running(settings) as served:
         yield served
 
@@ -80,13 +80,16 @@ def test_bodies_that_do_not_end_are_few_of_one_person(app: RunningApp, reader: B
 
 @pytest.mark.parametrize("door", [V1, API])
 def test_a_reply_that_nobody_reads_is_not_fetched_any_further(app: RunningApp, stub: StubUpstream, door: str) -> None:
-    stub.answer = lambda _: Answer(pieces=[event("x" * 20_000)] * 4000)
-    body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 100_000}).encode()
+    # As JSON 12 bytes each: 17 MB, more than the buffers of two connections, and less than twice the tokens asked for.
+    stub.answer = lambda _: Answer(pieces=[event("🙂" * 5000)] * 290)
+    body = json.dumps(
+        {"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 1_000_000}
+    ).encode()
     with line_to(app) as line:
         assert line.begin("POST", door, bearer(), body).status == 200
         # Another reads all of the same meanwhile.
         whole = ask(app, "POST", door, bearer(), body).body
-        assert whole.count(b"x" * 20_000) == 4000
+        assert whole.count(b"\\ud83d\\ude42" * 5000) == 290
         assert stub.in_progress == 1
     wait_until(lambda: stub.in_progress == 0)
 
