@@ -121,7 +121,7 @@ class Tally:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._most = 2 * call.max_tokens * call.replies + LONG_WORD_TOKENS
+        self._most = max(2 * call.max_tokens * call.replies, LONG_WORD_TOKENS)
         self._deltas = 0
         self._whole = False
         # What is not estimated yet, and how many signs: most replies are estimated once, at their end.
@@ -139,7 +139,7 @@ class Tally:
     def over(self) -> bool:
         """Whether so much text came that the provider cannot be holding to the limit, and more may come.
 
-        That is twice the limit, and one long word: a delta may be a single letter, and the text is only estimated.
+        That is twice the limit, or one long word if that is more: a delta may be a single letter, and the text is only estimated.
         """
         if self._tokens + self._signs * TOKENS_A_SIGN <= self._most or self._whole:
             return False

@@ -284,7 +284,8 @@ def test_closing_the_tab_before_it_listens_ends_the_call_upstream(visit: Visit, 
 
 
 def test_who_scrolls_up_while_a_reply_comes_stays_there(visit: Visit, stub: StubUpstream) -> None:
-    stub.answer = lambda _: reply([f"line {number}\n\n" for number in range(1000)], pause_s=0.03)
+    # Of few tokens, so that it ends neither at the limit nor before a busy browser has scrolled it.
+    stub.answer = lambda _: reply(["line\n\n"] * 640, pause_s=0.1)
     visit.ask("a long one")
     place = visit.page.locator("#hfchat-conversation .bubble-wrap")
     at = "(place) => [place.scrollTop, place.scrollHeight - place.clientHeight]"

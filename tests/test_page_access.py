@@ -226,6 +226,7 @@ def test_nothing_of_gradios_lies_over_the_text(browser: Browser, app: RunningApp
     for width in (320, 1100):
         with visiting(browser, app, locale="en-GB", viewport={"width": width, "height": 640}) as visit:
             visit.sign_in().ask("a question that is as wide as the phone is, and wider than that")
+            expect(visit.page.locator(".message.bot")).to_contain_text("word word")
             expect(visit.page.locator(TURN)).to_be_enabled()
             clear = visit.page.get_by_role("button", name="Clear")
             if width == 320:
