@@ -6,12 +6,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from hfchat.api_bodies import RevokeBody, RevokedBody, StandingBody, body_of, errors, parse
+from hfchat.api_bodies import RevokeBody, RevokedBody, StandingBody, body_of, errors
+from hfchat.body_reader import read_body
 from hfchat.errors import InsufficientScope, InvalidRequest, InvalidToken
 from hfchat.ledger import Allowance, Standing
-from hfchat.page_sessions import read_body
 from hfchat.revocation import Revoke, token_in
 from hfchat.types import ADMIN_SCOPE, Caller
+from hfchat.validation import parse
 
 MAX_BODY_BYTES = 16 * 1024
 

@@ -13,11 +13,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from hfchat.counting import prompt_at_most
 from hfchat.errors import RevokedToken, StoreUnavailable
 from hfchat.ledger import Account, Claim, Ledger, Person, Reservation, Standing, meters_of, refusal
 from hfchat.logs import log_crash, log_event
-from hfchat.types import Call, Caller, Usage
+from hfchat.types import Caller, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -67,21 +66,20 @@ class Accounts:
             raise _revoked(caller)
         return Standing(caller.policy, reading, now)
 
-    async def reserve(self, caller: Caller, call: Call, told: Told) -> Reservation:
-        """Take what the call may cost at most; `told` hears what is left then, also where it is refused.
+    async def reserve(self, caller: Caller, most: Usage, told: Told) -> Reservation:
+        """Take `most`, what a call may cost at most; `told` hears what is left then, also where it is refused.
 
         Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; nothing is taken then.
         """
         now = self._clock()
-        prompt_tokens, completion_tokens = prompt_at_most(call.messages, call.options), call.max_tokens * call.replies
         reservation = Reservation(
             id=f"{_IDS.getrandbits(96):024x}",
             person=Person.of(caller),
             token_id=caller.token_id,
-            meters=meters_of(caller.policy, prompt_tokens + completion_tokens),
+            meters=meters_of(caller.policy, most.prompt_tokens + most.completion_tokens),
             streams=caller.policy.streams,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
+            prompt_tokens=most.prompt_tokens,
+            completion_tokens=most.completion_tokens,
         )
         try:
             reading = await self._in_time(self._ledger.reserve(reservation, now=now, lease_ends=now + LEASE_S))

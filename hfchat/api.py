@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hfchat.accounts import Accounts
-from hfchat.api_bodies import ChatBody, parse
+from hfchat.api_bodies import ChatBody
 from hfchat.chat import Chat, authorize
 from hfchat.idempotency import OnceResponse, Try, key_of
 from hfchat.idempotency_runs import Runs
@@ -15,6 +15,7 @@ from hfchat.texts import language_of
 from hfchat.turn_body import TurnBodies
 from hfchat.turn_response import TurnResponse
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
+from hfchat.validation import parse
 
 MAX_BODY_BYTES = 1024 * 1024
 # As many messages as are taken have 2,000 in all, and each that is wrong makes an error of its own.

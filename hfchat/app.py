@@ -13,6 +13,7 @@ from hfchat import __version__
 from hfchat.account_api import account_router
 from hfchat.accounts import Accounts
 from hfchat.api import ChatEndpoint
+from hfchat.appearance import Appearance
 from hfchat.assembly import make_accounts, make_verifier
 from hfchat.authentication import Authentication
 from hfchat.body_reader import BodyReader
@@ -29,7 +30,6 @@ from hfchat.models_api import models_router
 from hfchat.offline import OfflineUpstream
 from hfchat.openai_api import CompletionsEndpoint
 from hfchat.own_token import own_token_route
-from hfchat.page_visitors import Visitors
 from hfchat.passage import EXPOSED
 from hfchat.revocation import revocation
 from hfchat.session_cookie import SessionCookie
@@ -68,8 +68,6 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         "drain": drain,
         "origins": settings.hfchat_cors_origins,
         "direct": direct,
-        "reader": reader,
-        "visitors": Visitors(),
     }
     app = _Application(
         title="hfchat",
@@ -112,11 +110,12 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         app,
         chat,
         catalog,
-        settings.appearance,
+        _appearance(settings),
         routed=settings.hf_chat_base_url == ROUTER_URL,
         offline=isinstance(upstream, OfflineUpstream),
         public_url=settings.public_url,
         on_space=on_space,
+        reader=reader,
     )
     return app
 
@@ -137,6 +136,16 @@ class _Application(FastAPI):
 
 async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
     raise LookupError("an endpoint that is direct has nothing behind the gate")
+
+
+def _appearance(settings: Settings) -> Appearance:
+    return Appearance(
+        title=settings.hfchat_title,
+        greeting=settings.hfchat_greeting,
+        examples=settings.hfchat_examples,
+        logo=settings.hfchat_logo,
+        accent=settings.hfchat_accent,
+    )
 
 
 def _upstream(settings: Settings) -> Upstream:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-ACCENT = "#2563eb"
 # WCAG 2.2, 1.4.3: the contrast of text.
 READABLE = 4.5
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -17,11 +16,11 @@ Colour = tuple[int, int, int]
 class Appearance:
     """The owner's own. None, or nothing, where the page has words of its own; `logo` is a `data:` address."""
 
-    title: str = "hfchat"
-    greeting: str | None = None
-    examples: tuple[str, ...] = ()
-    logo: str | None = None
-    accent: str = ACCENT
+    title: str
+    greeting: str | None
+    examples: tuple[str, ...]
+    logo: str | None
+    accent: str
 
 
 def shades(accent: str) -> dict[int, str]:

@@ -1,14 +1,15 @@
 """Request bodies read within bounds: of bytes, of time, and of how much one person may be in the middle of sending."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
-from hfchat.errors import PayloadTooLarge, TooManyStreams
-from hfchat.page_sessions import BODY_TIMEOUT_S, read_body
+from hfchat.errors import InvalidRequest, PayloadTooLarge, TooManyStreams
 
+BODY_TIMEOUT_S = 60.0
 # Of one person at once: three of the largest, which have pictures in them; and more than a busy program has in flight.
 MAX_UNFINISHED_BYTES = 48 * 1024 * 1024
 MAX_UNFINISHED_BODIES = 200
@@ -71,6 +72,50 @@ class BodyReader:
     def unfinished(self) -> int:
         """How many bodies are being read."""
         return self._bodies.total()
+
+
+async def read_body(
+    receive: Receive, limit: int, timeout_s: float = BODY_TIMEOUT_S, on_bytes: Callable[[int], None] | None = None
+) -> bytes:
+    """The whole body. `on_bytes` is called with the size of each piece that came, and may raise.
+
+    Raises: PayloadTooLarge past `limit` bytes; InvalidRequest where it is not there in time, or the caller left.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _read(receive, limit, on_bytes)
+    except TimeoutError as slow:
+        raise InvalidRequest("unreadable", param="body") from slow
+
+
+async def _read(receive: Receive, limit: int, on_bytes: Callable[[int], None] | None) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("unreadable", param="body")
+        piece = message.get("body", b"")
+        if on_bytes is not None and piece:
+            on_bytes(len(piece))
+        body += piece
+        if len(body) > limit:
+            raise PayloadTooLarge(f"body_bytes|{limit}", param="body")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives this body once, then what the connection says: that the caller has left."""
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
 
 
 def content_length(headers: Headers) -> int | None:

@@ -1,7 +1,7 @@
 """The OpenAPI document: what FastAPI makes of the routes, and what only the gate and the doors know."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -9,8 +9,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 
 from hfchat.api_bodies import ChatBody, ReplyBody, body_of, errors, takes
-from hfchat.gate import Endpoint
 from hfchat.openai_schema import ANSWER, COMPLETION
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 # OpenAPI 3.1 has no words for the events of a stream.
 _EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {}}}

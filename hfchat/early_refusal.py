@@ -8,9 +8,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from starlette.datastructures import Headers
-
-from hfchat.body_reader import content_length
 from hfchat.counting import MOST_TOKENS_A_PICTURE, prompt_at_most
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
 from hfchat.ledger import Allowance, Person, Standing
@@ -76,10 +73,9 @@ def refuse_too_large(standing: Standing, body_bytes: int, *, pictures: bool) -> 
         raise BudgetExceeded(detail, facts={**_facts(budget), "needed": tokens}, retry_after_s=budget.reset_s)
 
 
-def small(headers: Headers) -> bool:
-    """Whether the body is said to be so small that to look first costs more than to read it."""
-    length = content_length(headers)
-    return length is not None and length <= SMALL_BODY_BYTES
+def small(body_bytes: int | None) -> bool:
+    """Whether a body of this announced size is so small that to look first costs more than to read it."""
+    return body_bytes is not None and body_bytes <= SMALL_BODY_BYTES
 
 
 def _facts(allowance: Allowance) -> dict[str, int | str]:

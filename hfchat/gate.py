@@ -10,10 +10,8 @@ import logging
 import os
 import random
 import re
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from html import escape
 
 from starlette.datastructures import Headers
@@ -24,15 +22,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
 from hfchat.authentication import Authentication
-from hfchat.body_reader import BodyReader
+from hfchat.body_reader import content_length
 from hfchat.early_refusal import RefusedLately, refuse_used_up, small
 from hfchat.error_body import error_body, error_headers, say
 from hfchat.error_texts import SIGN_IN_DETAILS
-from hfchat.ledger import Person, Standing
+from hfchat.ledger import Standing
 from hfchat.logs import log_crash, log_event
 from hfchat.page_language import chosen_first
-from hfchat.page_sessions import HEARTBEAT, PageRequest, own_session
-from hfchat.page_visitors import BYTES_A_STEP, VALUES_A_STEP, Visitors
 from hfchat.pages import STYLE, page
 from hfchat.passage import Passage
 from hfchat.security_policy import small_page_policy
@@ -94,6 +90,7 @@ _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*"
 MAX_QUERY_FIELDS = 100
 _LONGEST_CONNECTION_S = 86_400.0
 LAST_WORDS_S = 2.0
+_HEARTBEAT = "/gradio_api/heartbeat/"
 
 # They have to be different, not secret.
 _IDS = random.Random()
@@ -141,13 +138,9 @@ class Gate:
         origins: Iterable[str] = (),
         public_url: str | None = None,
         direct: Mapping[str, Endpoint] | None = None,
-        reader: BodyReader | None = None,
-        visitors: Visitors | None = None,
     ) -> None:
         """`direct` are endpoints that answer without the rest of the application in between; `public_url` is the server's own
         origin, where a proxy does not pass the `Host` header on.
-
-        `reader` and `visitors` bound what one person may send at once, and ask for on the page.
         """
         self._app = app
         self._direct = direct or {}
@@ -157,9 +150,6 @@ class Gate:
         self._origins = frozenset(origins)
         self._public_url = public_url
         self._small_page_csp = small_page_policy(STYLE, form=False, on_space=self._cookie.framed)
-        self._session_key = secrets.token_bytes(32)
-        self._reader = reader or BodyReader()
-        self._visitors = visitors or Visitors()
         self._refused = RefusedLately()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,7 +172,7 @@ class Gate:
         )
         try:
             if not self._is_preflight(scope, headers):
-                caller, receive = await self._admit(scope, headers, receive, passage)
+                caller = await self._admit(scope, headers, passage)
             told = {"caller": caller, "request_id": request_id, "standing": passage.standing, "told": passage.tell}
             scope["state"] = {**scope.get("state", {}), **told}
             scope["headers"] = [
@@ -234,17 +224,15 @@ class Gate:
             return refused
         return error
 
-    async def _admit(
-        self, scope: Scope, headers: Headers, receive: Receive, passage: Passage
-    ) -> tuple[Caller | None, Receive]:
-        """Who may pass, and what is to be received. Raises: the refusal."""
+    async def _admit(self, scope: Scope, headers: Headers, passage: Passage) -> Caller | None:
+        """Who may pass; None where nobody has to be known. Raises: the refusal."""
         path, method = scope["path"], scope["method"]
         if scope["query_string"].count(b"&") > MAX_QUERY_FIELDS:
             raise e.InvalidRequest("unreadable", param="query")
         methods = OPEN.get(path)
         if methods is not None and method in methods:
             self._check_opening(headers, path, method)
-            return None, receive
+            return None
         caller = await self._caller(scope, headers, method)
         # A chat turn reserves before anything is done, and looks with it.
         turn = path in self._direct and method == "POST"
@@ -260,12 +248,10 @@ class Gate:
                 raise e.MethodNotAllowed(", ".join(sorted(methods)))
             if self._drain.began:
                 raise e.Overloaded
-            if _is_page(path) and not path.startswith(("/assets/", "/static/")):
-                receive = await self._page_step(scope, headers, receive, Person.of(caller).key)
         except e.HfchatError as refused:
             refused.subject, refused.token_id = caller.subject, caller.token_id
             raise
-        return caller, receive
+        return caller
 
     def _check_opening(self, headers: Headers, path: str, method: str) -> None:
         """Refuse what no person opened: the sign-in as a picture, or its form sent by another page (login CSRF).
@@ -290,21 +276,6 @@ class Gate:
         return not (
             _OWN_SITE.issuperset(headers.getlist("sec-fetch-site")) and own.issuperset(headers.getlist("origin"))
         )
-
-    async def _page_step(self, scope: Scope, headers: Headers, receive: Receive, person: str) -> Receive:
-        """Count it, and make the session that it names this person's own. A step that is refused counts by its bytes."""
-        self._visitors.check(person)
-
-        async def read(receive: Receive, limit: int) -> bytes:
-            body = await self._reader.read(person, headers, receive, limit)
-            self._visitors.take(person, len(body) / BYTES_A_STEP)
-            return body
-
-        if scope["path"].startswith("/gradio_api/"):
-            receive = await own_session(scope, receive, person, self._session_key, read)
-            self._visitors.take(person, scope[PageRequest.KEY].values / VALUES_A_STEP)
-        self._visitors.take(person, 1)
-        return receive
 
     async def _caller(self, scope: Scope, headers: Headers, method: str) -> Caller:
         path = scope["path"]
@@ -338,8 +309,8 @@ class Gate:
         left_s = min(max(caller.expires_at - time.time() + grace_s, 0), _LONGEST_CONNECTION_S)
         limit = asyncio.timeout(left_s)
         try:
-            async with limit, self._connection(scope, caller):
-                if scope["path"].startswith(HEARTBEAT):
+            async with limit:
+                if scope["path"].startswith(_HEARTBEAT):
                     self._drain.watch(limit)
                 await self._app(scope, receive, send)
         except TimeoutError as ended:
@@ -348,12 +319,6 @@ class Gate:
             raise (e.Overloaded if self._drain.began else e.ExpiredToken) from ended
         finally:
             self._drain.forget(limit)
-
-    @asynccontextmanager
-    async def _connection(self, scope: Scope, caller: Caller) -> AsyncIterator[None]:
-        """Counts what stays open: the page's streams and heartbeats."""
-        with self._visitors.connected(Person.of(caller).key) if scope["method"] in _READ else nullcontext():
-            yield
 
     def _allowed_origin(self, headers: Headers) -> str | None:
         origin = headers.get("origin")
@@ -368,7 +333,7 @@ class Gate:
 def _refuse_early(standing: Standing, headers: Headers) -> None:
     """Raises: the refusal of a turn for which nothing is left, before its body is read."""
     # A kept answer costs nothing, and is looked for by the body.
-    if "idempotency-key" not in headers or not small(headers):
+    if "idempotency-key" not in headers or not small(content_length(headers)):
         refuse_used_up(standing)
 
 

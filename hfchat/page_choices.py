@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hfchat.api_bodies import ChatBody, parse
 from hfchat.errors import InvalidRequest
 from hfchat.page_models import named
 from hfchat.types import ChatRequest, Message, Policy
+from hfchat.validation import ChatParameters, parse
 
 MAX_SYSTEM_CHARS = 20_000
 
@@ -29,10 +29,8 @@ class Choices:
         numbers = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
         told = isinstance(self.model, str) and isinstance(self.provider, str)
         model = named(self.model, self.provider) if told else self.model
-        # The messages are the core's to check; these stand in for them.
-        stand_in = [{"role": "user", "content": "-"}]
-        said = {"messages": stand_in, "model": model or None, **numbers}
-        body = parse(ChatBody, json.dumps(said, default=str).encode())
+        parameters = {"model": model or None, **numbers}
+        body = parse(ChatParameters, json.dumps(parameters, default=str).encode())
         prompt = "" if self.system_prompt is None else self.system_prompt
         if not isinstance(prompt, str):
             raise InvalidRequest("text", param="system_prompt")

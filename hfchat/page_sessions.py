@@ -5,7 +5,6 @@ whoever sends it. So the hash in a request becomes one of that person's own befo
 nothing has to be remembered. And a body reaches Gradio only with fields that the page itself sends.
 """
 
-import asyncio
 import hmac
 import json
 import re
@@ -15,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import Receive, Scope
 
-from hfchat.errors import InvalidRequest, PayloadTooLarge
+from hfchat.body_reader import read_body, replayed
+from hfchat.errors import InvalidRequest
 from hfchat.json_bounds import check_json
 
 MAX_PAGE_BODY_BYTES = 4 * 1024 * 1024
-BODY_TIMEOUT_S = 60.0
 HEARTBEAT = "/gradio_api/heartbeat/"
 CALL = "/gradio_api/call/chat/"
 MAX_QUERY_FIELDS = 20
@@ -46,36 +45,6 @@ def own_hash(key: bytes, subject: str, session_hash: object) -> str:
     if not isinstance(session_hash, str) or not _HASH.fullmatch(session_hash):
         raise InvalidRequest("session_hash", param="session_hash")
     return hmac.digest(key, f"{subject}\0{session_hash}".encode(), "sha256").hex()
-
-
-async def read_body(
-    receive: Receive, limit: int, timeout_s: float = BODY_TIMEOUT_S, on_bytes: Callable[[int], None] | None = None
-) -> bytes:
-    """The whole body. `on_bytes` is called with the size of each piece that came, and may raise.
-
-    Raises: PayloadTooLarge past `limit` bytes; InvalidRequest where it is not there in time, or the caller left.
-    """
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await _read(receive, limit, on_bytes)
-    except TimeoutError as slow:
-        raise InvalidRequest("unreadable", param="body") from slow
-
-
-async def _read(receive: Receive, limit: int, on_bytes: Callable[[int], None] | None) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidRequest("unreadable", param="body")
-        piece = message.get("body", b"")
-        if on_bytes is not None and piece:
-            on_bytes(len(piece))
-        body += piece
-        if len(body) > limit:
-            raise PayloadTooLarge(f"body_bytes|{limit}", param="body")
-        if not message.get("more_body", False):
-            return bytes(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,17 +155,3 @@ def _check_fields(sent: dict[str, Any]) -> int:
     if level:
         raise InvalidRequest("unreadable", param="body")
     return values
-
-
-def replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives this body once, then what the connection says: that the caller has left."""
-    given = False
-
-    async def receive_again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_again

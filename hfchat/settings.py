@@ -14,7 +14,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from hfchat import setting_rules as rule
 from hfchat import setting_values as check
-from hfchat.appearance import ACCENT, Appearance
 from hfchat.limits import Limit, parse_limit
 from hfchat.policy import MAX_STREAMS, MAX_TOKENS
 from hfchat.setting_values import SECRET_BYTES, is_loopback
@@ -127,7 +126,7 @@ class Settings(BaseModel):
     hfchat_logo: Annotated[str, _checked(check.logo)] | None = Field(
         None, description="A picture for the top of the page: a PNG, JPEG, WebP, GIF or SVG file.", repr=False
     )
-    hfchat_accent: Annotated[str, _checked(check.colour)] = Field(ACCENT, description="The page's colour.")
+    hfchat_accent: Annotated[str, _checked(check.colour)] = Field("#2563eb", description="The page's colour.")
     hfchat_log_format: Annotated[Literal["text", "json"], _checked(str.lower)] = Field(
         "text", description="`json` for machines."
     )
@@ -166,13 +165,6 @@ class Settings(BaseModel):
             rate=(self.hfchat_rate,),
             budget=(self.hfchat_budget,),
             streams=self.hfchat_streams,
-        )
-
-    @property
-    def appearance(self) -> Appearance:
-        """How the page looks."""
-        return Appearance(
-            self.hfchat_title, self.hfchat_greeting, self.hfchat_examples, self.hfchat_logo, self.hfchat_accent
         )
 
     @property

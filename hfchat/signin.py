@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from hfchat.authentication import Authentication
+from hfchat.body_reader import read_body
 from hfchat.error_body import error_headers, in_words, say
 from hfchat.error_texts import SIGN_IN_DETAILS, TOKEN_PAGE
 from hfchat.errors import HfchatError, InvalidToken, catalogue
 from hfchat.logs import log_event
-from hfchat.page_sessions import read_body
 from hfchat.pages import STYLE, page
 from hfchat.security_policy import small_page_policy
 from hfchat.session_cookie import COMPACT, MAX_COOKIE_TOKEN, SessionCookie

@@ -5,7 +5,7 @@ from functools import partial
 from starlette.requests import Request
 
 from hfchat.accounts import Accounts
-from hfchat.body_reader import BodyReader
+from hfchat.body_reader import BodyReader, content_length
 from hfchat.early_refusal import refuse_too_large, refuse_used_up, small
 from hfchat.json_bounds import check_json
 from hfchat.ledger import Person
@@ -27,7 +27,7 @@ class TurnBodies:
         """
         caller: Caller = request.state.caller
         person, headers = Person.of(caller).key, request.headers
-        if small(headers):
+        if small(content_length(headers)):
             body = await self._reader.read(person, headers, request.receive, limit)
         else:
             standing = await self._accounts.look(caller)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from hfchat.accounts import LEASE_S, NOTHING, Accounts, Told
-from hfchat.counting import Tally
+from hfchat.counting import Tally, prompt_at_most
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.ledger import Reservation, Standing
 from hfchat.logs import log_crash
-from hfchat.types import Call, Caller, Finish, Part
+from hfchat.types import Call, Caller, Finish, Part, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ class Turn:
         if self._turns.late():
             # After an outage of the store, the turns in progress have their places again before any is given away.
             await self._turns.renew()
-        return await self._accounts.reserve(self.caller, call, self._tell)
+        most = Usage(prompt_at_most(call.messages, call.options), call.max_tokens * call.replies)
+        return await self._accounts.reserve(self.caller, most, self._tell)
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last; at the end of the reply it is settled, and has its usage.

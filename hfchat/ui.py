@@ -11,6 +11,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.routing import Mount
 
 from hfchat.appearance import Appearance
+from hfchat.body_reader import BodyReader
 from hfchat.catalog import Catalog
 from hfchat.chat import Chat
 from hfchat.logs import log_crash
@@ -22,7 +23,9 @@ from hfchat.page_head import CSS, EARLY, SCRIPTS
 from hfchat.page_layout import build_page, translations
 from hfchat.page_listeners import Listeners, Listening
 from hfchat.page_ratings import Ratings
+from hfchat.page_requests import PageRequests
 from hfchat.page_theme import theme
+from hfchat.page_visitors import Visitors
 from hfchat.types import Caller
 
 logger = logging.getLogger(__name__)
@@ -38,11 +41,12 @@ def mount_page(
     offline: bool,
     public_url: str | None,
     on_space: bool,
+    reader: BodyReader,
 ) -> None:
     """Mount the page at `/`. Every request that reaches it has passed the gate.
 
     `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers, `on_space` where
-    Hugging Face's page shows it in a frame.
+    Hugging Face's page shows it in a frame. `reader` bounds what one person may be in the middle of sending.
     """
     listeners, ratings = Listeners(), Ratings()
     page = build_page(chat, catalog, look, listeners, ratings, routed=routed, offline=offline)
@@ -57,6 +61,7 @@ def mount_page(
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     middleware = [
         Middleware(PageScripts, first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space),
+        Middleware(PageRequests, reader=reader, visitors=Visitors()),
         Middleware(BoundedSessions, bounds=bounds),
         Middleware(Listening, listeners=listeners),
     ]

@@ -16,7 +16,7 @@ from hfchat.errors import BudgetExceeded, RateLimitExceeded, RevokedToken, Store
 from hfchat.ledger import Account, Claim, Ledger, Meter, Person, Reading, Reservation, Standing
 from hfchat.limits import Limit
 from hfchat.sqlite_ledger import SqliteLedger
-from hfchat.types import Call, Caller, Message, Policy, Usage
+from hfchat.types import Caller, Policy, Usage
 from tests.conftest import wait_until
 from tests.raw_client import logged
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 NOW = 1_780_315_200.0
 POLICY = Policy("m", None, (), 100, (Limit(3, "minute"),), (Limit(1000, "day"),), 2)
 ALICE = Caller("alice", "j1", NOW + 3600, POLICY)
-CALL = Call("m", (Message("user", "hello"),), 100)
+MOST = Usage(77, 100)
 BOB = Caller("bob", "j2", NOW + 3600, Policy("m", None, (), 100))
 HELD = 64 + 5 + 8 + 100
 
@@ -137,7 +137,7 @@ async def settled(ledger: Faulty) -> None:
 
 async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(accounts: Accounts, ledger: Faulty) -> None:
     told: list[Standing] = []
-    reserved = await accounts.reserve(ALICE, CALL, told.append)
+    reserved = await accounts.reserve(ALICE, MOST, told.append)
     (left,) = told
     assert (left.rate.remaining, left.budget.remaining, left.streams.remaining) == (2, 1000 - HELD, 1)  # type: ignore[union-attr]
     await accounts.settle(ALICE, reserved, Usage(7, 5), told.append)
@@ -151,27 +151,27 @@ async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(accounts
 async def test_each_limit_says_no_by_its_own_name(accounts: Accounts) -> None:
     alice = replace(ALICE, policy=replace(POLICY, rate=(Limit(4, "minute"),)))
     told: list[Standing] = []
-    first = await accounts.reserve(alice, CALL, told.append)
-    await accounts.reserve(alice, CALL, told.append)
+    first = await accounts.reserve(alice, MOST, told.append)
+    await accounts.reserve(alice, MOST, told.append)
     with pytest.raises(TooManyStreams):
-        await accounts.reserve(alice, CALL, told.append)
+        await accounts.reserve(alice, MOST, told.append)
     await accounts.settle(alice, first, Usage(900, 0), ignore)
     with pytest.raises(BudgetExceeded):
-        await accounts.reserve(alice, CALL, told.append)
+        await accounts.reserve(alice, MOST, told.append)
     with pytest.raises(RateLimitExceeded):
-        await accounts.reserve(alice, CALL, told.append)
+        await accounts.reserve(alice, MOST, told.append)
     # What is refused is a request all the same, and whoever sent it is told.
     assert [standing.rate.remaining for standing in told] == [3, 2, 1, 0, 0]  # type: ignore[union-attr]
     bob = Caller("bob", "j2", NOW + 60, Policy("m", None, (), 100, (Limit(1, "hour"),)))
-    await accounts.reserve(bob, CALL, ignore)
+    await accounts.reserve(bob, MOST, ignore)
     with pytest.raises(RateLimitExceeded) as refused:
-        await accounts.reserve(bob, CALL, ignore)
+        await accounts.reserve(bob, MOST, ignore)
     assert refused.value.retry_after_s == 3600
 
 
 async def test_a_revoked_token_looks_at_nothing_and_takes_nothing(accounts: Accounts) -> None:
     await accounts.revoke("j1", NOW + 3600, subject="alice")
-    for refused in (accounts.look(ALICE), accounts.reserve(ALICE, CALL, ignore)):
+    for refused in (accounts.look(ALICE), accounts.reserve(ALICE, MOST, ignore)):
         with pytest.raises(RevokedToken) as revoked:
             await refused
         assert (revoked.value.subject, revoked.value.token_id) == ("alice", "j1")
@@ -186,7 +186,7 @@ async def test_a_store_that_does_not_answer_is_a_no_everywhere(
     ledger.before = fault
     answers = await asyncio.gather(
         accounts.look(ALICE),
-        accounts.reserve(ALICE, CALL, ignore),
+        accounts.reserve(ALICE, MOST, ignore),
         accounts.renew([]),
         accounts.revoke("x", NOW),
         accounts.revoked({"x"}),
@@ -201,7 +201,7 @@ async def test_a_store_that_does_not_answer_is_a_no_everywhere(
 
 CALLS: dict[str, Callable[[Accounts], Awaitable[object]]] = {
     "look": lambda accounts: accounts.look(ALICE),
-    "reserve": lambda accounts: accounts.reserve(ALICE, CALL, ignore),
+    "reserve": lambda accounts: accounts.reserve(ALICE, MOST, ignore),
     "settle": lambda accounts: accounts.settle(ALICE, NEVER, Usage(1, 1), ignore),
     "renew": lambda accounts: accounts.renew([NEVER]),
     "revoke": lambda accounts: accounts.revoke("x", NOW),
@@ -364,9 +364,9 @@ async def test_where_only_writing_fails_that_is_logged_once_too(accounts: Accoun
         for _ in range(3):
             await accounts.look(ALICE)
             with pytest.raises(StoreUnavailable):
-                await accounts.reserve(ALICE, CALL, ignore)
+                await accounts.reserve(ALICE, MOST, ignore)
         ledger.before = _pass
-        await accounts.reserve(ALICE, CALL, ignore)
+        await accounts.reserve(ALICE, MOST, ignore)
     assert [line.split()[1] for line in lines] == ["store_unavailable", "store_is_back"]
 
 
@@ -407,7 +407,7 @@ async def test_a_reservation_that_was_taken_and_nobody_heard_of_is_given_back(
 ) -> None:
     ledger.after = fault
     with pytest.raises(StoreUnavailable):
-        await accounts.reserve(ALICE, CALL, ignore)
+        await accounts.reserve(ALICE, MOST, ignore)
     ledger.after = _pass
     await settled(ledger)
     (books,) = await ledger.real.accounts(None, now=NOW)
@@ -416,7 +416,7 @@ async def test_a_reservation_that_was_taken_and_nobody_heard_of_is_given_back(
 
 async def test_whoever_leaves_while_it_is_reserved_holds_nothing(accounts: Accounts, ledger: Faulty) -> None:
     ledger.after = hangs
-    reserving = asyncio.create_task(accounts.reserve(ALICE, CALL, ignore))
+    reserving = asyncio.create_task(accounts.reserve(ALICE, MOST, ignore))
     while await held(ledger.real) == 0:
         await asyncio.sleep(0)
     reserving.cancel()
@@ -430,7 +430,7 @@ async def test_whoever_leaves_while_it_is_reserved_holds_nothing(accounts: Accou
 async def test_what_cannot_be_settled_at_once_is_settled_when_the_store_is_back(
     accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]]
 ) -> None:
-    reserved = [await accounts.reserve(ALICE, CALL, ignore) for _ in range(2)]
+    reserved = [await accounts.reserve(ALICE, MOST, ignore) for _ in range(2)]
     ledger.before = fault
     told: list[Standing] = []
     for one in reserved:
@@ -448,7 +448,7 @@ async def test_with_a_ledger_in_order_nobody_waits_and_what_comes_next_finds_it_
 ) -> None:
     ledger.in_order = True
     told: list[Standing] = []
-    reserved = await accounts.reserve(ALICE, CALL, told.append)
+    reserved = await accounts.reserve(ALICE, MOST, told.append)
     release = asyncio.Event()
     ledger.before = lambda _: _ignored(release.wait())
     await accounts.settle(ALICE, reserved, Usage(7, 5), told.append, told[-1])
@@ -466,7 +466,7 @@ async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(
 ) -> None:
     ledger.in_order = True
     told: list[Standing] = []
-    reserved = await accounts.reserve(ALICE, CALL, told.append)
+    reserved = await accounts.reserve(ALICE, MOST, told.append)
     ledger.before = fault
     with logged() as lines:
         await accounts.settle(ALICE, reserved, Usage(7, 5), ignore, told[-1])
@@ -486,7 +486,7 @@ async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(
 async def test_settling_goes_on_where_whoever_waits_for_it_is_cancelled_twice(
     accounts: Accounts, ledger: Faulty
 ) -> None:
-    reserved = await accounts.reserve(ALICE, CALL, ignore)
+    reserved = await accounts.reserve(ALICE, MOST, ignore)
     ledger.before = lambda _: asyncio.sleep(0.05)
     settling = asyncio.create_task(accounts.settle(ALICE, reserved, Usage(7, 5), ignore))
     for _ in range(2):
@@ -499,7 +499,7 @@ async def test_settling_goes_on_where_whoever_waits_for_it_is_cancelled_twice(
 
 async def test_closing_waits_for_what_is_being_settled(ledger: Faulty) -> None:
     accounts = Accounts(ledger, clock=lambda: NOW)
-    reserved = await accounts.reserve(ALICE, CALL, ignore)
+    reserved = await accounts.reserve(ALICE, MOST, ignore)
     seen: list[int] = []
     real_close = ledger.real.close
 
@@ -520,7 +520,7 @@ async def test_what_cannot_be_settled_holds_up_nothing_else(
     accounts: Accounts, ledger: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.accounts.SETTLED_AT_ONCE", 1)
-    fails_always, other = [await accounts.reserve(ALICE, CALL, ignore) for _ in range(2)]
+    fails_always, other = [await accounts.reserve(ALICE, MOST, ignore) for _ in range(2)]
     settle = ledger.settle
 
     async def settle_others(reserved: Reservation, usage: Usage, **more: Any) -> Reading | None:
@@ -556,7 +556,7 @@ async def test_a_failure_that_nobody_foresaw_is_in_the_log_once_until_the_store_
 async def test_what_is_not_settled_at_the_end_is_in_the_log(ledger: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hfchat.accounts.LAST_SETTLING_S", 0.01)
     accounts = Accounts(ledger, clock=lambda: NOW)
-    reserved = await accounts.reserve(ALICE, CALL, ignore)
+    reserved = await accounts.reserve(ALICE, MOST, ignore)
     ledger.before = fails
     with logged() as lines:
         await accounts.settle(ALICE, reserved, NOTHING, ignore)
@@ -571,15 +571,15 @@ async def test_what_fails_for_good_is_kept_within_bounds(
     ledger.before = fails
     for _ in range(10):
         with pytest.raises(StoreUnavailable):
-            await accounts.reserve(ALICE, CALL, ignore)
+            await accounts.reserve(ALICE, MOST, ignore)
     assert len(accounts._unsettled) == 3
     ledger.before = _pass
-    kept = [await accounts.reserve(BOB, CALL, ignore) for _ in range(3)]
+    kept = [await accounts.reserve(BOB, MOST, ignore) for _ in range(3)]
     ledger.before = fails
     for reserved in kept:
         await accounts.settle(BOB, reserved, Usage(1, 1), ignore)
     with pytest.raises(StoreUnavailable):
-        await accounts.reserve(ALICE, CALL, ignore)
+        await accounts.reserve(ALICE, MOST, ignore)
     # What was really used goes before what may never have been taken.
     assert [used for _, used in accounts._unsettled.values()] == [Usage(1, 1)] * 3
     ledger.before = _pass

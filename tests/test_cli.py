@@ -24,7 +24,7 @@ from hfchat.policy import PolicyClaim
 from hfchat.settings import load_settings
 from hfchat.sqlite_ledger import SqliteLedger
 from hfchat.tokens import verify_token
-from hfchat.types import Call, Caller, Message, Policy, Usage
+from hfchat.types import Caller, Policy, Usage
 from tests.conftest import KEY, make_settings, make_token, running
 from tests.identity_provider import public_pem, signed
 from tests.raw_client import ask
@@ -360,8 +360,7 @@ def spend(subject: str, used: Usage | None, *, issuer: str = "hfchat", now: floa
 
     async def turn() -> None:
         accounts = Accounts(SqliteLedger(Path(".hfchat/ledger.db").resolve()), clock=lambda: now)
-        call = Call("a/b", (Message("user", ""),), max_tokens=100)
-        reserved = await accounts.reserve(caller, call, lambda _: None)
+        reserved = await accounts.reserve(caller, Usage(72, 100), lambda _: None)
         if used is not None:
             await accounts.settle(caller, reserved, used, lambda _: None)
         await accounts.close()

@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from starlette.routing import Mount
 
 from hfchat.body_reader import BodyReader
+from hfchat.page_requests import PageRequests
 from tests.conftest import RunningApp, make_settings, running, wait_until
 from tests.raw_client import ask, bearer, line_to
 from tests.stub_upstream import Answer, StubUpstream, event
@@ -26,7 +28,8 @@ def app(shared_stub: StubUpstream) -> Iterator[RunningApp]:
 
 @pytest.fixture(scope="module")
 def reader(app: RunningApp) -> BodyReader:
-    found: BodyReader = next(layer.kwargs["reader"] for layer in app.app.user_middleware if "reader" in layer.kwargs)
+    gradio = next(route.app for route in app.app.routes if isinstance(route, Mount))
+    found: BodyReader = next(layer.kwargs["reader"] for layer in gradio.user_middleware if layer.cls is PageRequests)
     return found
 
 

@@ -23,11 +23,13 @@ FLOORS = {
         "json_bounds",
         "request_fields",
         "page_visitors",
+        "body_reader",
     ],
     2: [
         *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
         *(
             "message_fields",
+            "validation",
             "page_early",
             "page_sessions",
             "page_head",
@@ -38,7 +40,6 @@ FLOORS = {
         ),
     ],
     3: [
-        "body_reader",
         *("setting_values", "tokens", "jwks", "passage", "sqlite_worker", "redis_ledger", "accounts", "reply"),
         *(
             "page_history",
@@ -54,6 +55,7 @@ FLOORS = {
         ),
     ],
     4: [
+        "page_requests",
         *("early_refusal", "idempotency_runs", "page_bounds"),
         *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
         *("page_models", "page_notice", "page_shown"),
@@ -104,7 +106,7 @@ ONLY = {
     "jwt": {"tokens", "public_keys"},
     "fastapi": {"account_api", "models_api", "documentation", "ui", "app"},
     "aiohttp": {"pool", "upstream", "translate"},
-    "pydantic": {"api_bodies", "settings", "setting_values", "setting_rules"},
+    "pydantic": {"validation", "api_bodies", "settings", "setting_values", "setting_rules"},
     "sqlite3": {"sqlite_file", "sqlite_worker", "sqlite_ledger"},
     "redis": {"redis_ledger"},
     "hfchat.settings": {"app", "serve", "cli", "assembly", "command_ledger", "token_commands", "usage_command"},

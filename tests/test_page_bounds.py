@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 from starlette.routing import Mount
 
 from hfchat.page_bounds import BoundedSessions, Bounds, PageBounds
+from hfchat.page_requests import PageRequests
 from hfchat.page_visitors import Visitors
 from tests.browser import visiting
 from tests.conftest import RunningApp, make_settings, running, wait_until
@@ -214,7 +215,7 @@ def test_a_person_cancels_their_own_event(app: RunningApp, stub: StubUpstream, b
 
 
 def visitors_of(app: RunningApp) -> Visitors:
-    return next(layer.kwargs["visitors"] for layer in app.app.user_middleware if "visitors" in layer.kwargs)
+    return next(layer.kwargs["visitors"] for layer in gradio(app).user_middleware if layer.cls is PageRequests)
 
 
 @pytest.fixture

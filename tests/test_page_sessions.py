@@ -13,8 +13,9 @@ import jwt
 import pytest
 from starlette.types import Message
 
+from hfchat.body_reader import read_body, replayed
 from hfchat.errors import HfchatError, InvalidRequest, PayloadTooLarge
-from hfchat.page_sessions import MAX_PAGE_BODY_BYTES, own_hash, own_session, read_body, replayed
+from hfchat.page_sessions import MAX_PAGE_BODY_BYTES, own_hash, own_session
 from tests.conftest import KEY, RunningApp, wait_until
 from tests.raw_client import UNSET, Said, ask, bearer, functions, line_to, post
 from tests.stub_upstream import StubUpstream, reply
