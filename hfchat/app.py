@@ -19,22 +19,22 @@ from hfchat.api.models import models_router
 from hfchat.api.openai import CompletionsEndpoint
 from hfchat.api.openapi import documented, openapi_document
 from hfchat.api.turn_body import TurnBodies
-from hfchat.auth.authenticator import Authentication
+from hfchat.auth.authenticator import Authenticator
 from hfchat.auth.revocation import revocation
 from hfchat.auth.verifier import Verifier
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.config.settings import ROUTER_URL, Settings
 from hfchat.errors import Overloaded
-from hfchat.factory import make_accounts, make_verifier
+from hfchat.factory import make_ledger, make_verifier
 from hfchat.gate.gate import Drain, Endpoint, Gate
 from hfchat.gate.own_token import own_token_route
 from hfchat.gate.response_headers import EXPOSED
 from hfchat.gate.signin import SignIn
 from hfchat.http.body import BodyReader
 from hfchat.http.session_cookie import SessionCookie
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.store import Ledger
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.store import Store
 from hfchat.page.appearance import Appearance
 from hfchat.page.mount import mount_page
 from hfchat.types import Upstream
@@ -42,18 +42,18 @@ from hfchat.upstream.hub import HubUpstream
 from hfchat.upstream.offline import OfflineUpstream
 
 
-def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Ledger | None = None) -> FastAPI:
-    """The whole program as an ASGI app. `upstream` and `ledger` take the place of those that the settings name.
+def create_app(settings: Settings, upstream: Upstream | None = None, store: Store | None = None) -> FastAPI:
+    """The whole program as an ASGI app. `upstream` and `store` take the place of those that the settings name.
 
     `app.state.drain` (a `gate.Drain`) makes it finish what is in progress and begin nothing new.
     """
     verifier = make_verifier(settings)
-    accounts = make_accounts(settings, ledger)
-    authenticate = Authentication(verifier.verify, accounts.look)
+    ledger = make_ledger(settings, store)
+    authenticate = Authenticator(verifier.verify, ledger.quota)
     upstream = upstream or _upstream(settings)
-    chat = Chat(upstream, accounts, system_prompt=settings.hf_chat_system_prompt)
+    chat = Chat(upstream, ledger, system_prompt=settings.hf_chat_system_prompt)
     reader = BodyReader()
-    doors = (chat, accounts, TurnBodies(accounts, reader), Runs(accounts))
+    doors = (chat, ledger, TurnBodies(ledger, reader), Runs(ledger))
     direct: dict[str, Endpoint] = {
         "/api/ai/chat": ChatEndpoint(*doors),
         "/v1/chat/completions": CompletionsEndpoint(*doors, settings.media_hosts),
@@ -74,7 +74,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(chat, upstream, verifier, accounts),
+        lifespan=_lifespan(chat, upstream, verifier, ledger),
         middleware=[
             Middleware(Gate, **guarding),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
@@ -94,12 +94,12 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
     sign_in = SignIn(authenticate, cookie, set_up=closed)
 
     async def ready() -> bool:
-        return not closed and not drain.began and await accounts.answers()
+        return not closed and not drain.began and await ledger.healthy()
 
     app.include_router(documented(direct))
     catalog = Catalog(upstream)
     app.include_router(models_router(catalog))
-    app.include_router(account_router(revocation(verifier, accounts)))
+    app.include_router(account_router(revocation(verifier, ledger)))
     app.router.routes += [
         *health_routes(ready),
         *sign_in.routes(),
@@ -160,7 +160,7 @@ def _upstream(settings: Settings) -> Upstream:
     )
 
 
-def _lifespan(*opened: Chat | Upstream | Verifier | Accounts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(*opened: Chat | Upstream | Verifier | Ledger) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:

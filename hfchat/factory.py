@@ -3,9 +3,9 @@
 from hfchat.auth.jwks import Jwks
 from hfchat.auth.verifier import Verifier
 from hfchat.config.settings import Settings
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.open_store import open_ledger
-from hfchat.ledger.store import Ledger
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.open_store import open_store
+from hfchat.ledger.store import Store
 
 
 def make_verifier(settings: Settings) -> Verifier:
@@ -23,6 +23,6 @@ def make_verifier(settings: Settings) -> Verifier:
     )
 
 
-def make_accounts(settings: Settings, ledger: Ledger | None = None) -> Accounts:
+def make_ledger(settings: Settings, store: Store | None = None) -> Ledger:
     """Everybody's account in the ledger that the settings name, or in this one."""
-    return Accounts(ledger or open_ledger(settings.hfchat_store))
+    return Ledger(store or open_store(settings.hfchat_store))

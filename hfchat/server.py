@@ -12,7 +12,7 @@ import uvicorn
 
 from hfchat.auth.own_tokens import issue_token
 from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_settings
-from hfchat.http.protocol import BoundedHead
+from hfchat.http.protocol import HeadLimitProtocol
 from hfchat.logs import configure_logging
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 
@@ -24,7 +24,7 @@ OPEN_FILES = 65_536
 GC_THRESHOLD = 20_000
 # The event loop (libuv) takes one connection from a listening socket in each of its turns: of a crowd that comes at the same
 # instant the last would wait for seconds.
-TAKEN_IN_A_TURN = 4
+ACCEPTS_PER_TURN = 4
 FIRST_TOKEN_TTL_S = 24 * 3600
 
 
@@ -51,7 +51,7 @@ def main() -> int:
     config = uvicorn.Config(
         lambda: create_app(settings),
         factory=True,  # so that it is made inside the event loop: where there is none, gradio makes one and leaves it
-        http=BoundedHead,
+        http=HeadLimitProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -61,7 +61,7 @@ def main() -> int:
     )
     _allow_open_files()
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
-        listeners = [listener, *(listener.dup() for _ in range(TAKEN_IN_A_TURN - 1))]
+        listeners = [listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))]
         _Server(config, greeting(settings)).run(sockets=listeners)
     return 0
 

@@ -18,22 +18,22 @@ OWN_ISSUER = "hfchat"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation. `written`, where there is one, is the whole of it, as it is sent; `content` its text."""
+    """One message of a conversation. `raw`, where there is one, is the whole of it, as it is sent; `content` its text."""
 
     role: str
     content: str = field(repr=False)
-    written: Mapping[str, Any] | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] | None = field(default=None, repr=False)
 
-    def as_sent(self) -> Mapping[str, Any]:
+    def payload(self) -> Mapping[str, Any]:
         """What a provider gets."""
-        return {"role": self.role, "content": self.content} if self.written is None else self.written
+        return {"role": self.role, "content": self.content} if self.raw is None else self.raw
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """What a caller asks for. None means: the owner's default, or the provider's.
 
-    `options` are further fields of the body, which pass as they are. A `verbatim` request is answered in the provider's own
+    `options` are further fields of the body, which pass as they are. A `passthrough` request is answered in the provider's own
     words: with its events, or, where it does not `stream`, with its one answer, in the Finish. `replies` is OpenAI's `n`.
     """
 
@@ -44,7 +44,7 @@ class ChatRequest:
     top_p: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     replies: int = 1
-    verbatim: bool = False
+    passthrough: bool = False
     stream: bool = True
 
 
@@ -62,7 +62,7 @@ class Call:
     top_p: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     replies: int = 1
-    verbatim: bool = False
+    passthrough: bool = False
     stream: bool = True
 
 
@@ -70,14 +70,14 @@ class Call:
 class Delta:
     """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply.
 
-    `unseen` is what it says to no person, in calls of tools; it costs like the rest. `events` are the provider's own, as
-    JSON, where the call is `verbatim`; `count` of its deltas came at once and are put together here. `whole`: it is the
+    `tool_text` is what it says to no person, in calls of tools; it costs like the rest. `events` are the provider's own, as
+    JSON, where the call is `passthrough`; `count` of its deltas came at once and are put together here. `whole`: it is the
     whole reply of a server that did not stream.
     """
 
     content: str = field(default="", repr=False)
     reasoning: str = field(default="", repr=False)
-    unseen: str = field(default="", repr=False)
+    tool_text: str = field(default="", repr=False)
     events: list[str] | None = field(default=None, repr=False)
     count: int = field(default=1, compare=False)
     whole: bool = False
@@ -101,7 +101,7 @@ class Usage:
 class Finish:
     """The end of a whole reply; a stream without one was cut. `usage` is None where the provider gave none.
 
-    `cut`: this program ended it, at its limit.
+    `truncated`: this program ended it, at its limit.
     """
 
     model: str
@@ -109,7 +109,7 @@ class Finish:
     usage: Usage | None = None
     provider: str | None = None
     data: str | None = field(default=None, repr=False)
-    cut: bool = False
+    truncated: bool = False
 
 
 Part = Delta | Finish

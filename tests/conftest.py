@@ -21,8 +21,8 @@ from hypothesis import settings as hypothesis_settings
 from hfchat.app import create_app
 from hfchat.auth.own_tokens import issue_token
 from hfchat.config.settings import Settings, load_settings
-from hfchat.http.protocol import BoundedHead
-from hfchat.ledger.store import Ledger
+from hfchat.http.protocol import HeadLimitProtocol
+from hfchat.ledger.store import Store
 from hfchat.types import Upstream
 from tests.support.stub_upstream import StubUpstream
 
@@ -76,12 +76,12 @@ def free_port() -> int:
 class RunningApp:
     """The program in a thread of this process, behind a real uvicorn on a real port."""
 
-    def __init__(self, settings: Settings, upstream: Upstream | None, ledger: Ledger | None, **server: Any) -> None:
+    def __init__(self, settings: Settings, upstream: Upstream | None, store: Store | None, **server: Any) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = settings
         self._upstream = upstream
-        self._ledger = ledger
+        self._store = store
         self._options = server
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -99,11 +99,11 @@ class RunningApp:
     async def _serve(self) -> None:
         # Gradio makes an event loop of its own, and leaves it open, where none runs.
         self.loop = asyncio.get_running_loop()
-        self.app: FastAPI = create_app(self._settings, self._upstream, self._ledger)
+        self.app: FastAPI = create_app(self._settings, self._upstream, self._store)
         config = uvicorn.Config(
             self.app,
             host="127.0.0.1",
-            http=BoundedHead,
+            http=HeadLimitProtocol,
             port=self.port,
             log_config=None,
             access_log=False,
@@ -127,10 +127,10 @@ class RunningApp:
 
 @contextmanager
 def running(
-    settings: Settings, upstream: Upstream | None = None, ledger: Ledger | None = None, **server: Any
+    settings: Settings, upstream: Upstream | None = None, store: Store | None = None, **server: Any
 ) -> Iterator[RunningApp]:
     """The program, started and stopped. `server` are more options of uvicorn's."""
-    served = RunningApp(settings, upstream, ledger, **server)
+    served = RunningApp(settings, upstream, store, **server)
     served.start()
     try:
         yield served

@@ -6,12 +6,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from hfchat.api.bodies import RevokeBody, RevokedBody, StandingBody, body_of, errors
+from hfchat.api.bodies import QuotaBody, RevokeBody, RevokedBody, body_of, errors
 from hfchat.auth.revocation import Revoke, token_in
 from hfchat.errors import InsufficientScope, InvalidRequest, InvalidToken
 from hfchat.http.body import read_body
 from hfchat.http.validation import parse
-from hfchat.ledger.store import Allowance, Standing
+from hfchat.ledger.store import Quota, Remaining
 from hfchat.types import ADMIN_SCOPE, Caller
 
 MAX_BODY_BYTES = 16 * 1024
@@ -23,7 +23,7 @@ def account_router(revoke: Revoke) -> APIRouter:
 
     @router.get(
         "/usage",
-        response_model=StandingBody,
+        response_model=QuotaBody,
         response_model_exclude_none=True,
         responses=errors(),
         operation_id="usage",
@@ -32,8 +32,8 @@ def account_router(revoke: Revoke) -> APIRouter:
     async def usage_route(request: Request) -> Response:
         """What this token may still use. Where several limits hold, the one that says no first."""
         caller: Caller = request.state.caller
-        standing: Standing = request.state.standing
-        left = {name: _allowance(getattr(standing, name)) for name in ("rate", "budget", "streams")}
+        quota: Quota = request.state.quota
+        left = {name: _allowance(getattr(quota, name)) for name in ("rate", "budget", "streams")}
         return JSONResponse({"subject": caller.subject, **left})
 
     @router.post(
@@ -63,7 +63,7 @@ def account_router(revoke: Revoke) -> APIRouter:
     return router
 
 
-def _allowance(allowance: Allowance | None) -> dict[str, Any] | None:
+def _allowance(allowance: Remaining | None) -> dict[str, Any] | None:
     if allowance is None:
         return None
     return {name: value for name, value in asdict(allowance).items() if value is not None}

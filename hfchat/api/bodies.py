@@ -50,7 +50,7 @@ class ReplyBody(BaseModel):
     usage: UsageBody
 
 
-class AllowanceBody(BaseModel):
+class RemainingBody(BaseModel):
     """A limit and what is left of it, until it is whole again in `reset_s` seconds."""
 
     limit: int
@@ -59,13 +59,13 @@ class AllowanceBody(BaseModel):
     window: str | None = None
 
 
-class StandingBody(BaseModel):
+class QuotaBody(BaseModel):
     """What this token may still use: requests, tokens of prompt and completion, replies at once."""
 
     subject: str
-    rate: AllowanceBody | None
-    budget: AllowanceBody | None
-    streams: AllowanceBody | None
+    rate: RemainingBody | None
+    budget: RemainingBody | None
+    streams: RemainingBody | None
 
 
 class ModelBody(BaseModel):

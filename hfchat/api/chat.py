@@ -14,7 +14,7 @@ from hfchat.api.turn_body import TurnBodies
 from hfchat.chat.chat import Chat, authorize
 from hfchat.http.validation import parse
 from hfchat.i18n.texts import language_of
-from hfchat.ledger.ledger import Accounts
+from hfchat.ledger.ledger import Ledger
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -25,9 +25,9 @@ MAX_VALUES = 5000
 class ChatEndpoint:
     """`POST /api/ai/chat`. The gate has let in only who has a bearer token."""
 
-    def __init__(self, chat: Chat, accounts: Accounts, bodies: TurnBodies, runs: Runs) -> None:
+    def __init__(self, chat: Chat, ledger: Ledger, bodies: TurnBodies, runs: Runs) -> None:
         self._chat = chat
-        self._accounts = accounts
+        self._ledger = ledger
         self._bodies = bodies
         self._runs = runs
 
@@ -52,7 +52,7 @@ class ChatEndpoint:
         state = request.state
         caller: Caller = state.caller
         response = TurnResponse(
-            self._chat.stream(caller, asked, request_id=state.request_id, told=state.told),
+            self._chat.stream(caller, asked, request_id=state.request_id, on_quota=state.on_quota),
             _ChatForm(),
             stream=bool(body.stream),
             language=language_of(request.headers.get("accept-language", "")),
@@ -64,7 +64,7 @@ class ChatEndpoint:
             return response
         authorize(caller, asked)
         tried = await Try.soon(caller, request.url.path, key, sent)
-        return OnceResponse(response, self._accounts, self._runs, caller, tried, state.told)
+        return OnceResponse(response, self._ledger, self._runs, caller, tried, state.on_quota)
 
 
 class _ChatForm:

@@ -27,8 +27,8 @@ from starlette.types import Message, Receive, Scope, Send
 from hfchat.api.idempotency_runs import RunKey, Runs
 from hfchat.api.streaming import TurnResponse
 from hfchat.errors import InvalidRequest, StoreUnavailable
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.store import Person, Standing
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.store import Principal, Quota
 from hfchat.types import Caller
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Try:
     @staticmethod
     def of(caller: Caller, path: str, key: str, body: bytes) -> "Try":
         """The try of this caller with this key and body at this door."""
-        person = Person.of(caller).key.encode()
+        person = Principal.of(caller).key.encode()
         base = hashlib.sha256(b"\0".join([b"hfchat", person, path.encode(), key.encode()])).digest()
         seal = hashlib.sha256(b"seal" + base + body).digest()
         return Try(hashlib.sha256(b"name" + base).hexdigest(), hashlib.sha256(b"body" + seal).hexdigest(), seal)
@@ -99,19 +99,19 @@ class OnceResponse(Response):
     def __init__(
         self,
         turn: TurnResponse,
-        accounts: Accounts,
+        ledger: Ledger,
         runs: Runs,
         caller: Caller,
         tried: Try,
-        told: Callable[[Standing], None],
+        on_quota: Callable[[Quota], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._turn = turn
-        self._accounts = accounts
+        self._ledger = ledger
         self._runs = runs
         self._caller = caller
         self._try = tried
-        self._told = told
+        self._on_quota = on_quota
         self._clock = clock
         self._owner = ""
         self.background = None
@@ -122,16 +122,16 @@ class OnceResponse(Response):
         Raises: what the turn does; InvalidRequest where the key came with another body before; RevokedToken;
         TooManyStreams where too many of this person's calls wait.
         """
-        claimed = await self._runs.claim(self._try.run_key, self._caller, self._until, partial(_left, receive))
+        claimed = await self._runs.begin_once(self._try.run_key, self._caller, self._until, partial(_left, receive))
         if claimed is None:
             return  # the caller has left
-        claim = claimed.claim
-        if claim.other:
+        state = claimed.state
+        if state.other:
             raise InvalidRequest("idempotency_other", param="Idempotency-Key")
-        if claim.answer is not None:
+        if state.answer is not None:
             # The turn would have looked whether the token still holds.
-            self._told(await self._accounts.look(self._caller))
-            headers, content = await _large(len(claim.answer), self._try.open, claim.answer)
+            self._on_quota(await self._ledger.quota(self._caller))
+            headers, content = await _large(len(state.answer), self._try.open, state.answer)
             await send({"type": "http.response.start", "status": 200, "headers": [*headers, _REPLAYED]})
             await send({"type": "http.response.body", "body": content})
             return
@@ -159,7 +159,7 @@ class OnceResponse(Response):
         while True:
             await asyncio.sleep(CLAIM_S / 3)
             with suppress(StoreUnavailable):
-                await self._accounts.keep(self._try.name, self._owner, until=self._clock() + CLAIM_S)
+                await self._ledger.renew_once(self._try.name, self._owner, until=self._clock() + CLAIM_S)
 
     async def _end(self, said: "_Said") -> bytes | None:
         """The sealed answer, where it is kept."""
@@ -167,9 +167,9 @@ class OnceResponse(Response):
         with suppress(StoreUnavailable):
             if self._turn.finished and said.whole and said.size <= MAX_KEPT_BYTES:
                 sealed = await _large(said.size, self._try.close, said.headers, b"".join(said.pieces))
-                await self._accounts.keep(self._try.name, self._owner, until=self._clock() + KEPT_S, answer=sealed)
+                await self._ledger.store_answer(self._try.name, self._owner, sealed, until=self._clock() + KEPT_S)
                 return sealed
-            await self._accounts.release(self._try.name, self._owner)
+            await self._ledger.end_once(self._try.name, self._owner)
         return None
 
 

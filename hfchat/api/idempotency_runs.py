@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hfchat.errors import StoreUnavailable, TooManyStreams
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.store import Claim, Person
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.store import OnceState, Principal
 from hfchat.types import Caller
 
 # A poll costs the ledger a write. The first comes soon, as most replies end within seconds.
@@ -34,18 +34,18 @@ class RunKey:
 class Claimed:
     """What the ledger says of a call. Where it is claimed now, `owner` runs it, and calls `Runs.ended` in any case."""
 
-    claim: Claim
+    state: OnceState
     owner: str
 
     @property
     def waits(self) -> bool:
         """Whether another try of the same is running."""
-        return self.claim.running and not self.claim.other
+        return self.state.running and not self.state.other
 
     @property
     def runs(self) -> bool:
         """Whether whoever has this is to run the call."""
-        return not self.claim.running and not self.claim.other and self.claim.answer is None
+        return not self.state.running and not self.state.other and self.state.answer is None
 
 
 @dataclass(slots=True)
@@ -59,12 +59,12 @@ class _Run:
 class Runs:
     """One for all doors. Used in one event loop."""
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._runs: dict[RunKey, _Run] = {}
         self._waiting: Counter[str] = Counter()
 
-    async def claim(
+    async def begin_once(
         self, key: RunKey, caller: Caller, until: Callable[[], float], left: Callable[[], Awaitable[None]]
     ) -> Claimed | None:
         """What the ledger says once no other try is running; None where the caller leaves before, which `left` waits for.
@@ -78,7 +78,7 @@ class Runs:
                 if claimed.runs:
                     self._runs.setdefault(key, _Run()).here = True
                 return claimed
-        person, most = Person.of(caller).key, caller.policy.streams or MAX_WAITING
+        person, most = Principal.of(caller).key, caller.policy.streams or MAX_WAITING
         if self._waiting[person] >= most:
             raise TooManyStreams("waiting_used")
         self._waiting[person] += 1
@@ -96,7 +96,7 @@ class Runs:
             return
         run.here = False
         if answer is not None:
-            _tell_all(run, Claimed(Claim(answer=answer), ""))
+            _tell_all(run, Claimed(OnceState(answer=answer), ""))
         run.ended.set()
         self._forget(key, run)
 
@@ -107,7 +107,7 @@ class Runs:
 
     async def _ask(self, key: RunKey, until: float) -> Claimed:
         owner = secrets.token_hex(8)
-        return Claimed(await self._accounts.claim(key.name, key.body, owner, until=until), owner)
+        return Claimed(await self._ledger.begin_once(key.name, key.body, owner, until=until), owner)
 
     async def _wait(
         self, key: RunKey, until: Callable[[], float], left: Callable[[], Awaitable[None]]
@@ -177,7 +177,7 @@ class Runs:
     async def _give_back(self, key: RunKey, run: _Run, claimed: Claimed) -> None:
         if claimed.runs:
             with suppress(StoreUnavailable):
-                await self._accounts.release(key.name, claimed.owner)
+                await self._ledger.end_once(key.name, claimed.owner)
             run.here = False
             run.ended.set()
 

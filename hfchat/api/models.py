@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from hfchat.api.bodies import ModelsBody, OpenAiModelsBody, errors
-from hfchat.chat.catalog import Catalog, Offer
+from hfchat.chat.catalog import Catalog, CatalogEntry
 from hfchat.types import Caller
 
 
@@ -47,7 +47,7 @@ def models_router(catalog: Catalog) -> APIRouter:
     return router
 
 
-def _described(offer: Offer) -> dict[str, Any]:
+def _described(offer: CatalogEntry) -> dict[str, Any]:
     facts = offer.facts
     known: dict[str, Any] = {}
     if facts is not None:

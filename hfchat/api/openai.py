@@ -15,7 +15,7 @@ from hfchat.api.streaming import TurnResponse
 from hfchat.api.turn_body import TurnBodies
 from hfchat.chat.chat import Chat, authorize
 from hfchat.i18n.texts import language_of
-from hfchat.ledger.ledger import Accounts
+from hfchat.ledger.ledger import Ledger
 from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish
 
 MAX_BODY_BYTES = 16 * 1024 * 1024  # pictures stand in it
@@ -29,10 +29,10 @@ class CompletionsEndpoint:
     """
 
     def __init__(
-        self, chat: Chat, accounts: Accounts, bodies: TurnBodies, runs: Runs, media_hosts: Collection[str] | None
+        self, chat: Chat, ledger: Ledger, bodies: TurnBodies, runs: Runs, media_hosts: Collection[str] | None
     ) -> None:
         self._chat = chat
-        self._accounts = accounts
+        self._ledger = ledger
         self._bodies = bodies
         self._runs = runs
         self._media_hosts = media_hosts
@@ -47,7 +47,7 @@ class CompletionsEndpoint:
         state = request.state
         caller: Caller = state.caller
         response = TurnResponse(
-            self._chat.stream(caller, asked, request_id=state.request_id, told=state.told),
+            self._chat.stream(caller, asked, request_id=state.request_id, on_quota=state.on_quota),
             _OpenAiForm(asked.model or caller.policy.default_model, state.request_id),
             stream=asked.stream,
             language=language_of(request.headers.get("accept-language", "")),
@@ -59,7 +59,7 @@ class CompletionsEndpoint:
             return response
         authorize(caller, asked)
         tried = await Try.soon(caller, request.url.path, key, sent)
-        return OnceResponse(response, self._accounts, self._runs, caller, tried, state.told)
+        return OnceResponse(response, self._ledger, self._runs, caller, tried, state.on_quota)
 
 
 class _OpenAiForm:
@@ -85,7 +85,9 @@ class _OpenAiForm:
 
     def done(self, finish: Finish) -> bytes:
         ending = (
-            self._event({"delta": {}, "finish_reason": finish.finish_reason}) if self._own_words or finish.cut else b""
+            self._event({"delta": {}, "finish_reason": finish.finish_reason})
+            if self._own_words or finish.truncated
+            else b""
         )
         return ending + b"data: [DONE]\n\n"
 

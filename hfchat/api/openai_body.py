@@ -44,7 +44,7 @@ def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset
         max_tokens=min(lengths, default=None),
         options=options,
         replies=1 if options.get("n") is None else _whole(options, "n", MAX_REPLIES),
-        verbatim=True,
+        passthrough=True,
         stream=_stream(sent.get("stream")),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from hfchat.auth.own_tokens import MAX_TIME, is_name
 from hfchat.auth.verifier import Verifier
 from hfchat.errors import ExpiredToken, InvalidRequest
-from hfchat.ledger.ledger import Accounts
+from hfchat.ledger.ledger import Ledger
 
 # Takes a token or an id, gives the id. Raises: InvalidToken for a token that no door takes, InvalidRequest for what is
 # neither, StoreUnavailable.
@@ -23,7 +23,7 @@ def token_in(text: str) -> str | None:
     return found[0] if found else None
 
 
-def revocation(verifier: Verifier, accounts: Accounts) -> Revoke:
+def revocation(verifier: Verifier, ledger: Ledger) -> Revoke:
     """What the command line and the API both do."""
 
     async def revoke(token_or_id: str) -> str:
@@ -33,13 +33,13 @@ def revocation(verifier: Verifier, accounts: Accounts) -> Revoke:
             if not is_name(token_id) or " " in token_id or _HALF_A_TOKEN in token_id:
                 raise InvalidRequest("token_or_id", param="jti")
             # When a token of which only the id is known would expire, nobody can say.
-            await accounts.revoke(token_id, MAX_TIME)
+            await ledger.revoke(token_id, MAX_TIME)
             return token_id
         try:
             caller = await verifier.verify(token)
         except ExpiredToken as expired:
             return expired.token_id or ""
-        await accounts.revoke(caller.token_id, caller.expires_at, subject=caller.subject)
+        await ledger.revoke(caller.token_id, caller.expires_at, subject=caller.subject)
         return caller.token_id
 
     return revoke

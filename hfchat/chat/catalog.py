@@ -18,7 +18,7 @@ PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class CatalogEntry:
     """A model by the name that a request gives it, and what is known of it."""
 
     id: str
@@ -36,13 +36,13 @@ class Catalog:
         self._asked_again_at = 0.0
         self._asking: asyncio.Task[None] | None = None
 
-    async def offers(self, policy: Policy) -> list[Offer]:
+    async def offers(self, policy: Policy) -> list[CatalogEntry]:
         """What this policy allows, the default first."""
         known = await self._list()
         names = sorted(known) if policy.models is None else sorted(policy.models)
         names = [policy.default_model, *(name for name in names if name != policy.default_model)]
         allowed = [name for name in names if policy.models is None or name in policy.models]
-        return [Offer(name, name == policy.default_model, known.get(name.partition(":")[0])) for name in allowed]
+        return [CatalogEntry(name, name == policy.default_model, known.get(name.partition(":")[0])) for name in allowed]
 
     async def facts(self, model: str) -> ModelFacts | None:
         """What is known of a model, by the name that a request gives it."""

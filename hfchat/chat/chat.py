@@ -19,7 +19,7 @@ from hfchat.errors import (
     ModelNotSupported,
 )
 from hfchat.http.error_response import say
-from hfchat.ledger.ledger import Accounts, Told
+from hfchat.ledger.ledger import Ledger, OnQuota
 from hfchat.logs import log_crash, log_event
 from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Message, Upstream
 
@@ -29,7 +29,7 @@ LONG_WORD = 12
 # A provider's words have some hundred parts, and to look for each in so much takes 20 ms.
 MAX_SEARCHED_CHARS = 500_000
 
-Tries = Callable[[str], None]
+OnModel = Callable[[str], None]
 
 # With these another model may well answer; a refused token or an empty account refuses every model.
 _ANOTHER_MODEL_MAY_HELP = frozenset(
@@ -55,7 +55,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
     policy = caller.policy
     if CHAT_SCOPE not in caller.scopes:
         raise InsufficientScope(f"scope_missing|{CHAT_SCOPE}")
-    if not request.verbatim:
+    if not request.passthrough:
         check_messages(request.messages)
     model = request.model or policy.default_model
     if not MODEL_ID.fullmatch(model):
@@ -72,7 +72,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
         top_p=request.top_p,
         options=request.options,
         replies=request.replies,
-        verbatim=request.verbatim,
+        passthrough=request.passthrough,
         stream=request.stream,
     )
 
@@ -83,14 +83,14 @@ class Chat:
     def __init__(
         self,
         upstream: Upstream,
-        accounts: Accounts,
+        ledger: Ledger,
         *,
         system_prompt: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._upstream = upstream
         self._system_prompt = system_prompt
-        self._turns = Turns(accounts, clock)
+        self._turns = Turns(ledger, clock)
 
     def end_turns(self, error: type[HfchatError]) -> None:
         """End every turn in progress with this error, at once. Called in the event loop."""
@@ -106,11 +106,11 @@ class Chat:
         request: ChatRequest,
         *,
         request_id: str,
-        told: Told = lambda _: None,
-        tries: Tries = lambda _: None,
+        on_quota: OnQuota = lambda _: None,
+        on_model: OnModel = lambda _: None,
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream; all of it is charged
-        once, however it ends. `told` hears what the caller has left, `tries` each model before it is asked.
+        once, however it ends. `on_quota` hears what the caller has left, `on_model` each model before it is asked.
 
         Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken or RevokedToken as soon as the
         token ends or is taken back, also while the provider is silent.
@@ -119,11 +119,11 @@ class Chat:
         outcome = "abandoned"
         finish: Finish | None = None
         failure: BaseException | None = None
-        with self._turns.begin(caller, told) as turn:
+        with self._turns.begin(caller, on_quota) as turn:
             try:
                 call = authorize(caller, request, self._system_prompt)
                 await turn.reserve(call)
-                async with aclosing(self._stream(caller, call, request_id, tries)) as parts:
+                async with aclosing(self._stream(caller, call, request_id, on_model)) as parts:
                     while (part := await turn.next_of(parts)) is not None:
                         if isinstance(part, Finish):
                             finish, outcome = part, "ok"
@@ -149,13 +149,13 @@ class Chat:
                     _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
 
     async def _stream(
-        self, caller: Caller, call: Call, request_id: str, tries: Tries
+        self, caller: Caller, call: Call, request_id: str, on_model: OnModel
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The first of the call's model and the fallback models that answers. Once a delta was given there is no other."""
         models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
         for model in models:
             began = False
-            tries(model)
+            on_model(model)
             try:
                 async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
                     async for part in parts:
@@ -204,7 +204,7 @@ def _log_failure(error: HfchatError, asked: ChatRequest | Call, *, event: str = 
 def _written(messages: Sequence[Message], options: Mapping[str, Any]) -> Iterator[str]:
     """Every text in what a person sent; in calls of tools and in options those that are more than a word of the form."""
     yield from (message.content for message in messages)
-    level: list[Any] = [*(message.written for message in messages), options]
+    level: list[Any] = [*(message.raw for message in messages), options]
     while level:
         value = level.pop()
         if isinstance(value, str) and len(value) >= LONG_WORD:

@@ -29,7 +29,7 @@ def build_messages(system_prompt: str | None, messages: Sequence[Message]) -> tu
     if not system_prompt:
         return tuple(messages)
     first = messages[0] if messages else None
-    if first is not None and first.role == "system" and first.written is None:
+    if first is not None and first.role == "system" and first.raw is None:
         return (Message("system", f"{system_prompt}\n\n{first.content}"), *messages[1:])
     return (Message("system", system_prompt), *messages)
 

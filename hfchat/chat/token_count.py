@@ -54,14 +54,14 @@ LONG_INDENTED = 1_000_000
 SHORT_PROMPT = MOST_TOKENS_A_PROMPT + MOST_TOKENS_A_MESSAGE + 28
 
 
-def prompt_at_most(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
+def max_prompt_tokens(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
     """No prompt of these messages, with the tools and forms of answer in `options`, has more tokens."""
     texts, pictures = _texts(messages, options)
     each = sum(_most(text) + MOST_TOKENS_A_MESSAGE for text in texts)
     return MOST_TOKENS_A_PROMPT + each + MOST_TOKENS_A_PICTURE * pictures + _indentation(options)
 
 
-def prompt_about(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
+def estimated_prompt_tokens(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
     """About how many tokens the prompt has, rather more than fewer."""
     texts, pictures = _texts(messages, options)
     return math.ceil(sum(map(_about, texts))) + TOKENS_A_MESSAGE * len(texts) + TOKENS_A_PICTURE * pictures
@@ -71,16 +71,16 @@ def _texts(messages: Sequence[Message], options: Mapping[str, Any] | None) -> tu
     """What is sent, as texts, without the payloads of real pictures; and how many parts are pictures or other media."""
     texts, pictures = [], 0
     for message in messages:
-        written = message.written
-        if written is None:
+        raw = message.raw
+        if raw is None:
             texts.append(message.content)
             continue
-        content = written.get("content")
+        content = raw.get("content")
         if isinstance(content, list):
             parts = [_without_payload(part) for part in content]
-            written = {**written, "content": parts}
+            raw = {**raw, "content": parts}
             pictures += sum(part is not sent or not _is_text(part) for part, sent in zip(parts, content, strict=True))
-        texts.append(orjson.dumps(written).decode())
+        texts.append(orjson.dumps(raw).decode())
     return texts + ([orjson.dumps(options).decode()] if options else []), pictures
 
 
@@ -116,7 +116,7 @@ def _indentation(options: Mapping[str, Any] | None) -> int:
 LONG_WORD_TOKENS = 16
 
 
-class Tally:
+class UsageCounter:
     """What has come of a reply so far, so that it can be charged however it ends."""
 
     def __init__(self, call: Call) -> None:
@@ -149,10 +149,10 @@ class Tally:
         """Count a part of the reply."""
         if isinstance(part, Finish):
             self._counted = part.usage
-        elif part.content or part.reasoning or part.unseen:
+        elif part.content or part.reasoning or part.tool_text:
             self._deltas += part.count
             self._whole = part.whole
-            text = part.content + part.reasoning + part.unseen
+            text = part.content + part.reasoning + part.tool_text
             self._texts.append(text)
             self._signs += len(text)
 
@@ -167,7 +167,7 @@ class Tally:
         if counted is not None and believed and 2 * counted.completion_tokens >= tokens:
             return counted
         completion = max(self._deltas if counted is None else counted.completion_tokens, math.ceil(tokens))
-        prompt = counted.prompt_tokens if counted and believed else prompt_about(call.messages, call.options)
+        prompt = counted.prompt_tokens if counted and believed else estimated_prompt_tokens(call.messages, call.options)
         return Usage(prompt, completion, estimated=True)
 
     def _estimate(self) -> float:
@@ -192,10 +192,10 @@ def _most(text: str) -> int:
 def _about(text: str) -> float:
     if not text:
         return 0
-    written = _utf8(text)
-    signs = written.translate(None, _LETTERS)
+    raw = _utf8(text)
+    signs = raw.translate(None, _LETTERS)
     others = len(signs.translate(None, _ASCII)) if not text.isascii() else 0
-    letters = len(written) - len(signs)
+    letters = len(raw) - len(signs)
     return letters / LETTERS_A_TOKEN + (len(signs) - others) / SIGNS_A_TOKEN + others / OTHERS_A_TOKEN
 
 

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from hfchat.chat.token_count import Tally, prompt_at_most
+from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
-from hfchat.ledger.ledger import LEASE_S, NOTHING, Accounts, Told
-from hfchat.ledger.store import Reservation, Standing
+from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota
+from hfchat.ledger.store import Quota, Reservation
 from hfchat.logs import log_crash
 from hfchat.types import Call, Caller, Finish, Part, Usage
 
@@ -28,16 +28,16 @@ LONGEST_TURN_S = 86_400.0
 
 
 class Turn:
-    """One turn: reserve before it, settle after it. `told` hears what is left whenever that changes."""
+    """One turn: reserve before it, settle after it. `on_quota` hears what is left whenever that changes."""
 
-    def __init__(self, accounts: Accounts, caller: Caller, told: Told, turns: "Turns") -> None:
+    def __init__(self, ledger: Ledger, caller: Caller, on_quota: OnQuota, turns: "Turns") -> None:
         self.caller = caller
         self._turns = turns
-        self.reserved: Reservation | None = None
-        self._accounts = accounts
-        self._told = told
-        self._standing: Standing | None = None
-        self._tally: Tally | None = None
+        self.reservation: Reservation | None = None
+        self._ledger = ledger
+        self._on_quota = on_quota
+        self._quota: Quota | None = None
+        self._usage_counter: UsageCounter | None = None
         self._model = ""
         # Asked once: asking costs a system call.
         self._consumer = asyncio.current_task()
@@ -46,50 +46,50 @@ class Turn:
         self._waits = False
 
     async def reserve(self, call: Call) -> None:
-        """Take what the call may cost at most. Raises: what `Accounts.reserve` does; the error that ends the turn."""
-        self._tally, self._model = Tally(call), call.model
-        self.reserved = await self._unless_ended(lambda: self._reserve(call))
+        """Take what the call may cost at most. Raises: what `Ledger.reserve` does; the error that ends the turn."""
+        self._usage_counter, self._model = UsageCounter(call), call.model
+        self.reservation = await self._unless_ended(lambda: self._reserve(call))
 
     async def _reserve(self, call: Call) -> Reservation:
         if self._turns.late():
             # After an outage of the store, the turns in progress have their places again before any is given away.
             await self._turns.renew()
-        most = Usage(prompt_at_most(call.messages, call.options), call.max_tokens * call.replies)
-        return await self._accounts.reserve(self.caller, most, self._tell)
+        most = Usage(max_prompt_tokens(call.messages, call.options), call.max_tokens * call.replies)
+        return await self._ledger.reserve(self.caller, most, self._set_quota)
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last; at the end of the reply it is settled, and has its usage.
 
         Raises: the error that ends the turn from outside, as soon as it does, also while the provider is silent.
         """
-        tally = self._tally
-        if tally is not None and tally.over:
+        usage_counter = self._usage_counter
+        if usage_counter is not None and usage_counter.over:
             # A provider that does not hold to `max_tokens` would go on beyond what is reserved.
-            part: Part | None = Finish(self._model, "length", cut=True)
+            part: Part | None = Finish(self._model, "length", truncated=True)
         else:
             part = await self._unless_ended(lambda: anext(parts, None))
-        if part is None or tally is None:
+        if part is None or usage_counter is None:
             return part
-        tally.add(part)
+        usage_counter.add(part)
         if isinstance(part, Finish):
-            part.usage = tally.usage()
+            part.usage = usage_counter.usage()
             # Before the caller hears of the end: what they ask next finds it counted.
-            await self.settle(standing=self._standing)
+            await self.settle(quota=self._quota)
         return part
 
-    async def settle(self, failure: BaseException | None = None, standing: Standing | None = None) -> None:
-        """Charge what came, once, and give back the rest; with the `standing` from before, it need not be waited for.
+    async def settle(self, failure: BaseException | None = None, quota: Quota | None = None) -> None:
+        """Charge what came, once, and give back the rest; with the `quota` from before, it need not be waited for.
 
         A failure before the first delta costs nothing. A caller who leaves before it, or whose token ends, pays for the
         prompt: the provider may have it.
         """
-        reserved, self.reserved = self.reserved, None
-        if reserved is None or self._tally is None:
+        reservation, self.reservation = self.reservation, None
+        if reservation is None or self._usage_counter is None:
             return
         left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
-        costs = self._tally.began or left_by_themself
-        usage = self._tally.usage() if costs else NOTHING
-        await self._accounts.settle(self.caller, reserved, usage, self._told, standing)
+        costs = self._usage_counter.began or left_by_themself
+        usage = self._usage_counter.usage() if costs else NOTHING
+        await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
 
     def end(self, error: type[HfchatError]) -> None:
         """Raise this error where the turn waits, or where it next would. Called in the event loop.
@@ -111,9 +111,9 @@ class Turn:
         """It is no turn any more."""
         self._over = True
 
-    def _tell(self, standing: Standing) -> None:
-        self._standing = standing
-        self._told(standing)
+    def _set_quota(self, quota: Quota) -> None:
+        self._quota = quota
+        self._on_quota(quota)
 
     def _cut(self) -> None:
         if not self._over and not self._waits and self._consumer is not None:
@@ -139,17 +139,17 @@ class Turn:
 class Turns:
     """All turns in progress in this process."""
 
-    def __init__(self, accounts: Accounts, clock: Callable[[], float]) -> None:
-        self._accounts = accounts
+    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self._ledger = ledger
         self._clock = clock
         self._turns: set[Turn] = set()
         self._watching: asyncio.Task[None] | None = None
         self._renewed = 0.0
 
     @contextmanager
-    def begin(self, caller: Caller, told: Told) -> Iterator[Turn]:
+    def begin(self, caller: Caller, on_quota: OnQuota) -> Iterator[Turn]:
         """A turn, in progress until the block ends. It ends with its caller's token, at the latest."""
-        turn = Turn(self._accounts, caller, told, self)
+        turn = Turn(self._ledger, caller, on_quota, self)
         left_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
         expiry = asyncio.get_running_loop().call_later(left_s, turn.end, ExpiredToken)
         self._turns.add(turn)
@@ -180,9 +180,9 @@ class Turns:
     async def renew(self) -> None:
         """Keep the places of the turns in progress. Raises: StoreUnavailable."""
         now = asyncio.get_running_loop().time()
-        reserved = [turn.reserved for turn in self._turns if turn.reserved]
-        if reserved:
-            await self._accounts.renew(reserved)
+        reservations = [turn.reservation for turn in self._turns if turn.reservation]
+        if reservations:
+            await self._ledger.renew(reservations)
         self._renewed = now
 
     async def _watch(self) -> None:
@@ -191,7 +191,7 @@ class Turns:
             if not self._turns:
                 return
             try:
-                revoked = await self._accounts.revoked({turn.caller.token_id for turn in self._turns})
+                revoked = await self._ledger.revoked({turn.caller.token_id for turn in self._turns})
                 for turn in self._turns:
                     if turn.caller.token_id in revoked:
                         turn.end(RevokedToken)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from hfchat.config.settings import Settings, SettingsError
-from hfchat.factory import make_accounts
-from hfchat.ledger.ledger import Accounts
+from hfchat.factory import make_ledger
+from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.open_store import MEMORY, SQLITE
 from hfchat.logs import configure_logging
 
@@ -29,15 +29,15 @@ def warn_of_a_new_ledger(settings: Settings) -> None:
     print(f"There was no ledger at {where} yet: is it the one that the server uses?", file=sys.stderr)
 
 
-def with_accounts(settings: Settings, use: Callable[[Accounts], Awaitable[T]]) -> T:
+def with_ledger(settings: Settings, use: Callable[[Ledger], Awaitable[T]]) -> T:
     """What `use` gives of everybody's accounts. The log goes to stderr: it says why a ledger cannot be reached."""
     configure_logging(settings.hfchat_log_format)
 
     async def run() -> T:
-        accounts = make_accounts(settings)
+        ledger = make_ledger(settings)
         try:
-            return await use(accounts)
+            return await use(ledger)
         finally:
-            await accounts.close()
+            await ledger.close()
 
     return asyncio.run(run())

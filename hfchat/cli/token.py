@@ -10,13 +10,13 @@ from hfchat.auth.own_tokens import issue_token, verify_token
 from hfchat.auth.policy import MAX_MODELS, PolicyClaim
 from hfchat.auth.revocation import revocation, token_in
 from hfchat.chat.token_count import SHORT_PROMPT
-from hfchat.cli.ledger import ledger_is_there, warn_of_a_new_ledger, with_accounts
+from hfchat.cli.ledger import ledger_is_there, warn_of_a_new_ledger, with_ledger
 from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_settings
 from hfchat.errors import HfchatError, InvalidToken, StoreUnavailable
 from hfchat.factory import make_verifier
 from hfchat.http.error_response import say
 from hfchat.http.session_cookie import MAX_COOKIE_TOKEN
-from hfchat.ledger.ledger import Accounts
+from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.open_store import MEMORY
 from hfchat.logs import configure_logging, log_event
 from hfchat.types import OWN_ISSUER, Caller
@@ -68,18 +68,18 @@ def show_command(asked: argparse.Namespace) -> int:
     """Say in words what a token says and whether every door takes it."""
     settings = _settings_with_key()
 
-    async def judge(accounts: Accounts) -> Caller:
+    async def judge(ledger: Ledger) -> Caller:
         verifier = make_verifier(settings)
         try:
             caller = await verifier.verify(token_in(asked.token) or asked.token.strip())
         finally:
             await verifier.close()
         if settings.hfchat_store != MEMORY and ledger_is_there(settings):
-            await accounts.look(caller)
+            await ledger.quota(caller)
         return caller
 
     try:
-        caller = with_accounts(settings, judge)
+        caller = with_ledger(settings, judge)
     except StoreUnavailable:
         raise
     except HfchatError as refused:
@@ -117,15 +117,15 @@ def revoke_command(asked: argparse.Namespace) -> int:
     if not ledger_is_there(settings):
         warn_of_a_new_ledger(settings)
 
-    async def take_back(accounts: Accounts) -> str:
+    async def take_back(ledger: Ledger) -> str:
         verifier = make_verifier(settings)
         try:
-            return await revocation(verifier, accounts)(asked.token)
+            return await revocation(verifier, ledger)(asked.token)
         finally:
             await verifier.close()
 
     try:
-        token_id = with_accounts(settings, take_back)
+        token_id = with_ledger(settings, take_back)
     except StoreUnavailable:
         raise
     except HfchatError as refused:

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from hfchat.cli.ledger import ledger_is_there, warn_of_a_new_ledger, with_accounts
+from hfchat.cli.ledger import ledger_is_there, warn_of_a_new_ledger, with_ledger
 from hfchat.config.settings import find_dotenv, load_settings
-from hfchat.ledger.store import Account
+from hfchat.ledger.store import UsageTotals
 
 
 def usage_command(asked: argparse.Namespace) -> int:
@@ -19,15 +19,15 @@ def usage_command(asked: argparse.Namespace) -> int:
     if not ledger_is_there(settings):
         warn_of_a_new_ledger(settings)
         return 1
-    accounts = with_accounts(settings, lambda books: books.everybody(asked.subject))
-    if asked.subject is not None and not accounts:
+    totals = with_ledger(settings, lambda books: books.totals(asked.subject))
+    if asked.subject is not None and not totals:
         print(f"{asked.subject} has used nothing yet.", file=sys.stderr)
         return 1
-    print(_csv(accounts) if asked.csv else _table(accounts), end="")
+    print(_csv(totals) if asked.csv else _table(totals), end="")
     return 0
 
 
-_COLUMNS: tuple[tuple[str, Callable[[Account], str | int]], ...] = (
+_COLUMNS: tuple[tuple[str, Callable[[UsageTotals], str | int]], ...] = (
     ("subject", lambda account: account.subject),
     ("issuer", lambda account: account.issuer),
     ("requests", lambda account: account.requests),
@@ -39,11 +39,11 @@ _COLUMNS: tuple[tuple[str, Callable[[Account], str | int]], ...] = (
 )
 
 
-def _csv(accounts: list[Account]) -> str:
+def _csv(totals: list[UsageTotals]) -> str:
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")
     rows.writerow(name for name, _ in _COLUMNS)
-    rows.writerows([_inert(value(account)) for _, value in _COLUMNS] for account in accounts)
+    rows.writerows([_inert(value(account)) for _, value in _COLUMNS] for account in totals)
     return written.getvalue()
 
 
@@ -52,9 +52,9 @@ def _inert(value: str | int) -> str | int:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
-def _table(accounts: list[Account]) -> str:
+def _table(totals: list[UsageTotals]) -> str:
     rows = [[name.replace("_", " ") for name, _ in _COLUMNS]]
-    rows += [[_cell(value(account)) for _, value in _COLUMNS] for account in accounts]
+    rows += [[_cell(value(account)) for _, value in _COLUMNS] for account in totals]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     numbers = range(2, len(_COLUMNS) - 1)
     return "".join(

@@ -1,7 +1,7 @@
 """The one guard in front of everything, closed by default: what is not listed here does not pass, for anybody.
 
 It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes after
-it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"standing"`, and in `"told"` whom to
+it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"quota"`, and in `"on_quota"` whom to
 tell when that changes.
 """
 
@@ -21,10 +21,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
-from hfchat.auth.authenticator import Authentication
+from hfchat.auth.authenticator import Authenticator
 from hfchat.chat.early_refusal import RefusedLately, refuse_used_up, small
 from hfchat.gate.language_cookie import chosen_first
-from hfchat.gate.response_headers import Passage
+from hfchat.gate.response_headers import ResponseHeaders
 from hfchat.http.body import content_length
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.error_response import error_body, error_headers, say
@@ -32,7 +32,7 @@ from hfchat.http.html import STYLE, page
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.i18n.error_texts import SIGN_IN_DETAILS
 from hfchat.i18n.texts import language_of
-from hfchat.ledger.store import Standing
+from hfchat.ledger.store import Quota
 from hfchat.logs import log_crash, log_event
 from hfchat.types import ADMIN_SCOPE, Caller
 
@@ -132,7 +132,7 @@ class Gate:
         self,
         app: ASGIApp,
         *,
-        authenticate: Authentication,
+        authenticate: Authenticator,
         drain: Drain,
         cookie: SessionCookie | None = None,
         origins: Iterable[str] = (),
@@ -167,42 +167,47 @@ class Gate:
         headers = Headers(scope=scope)
         request_id = f"{_IDS.getrandbits(64):016x}"
         caller: Caller | None = None
-        passage = Passage(
+        response_headers = ResponseHeaders(
             send, request_id, self._allowed_origin(headers), scope["path"], small_page_csp=self._small_page_csp
         )
         try:
             if not self._is_preflight(scope, headers):
-                caller = await self._admit(scope, headers, passage)
-            told = {"caller": caller, "request_id": request_id, "standing": passage.standing, "told": passage.tell}
-            scope["state"] = {**scope.get("state", {}), **told}
+                caller = await self._admit(scope, headers, response_headers)
+            state = {
+                "caller": caller,
+                "request_id": request_id,
+                "quota": response_headers.quota,
+                "on_quota": response_headers.set_quota,
+            }
+            scope["state"] = {**scope.get("state", {}), **state}
             scope["headers"] = [
                 (name, value)
                 for name, value in scope["headers"]
                 if not _DROPPED.fullmatch(name) or (name, value) == (b"x-forwarded-proto", b"https")
             ]
-            passage.translates = caller is not None and _is_page(scope["path"])
-            await self._pass(scope, receive, passage, caller)
-            if passage.withheld is not None:
-                raise passage.withheld
+            response_headers.translates = caller is not None and _is_page(scope["path"])
+            await self._pass(scope, receive, response_headers, caller)
+            if response_headers.withheld is not None:
+                raise response_headers.withheld
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as failure:
             # Also what is no Exception, as a panic of a library in Rust: the server would answer it with a text of its own.
-            if isinstance(failure, asyncio.CancelledError) and passage.began:
+            if isinstance(failure, asyncio.CancelledError) and response_headers.began:
                 raise
             error = self._error(failure, request_id)
             if caller is not None and isinstance(error, e.LimitReached):
                 self._refused.note(caller, error)
-            if caller is not None and passage.standing is None and isinstance(failure, Exception):
-                error = await self._look_after_all(caller, passage, error)
-            passage.translates = False
-            if passage.began:
-                await passage.cut()
+            if caller is not None and response_headers.quota is None and isinstance(failure, Exception):
+                error = await self._quota_first(caller, response_headers, error)
+            response_headers.translates = False
+            if response_headers.began:
+                await response_headers.cut()
             else:
                 if error.request_id is None:  # a turn has its own line in the log
                     _log_refusal(error, scope["method"], request_id, caller)
                 response = _refusal(error, scope, headers, request_id, caller)
-                await response(scope, receive, passage)
+                await response(scope, receive, response_headers)
             if isinstance(failure, asyncio.CancelledError):
                 raise  # the server's own: it ends what has not ended in time
 
@@ -216,15 +221,17 @@ class Gate:
             log_crash(logger, failure, request_id=request_id)
         return e.InternalError()
 
-    async def _look_after_all(self, caller: Caller, passage: Passage, error: e.HfchatError) -> e.HfchatError:
+    async def _quota_first(
+        self, caller: Caller, response_headers: ResponseHeaders, error: e.HfchatError
+    ) -> e.HfchatError:
         """The refusal of a turn that did not come to reserve: whoever may not come in is told that first."""
         try:
-            passage.standing = await self._authenticate.look(caller)
+            response_headers.quota = await self._authenticate.quota(caller)
         except e.HfchatError as refused:
             return refused
         return error
 
-    async def _admit(self, scope: Scope, headers: Headers, passage: Passage) -> Caller | None:
+    async def _admit(self, scope: Scope, headers: Headers, response_headers: ResponseHeaders) -> Caller | None:
         """Who may pass; None where nobody has to be known. Raises: the refusal."""
         path, method = scope["path"], scope["method"]
         if scope["query_string"].count(b"&") > MAX_QUERY_FIELDS:
@@ -237,10 +244,10 @@ class Gate:
         # A chat turn reserves before anything is done, and looks with it.
         turn = path in self._direct and method == "POST"
         if not turn or caller in self._refused:
-            passage.standing = await self._authenticate.look(caller)
+            response_headers.quota = await self._authenticate.quota(caller)
         try:
-            if turn and passage.standing is not None:
-                _refuse_early(passage.standing, headers)
+            if turn and response_headers.quota is not None:
+                _refuse_early(response_headers.quota, headers)
             methods = methods or _methods_of(path)
             if methods is None:
                 raise e.NotFound
@@ -330,11 +337,11 @@ class Gate:
         return asks and self._allowed_origin(headers) is not None and not _is_page(scope["path"])
 
 
-def _refuse_early(standing: Standing, headers: Headers) -> None:
+def _refuse_early(quota: Quota, headers: Headers) -> None:
     """Raises: the refusal of a turn for which nothing is left, before its body is read."""
     # A kept answer costs nothing, and is looked for by the body.
     if "idempotency-key" not in headers or not small(content_length(headers)):
-        refuse_used_up(standing)
+        refuse_used_up(quota)
 
 
 def _methods_of(path: str) -> frozenset[str] | None:

@@ -7,7 +7,7 @@ from starlette.types import Message, Send
 
 from hfchat import errors as e
 from hfchat.http.content_security_policy import DATA_POLICY
-from hfchat.ledger.store import Standing
+from hfchat.ledger.store import Quota
 
 # What a page of another origin may read of an answer's headers.
 EXPOSED = (
@@ -33,21 +33,21 @@ _OURS = frozenset(
 )
 
 
-def standing_headers(standing: Standing) -> list[tuple[bytes, bytes]]:
+def quota_headers(quota: Quota) -> list[tuple[bytes, bytes]]:
     """What the caller may still use, as headers."""
     headers = []
-    if (rate := standing.rate) is not None:
+    if (rate := quota.rate) is not None:
         headers = [
             (b"ratelimit-limit", b"%d" % rate.limit),
             (b"ratelimit-remaining", b"%d" % rate.remaining),
             (b"ratelimit-reset", b"%d" % (rate.reset_s or 0)),
         ]
-    if (budget := standing.budget) is not None:
+    if (budget := quota.budget) is not None:
         headers.append((b"x-budget-remaining", b"%d" % budget.remaining))
     return headers
 
 
-class Passage:
+class ResponseHeaders:
     """The `send` of a request: adds our headers, and knows whether an answer began.
 
     While it `translates`, an answer that is an error is withheld: Gradio's quote what was sent, and have not our form.
@@ -65,12 +65,12 @@ class Passage:
         self.translates = False
         self.withheld: e.HfchatError | None = None
         self.began = False
-        self.standing: Standing | None = None
+        self.quota: Quota | None = None
         self._ended = False
 
-    def tell(self, standing: Standing) -> None:
+    def set_quota(self, quota: Quota) -> None:
         """What the caller has left now: the answer says it, where it has not begun."""
-        self.standing = standing
+        self.quota = quota
 
     async def __call__(self, message: Message) -> None:
         """Send the message on, or withhold it."""
@@ -98,8 +98,8 @@ class Passage:
         if all(name != _CSP for name, _ in headers):
             is_document = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
             headers.append((_CSP, self._small_page_csp.encode()) if is_document else _DATA_CSP)
-        if self.standing is not None:
-            headers += standing_headers(self.standing)
+        if self.quota is not None:
+            headers += quota_headers(self.quota)
         if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
             headers.append((b"x-accel-buffering", b"no"))  # nginx and a Space's proxy would hold the events back
         if not stays:

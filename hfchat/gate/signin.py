@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from hfchat.auth.authenticator import Authentication
+from hfchat.auth.authenticator import Authenticator
 from hfchat.errors import HfchatError, InvalidToken, catalogue
 from hfchat.http.body import read_body
 from hfchat.http.content_security_policy import small_page_policy
@@ -47,7 +47,7 @@ class SignIn:
     """
 
     def __init__(
-        self, authenticate: Authentication, cookie: SessionCookie | None = None, *, set_up: bool = False
+        self, authenticate: Authenticator, cookie: SessionCookie | None = None, *, set_up: bool = False
     ) -> None:
         self._authenticate = authenticate
         self._cookie = cookie or SessionCookie()

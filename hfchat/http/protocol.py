@@ -36,7 +36,7 @@ def connection_limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else max(soft - min(soft // 2, KEPT_DESCRIPTORS), 16)
 
 
-class BoundedHead(HttpToolsProtocol):
+class HeadLimitProtocol(HttpToolsProtocol):
     """One connection. An answer's head goes with the first of its body.
 
     Trailers are dropped: they are no headers, and nobody reads them. An offer to upgrade is ignored (RFC 9110 section 7.8):
@@ -54,7 +54,7 @@ class BoundedHead(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody has connected."""
-        super().connection_made(cast(asyncio.Transport, HeadWithBody(transport)))
+        super().connection_made(cast(asyncio.Transport, BufferedHead(transport)))
         self.waiting_since = self.loop.time()
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
         limit = connection_limit()
@@ -189,7 +189,9 @@ class BoundedHead(HttpToolsProtocol):
 
     def _make_room(self, limit: int) -> None:
         """Close those that have waited in silence for longest; where nobody waits, the one that has just come."""
-        waiting = [one for one in self.connections if isinstance(one, BoundedHead) and one.waiting_since is not None]
+        waiting = [
+            one for one in self.connections if isinstance(one, HeadLimitProtocol) and one.waiting_since is not None
+        ]
         waiting.sort(key=lambda one: one.waiting_since or 0.0)
         others = [one for one in waiting if one is not self]
         for one in others[: max(len(self.connections) - limit, len(others) // CLOSED_AT_ONCE)] or [self]:
@@ -218,7 +220,7 @@ def _ended_by_closing(cycle: RequestResponseCycle, app: ASGI3Application) -> ASG
     return answer
 
 
-class HeadWithBody:
+class BufferedHead:
     """A transport that sends the head of an answer together with the first of its body, where that follows at once.
 
     One system call instead of two, and whoever waits for the answer is woken once.

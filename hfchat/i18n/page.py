@@ -30,7 +30,7 @@ CHAT: dict[Language, dict[str, str]] = {
         "max_tokens_info": "100 are about 75 words. At most {limit}, also where it is empty.",
         "details": "Say under each reply which model gave it, and how many tokens it took",
         "back_to_defaults": "Back to the defaults",
-        "account": "Account",
+        "account": "UsageTotals",
         "language": "Español",
         "use_from_program": "Use it from a program",
         "answered": "{model} · {tokens} tokens",

@@ -14,14 +14,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from hfchat.errors import RevokedToken, StoreUnavailable
-from hfchat.ledger.store import Account, Claim, Ledger, Person, Reservation, Standing, meters_of, refusal
+from hfchat.ledger.store import OnceState, Principal, Quota, Reservation, Store, UsageTotals, meters_of, refusal
 from hfchat.logs import log_crash, log_event
 from hfchat.types import Caller, Usage
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Told = Callable[[Standing], None]
+OnQuota = Callable[[Quota], None]
 # A request is answered within two seconds; a store that is locked or gone says so itself, and sooner.
 STORE_TIMEOUT_S = 1.5
 MAX_BUSY_S = 10.0
@@ -39,13 +39,13 @@ _IDS = random.Random()
 os.register_at_fork(after_in_child=_IDS.seed)
 
 
-class Accounts:
+class Ledger:
     """Everybody's account in one ledger. Used in one event loop; `close` it."""
 
     def __init__(
-        self, ledger: Ledger, *, clock: Callable[[], float] = time.time, timeout_s: float = STORE_TIMEOUT_S
+        self, store: Store, *, clock: Callable[[], float] = time.time, timeout_s: float = STORE_TIMEOUT_S
     ) -> None:
-        self._ledger = ledger
+        self._store = store
         self._clock = clock
         self._timeout_s = timeout_s
         self._unsettled: dict[str, tuple[Reservation, Usage]] = {}
@@ -55,26 +55,26 @@ class Accounts:
         self._answered = {True: 0.0, False: 0.0}
         self._down: set[bool] = set()
 
-    async def look(self, caller: Caller) -> Standing:
+    async def quota(self, caller: Caller) -> Quota:
         """What the caller may still use. Raises: RevokedToken, StoreUnavailable."""
         now = self._clock()
         meters = meters_of(caller.policy)
-        reading = await self._in_time(
-            self._ledger.look(Person.of(caller), caller.token_id, meters, now=now), reads=True
+        counters = await self._in_time(
+            self._store.quota(Principal.of(caller), caller.token_id, meters, now=now), reads=True
         )
-        if reading.revoked:
+        if counters.revoked:
             raise _revoked(caller)
-        return Standing(caller.policy, reading, now)
+        return Quota(caller.policy, counters, now)
 
-    async def reserve(self, caller: Caller, most: Usage, told: Told) -> Reservation:
-        """Take `most`, what a call may cost at most; `told` hears what is left then, also where it is refused.
+    async def reserve(self, caller: Caller, most: Usage, on_quota: OnQuota) -> Reservation:
+        """Take `most`, what a call may cost at most; `on_quota` hears what is left then, also where it is refused.
 
         Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; nothing is taken then.
         """
         now = self._clock()
         reservation = Reservation(
             id=f"{_IDS.getrandbits(96):024x}",
-            person=Person.of(caller),
+            principal=Principal.of(caller),
             token_id=caller.token_id,
             meters=meters_of(caller.policy, most.prompt_tokens + most.completion_tokens),
             streams=caller.policy.streams,
@@ -82,81 +82,85 @@ class Accounts:
             completion_tokens=most.completion_tokens,
         )
         try:
-            reading = await self._in_time(self._ledger.reserve(reservation, now=now, lease_ends=now + LEASE_S))
+            counters = await self._in_time(self._store.reserve(reservation, now=now, lease_ends=now + LEASE_S))
         except (StoreUnavailable, asyncio.CancelledError):
             # It may have been taken all the same, and nobody will use it.
             self._settle_later(reservation, NOTHING)
             raise
-        if reading.revoked:
+        if counters.revoked:
             raise _revoked(caller)
-        told(Standing(caller.policy, reading, now))
-        if reading.refused is not None:
-            raise refusal(reservation, reading, reading.refused, now)
+        on_quota(Quota(caller.policy, counters, now))
+        if counters.refused is not None:
+            raise refusal(reservation, counters, counters.refused, now)
         return reservation
 
     async def settle(
-        self, caller: Caller, reserved: Reservation, usage: Usage, told: Told, standing: Standing | None = None
+        self, caller: Caller, reservation: Reservation, usage: Usage, on_quota: OnQuota, quota: Quota | None = None
     ) -> None:
-        """Charge what was used and give back the rest; `told` hears what is left then, where the store says it.
+        """Charge what was used and give back the rest; `on_quota` hears what is left then, where the store says it.
 
-        With the `standing` that the reservation left, and a ledger that does things in order, nobody waits for it. Fails
+        With the `quota` that the reservation left, and a ledger that does things in order, nobody waits for it. Fails
         never, and goes on where whoever waits for it is cancelled: settling twice counts once.
         """
         now = self._clock()
-        if not self._ledger.in_order:
-            standing = None
-        settling = asyncio.ensure_future(self._ledger.settle(reserved, usage, now=now, look=standing is None))
+        if not self._store.in_order:
+            quota = None
+        settling = asyncio.ensure_future(self._store.settle(reservation, usage, now=now, look=quota is None))
         self._settling.add(settling)
-        if standing is not None:
-            settling.add_done_callback(partial(self._settled, reserved, usage))
-            told(standing.settled(reserved, usage))
+        if quota is not None:
+            settling.add_done_callback(partial(self._settled, reservation, usage))
+            on_quota(quota.settled(reservation, usage))
             return
         try:
-            reading = await self._in_time(settling)
+            counters = await self._in_time(settling)
         except StoreUnavailable:
-            self._settle_later(reserved, usage)
+            self._settle_later(reservation, usage)
         except asyncio.CancelledError:
-            self._settle_later(reserved, usage)
+            self._settle_later(reservation, usage)
             raise
         else:
-            if reading is not None:
-                told(Standing(caller.policy, reading, now))
+            if counters is not None:
+                on_quota(Quota(caller.policy, counters, now))
         finally:
             self._settling.discard(settling)
 
-    async def renew(self, reserved: Sequence[Reservation]) -> None:
+    async def renew(self, reservations: Sequence[Reservation]) -> None:
         """Keep these reservations for another lease. Raises: StoreUnavailable."""
         now = self._clock()
-        ids = [reservation.id for reservation in reserved]
-        await self._in_time(self._ledger.renew(ids, now=now, lease_ends=now + LEASE_S))
+        ids = [reservation.id for reservation in reservations]
+        await self._in_time(self._store.renew(ids, now=now, lease_ends=now + LEASE_S))
 
     async def revoke(self, token_id: str, until: float, *, subject: str | None = None) -> None:
         """Refuse this token from now on, at every door. Raises: StoreUnavailable."""
-        await self._in_time(self._ledger.revoke(token_id, now=self._clock(), until=until))
+        await self._in_time(self._store.revoke(token_id, now=self._clock(), until=until))
         log_event(logger, logging.INFO, "token_revoked", subject=subject, jti=token_id)
 
     async def revoked(self, token_ids: Collection[str]) -> set[str]:
         """Those of the tokens that are revoked. Raises: StoreUnavailable."""
-        return await self._in_time(self._ledger.revoked(token_ids, now=self._clock()), reads=True)
+        return await self._in_time(self._store.revoked(token_ids, now=self._clock()), reads=True)
 
-    async def claim(self, name: str, body: str, owner: str, *, until: float) -> Claim:
+    async def begin_once(self, name: str, body: str, owner: str, *, until: float) -> OnceState:
         """Claim an answer that is to be given once. Raises: StoreUnavailable."""
-        return await self._in_time(self._ledger.claim(name, body, owner, now=self._clock(), until=until))
+        return await self._in_time(self._store.begin_once(name, body, owner, now=self._clock(), until=until))
 
-    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
-        """Keep the claim, or the answer. Raises: StoreUnavailable."""
-        await self._in_time(self._ledger.keep(name, owner, until=until, answer=answer))
+    async def renew_once(self, name: str, owner: str, *, until: float) -> None:
+        """Keep the claim. Raises: StoreUnavailable."""
+        await self._in_time(self._store.renew_once(name, owner, until=until))
 
-    async def release(self, name: str, owner: str) -> None:
+    async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
+        """Keep the answer. Raises: StoreUnavailable."""
+        await self._in_time(self._store.store_answer(name, owner, answer, until=until))
+
+    async def end_once(self, name: str, owner: str) -> None:
         """Give the claim up. Raises: StoreUnavailable."""
-        await self._in_time(self._ledger.release(name, owner))
+        await self._in_time(self._store.end_once(name, owner))
 
-    async def everybody(self, subject: str | None = None) -> list[Account]:
+    async def totals(self, subject: str | None = None) -> list[UsageTotals]:
         """All accounts, or those of one subject. Raises: StoreUnavailable."""
-        everybody = self._ledger.accounts(subject, now=self._clock())
+        everybody = self._store.totals(subject, now=self._clock())
         return await self._in_time(everybody, reads=True, timeout_s=REPORT_TIMEOUT_S)
 
-    async def answers(self) -> bool:
+    async def healthy(self) -> bool:
         """Whether the store does."""
         try:
             await self.revoked(["-"])
@@ -174,28 +178,28 @@ class Accounts:
         if self._unsettled:
             log_event(logger, logging.ERROR, "not_settled", reservations=len(self._unsettled))
         try:
-            await self._ledger.close()
+            await self._store.close()
         except StoreUnavailable:
             log_event(logger, logging.WARNING, "store_unavailable", cause="while closing")
 
-    def _settled(self, reserved: Reservation, usage: Usage, settling: "asyncio.Future[Any]") -> None:
+    def _settled(self, reservation: Reservation, usage: Usage, settling: "asyncio.Future[Any]") -> None:
         self._settling.discard(settling)
         failure = None if settling.cancelled() else settling.exception()
         if failure is not None:
             self._note_failure(False, failure)
         if settling.cancelled() or failure is not None:
-            self._settle_later(reserved, usage)
+            self._settle_later(reservation, usage)
 
-    def _settle_later(self, reserved: Reservation, usage: Usage) -> None:
+    def _settle_later(self, reservation: Reservation, usage: Usage) -> None:
         waiting = self._unsettled
         if len(waiting) >= MAX_UNSETTLED:
             # What was used goes before what may never have been taken.
             given_up = next((id_ for id_, (_, used) in waiting.items() if used is NOTHING), next(iter(waiting)))
             if usage is NOTHING or waiting[given_up][1] is not NOTHING:
-                log_event(logger, logging.ERROR, "not_settled", subject=reserved.person.subject)
+                log_event(logger, logging.ERROR, "not_settled", subject=reservation.principal.subject)
                 return
             del waiting[given_up]
-        waiting[reserved.id] = (reserved, usage)
+        waiting[reservation.id] = (reservation, usage)
         if self._retrying is None or self._retrying.done():
             self._retrying = asyncio.create_task(self._retry())
 
@@ -203,7 +207,8 @@ class Accounts:
         while self._unsettled:
             some = dict(islice(self._unsettled.items(), SETTLED_AT_ONCE))
             settling = [
-                self._ledger.settle(reserved, usage, now=self._clock(), look=False) for reserved, usage in some.values()
+                self._store.settle(reservation, usage, now=self._clock(), look=False)
+                for reservation, usage in some.values()
             ]
             ends = await asyncio.gather(*map(self._in_time, settling), return_exceptions=True)
             failed = [isinstance(end, BaseException) for end in ends]

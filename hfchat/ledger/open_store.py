@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hfchat.ledger.sqlite_store import SqliteLedger
-from hfchat.ledger.store import Ledger
+from hfchat.ledger.sqlite_store import SqliteStore
+from hfchat.ledger.store import Store
 
 MEMORY = "memory://"
 SQLITE = "sqlite:///"
@@ -11,15 +11,15 @@ SQLITE = "sqlite:///"
 _REDIS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 
 
-def open_ledger(url: str) -> Ledger:
+def open_store(url: str) -> Store:
     """The ledger at a checked address; it is connected to when it is first used. Raises: ValueError for another kind."""
     if url == MEMORY:
-        return SqliteLedger(None)
+        return SqliteStore(None)
     if url.startswith(SQLITE):
-        return SqliteLedger(Path(url.removeprefix(SQLITE)))
+        return SqliteStore(Path(url.removeprefix(SQLITE)))
     scheme, _, rest = url.partition("://")
     if scheme not in _REDIS:
         raise ValueError("it names no store")
-    from hfchat.ledger.redis_store import RedisLedger  # an optional requirement
+    from hfchat.ledger.redis_store import RedisStore  # an optional requirement
 
-    return RedisLedger(f"{_REDIS[scheme]}://{rest}")
+    return RedisStore(f"{_REDIS[scheme]}://{rest}")

@@ -23,12 +23,12 @@ from hfchat.ledger.store import (
     MAX_LEASE_S,
     REQUESTS,
     TOKENS,
-    Account,
-    Claim,
+    Counters,
     Meter,
-    Person,
-    Reading,
+    OnceState,
+    Principal,
     Reservation,
+    UsageTotals,
 )
 from hfchat.limits import window_start
 from hfchat.types import Usage
@@ -259,7 +259,7 @@ expire(name, ARGV[3])
 """
 
 
-class RedisLedger:
+class RedisStore:
     """A ledger at a Redis URL. Used in one event loop."""
 
     in_order = False  # each request has a connection of its own
@@ -283,29 +283,35 @@ class RedisLedger:
         )
         self._marker: str | None = None
 
-    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
+    async def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Counters:
         """Take all or nothing."""
-        person = asked.person
-        streams = -1 if asked.streams is None else asked.streams
-        arguments: list[Any] = [now, person.key, asked.token_id, asked.id, lease_ends]
-        arguments += [asked.prompt_tokens, asked.completion_tokens, streams, person.issuer, person.subject]
-        return _reading(await self._run(self._reserve, [*arguments, *_meters(asked.meters, now)]))
+        principal = reservation.principal
+        streams = -1 if reservation.streams is None else reservation.streams
+        arguments: list[Any] = [now, principal.key, reservation.token_id, reservation.id, lease_ends]
+        arguments += [
+            reservation.prompt_tokens,
+            reservation.completion_tokens,
+            streams,
+            principal.issuer,
+            principal.subject,
+        ]
+        return _counters(await self._run(self._reserve, [*arguments, *_meters(reservation.meters, now)]))
 
-    async def settle(self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True) -> Reading | None:
+    async def settle(self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True) -> Counters | None:
         """Write what was used."""
         estimated = usage.total_tokens if usage.estimated else 0
         spent = [usage.prompt_tokens, usage.completion_tokens, estimated]
-        arguments: list[Any] = [now, reserved.person.key, reserved.token_id, reserved.id, *spent]
-        reading = _reading(await self._run(self._settle, [*arguments, *_meters(reserved.meters, now)]))
-        return reading if look else None
+        arguments: list[Any] = [now, reservation.principal.key, reservation.token_id, reservation.id, *spent]
+        counters = _counters(await self._run(self._settle, [*arguments, *_meters(reservation.meters, now)]))
+        return counters if look else None
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Keep the reservations, and tidy up."""
         await self._run(self._renew, [now, lease_ends, *reservation_ids])
 
-    async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
+    async def quota(self, principal: Principal, token_id: str, meters: Sequence[Meter], *, now: float) -> Counters:
         """What is used."""
-        return _reading(await self._run(self._look, [now, person.key, token_id, *_meters(meters, now)]))
+        return _counters(await self._run(self._look, [now, principal.key, token_id, *_meters(meters, now)]))
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
@@ -317,39 +323,42 @@ class RedisLedger:
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those that are revoked."""
-        asked = list(token_ids)
+        ids = list(token_ids)
         async with self._translated() as marker:
-            *untils, here = await self._redis.mget([*(f"hfchat:revoked:{token_id}" for token_id in asked), marker])
+            *untils, here = await self._redis.mget([*(f"hfchat:revoked:{token_id}" for token_id in ids), marker])
         if here is None:
             raise StoreUnavailable
-        return {token_id for token_id, until in zip(asked, untils, strict=True) if until and float(until) > now}
+        return {token_id for token_id, until in zip(ids, untils, strict=True) if until and float(until) > now}
 
-    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+    async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
         """Claim an answer; when it ends is the server's to know."""
         running, other, answer = await self._run(self._claim, [name, body, owner, int(until * 1000)])
-        return Claim(bool(int(running)), bool(int(other)), base64.b64decode(answer) if answer else None)
+        return OnceState(bool(int(running)), bool(int(other)), base64.b64decode(answer) if answer else None)
 
-    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
-        """Keep it."""
-        written = base64.b64encode(answer).decode() if answer else ""
-        await self._run(self._keep, [name, owner, int(until * 1000), written])
+    async def renew_once(self, name: str, owner: str, *, until: float) -> None:
+        """Keep the claim."""
+        await self._run(self._keep, [name, owner, int(until * 1000), ""])
 
-    async def release(self, name: str, owner: str) -> None:
+    async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
+        """Keep the answer."""
+        await self._run(self._keep, [name, owner, int(until * 1000), base64.b64encode(answer).decode()])
+
+    async def end_once(self, name: str, owner: str) -> None:
         """Give it up."""
         await self._run(self._keep, [name, owner, "", ""])
 
-    async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
+    async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """All that was ever used."""
         async with self._translated() as marker:
             people = await self._redis.smembers("hfchat:people")
             if not await self._redis.exists(marker):
                 raise StoreUnavailable
-            wanted = [person for person in people if subject is None or person.partition("\x1f")[2] == subject]
+            wanted = [principal for principal in people if subject is None or principal.partition("\x1f")[2] == subject]
             rows: list[Any] = []
             for first in range(0, len(wanted), PEOPLE_AT_ONCE):
                 async with self._redis.pipeline(transaction=False) as pipeline:
-                    for person in wanted[first : first + PEOPLE_AT_ONCE]:
-                        await self._account(keys=[marker], args=[now, person], client=pipeline)
+                    for principal in wanted[first : first + PEOPLE_AT_ONCE]:
+                        await self._account(keys=[marker], args=[now, principal], client=pipeline)
                     rows += await pipeline.execute()
         return sorted(map(_account, rows), key=lambda account: (account.subject, account.issuer))
 
@@ -391,12 +400,12 @@ def _meters(meters: Sequence[Meter], now: float) -> list[Any]:
     ]
 
 
-def _account(row: list[Any]) -> Account:
+def _account(row: list[Any]) -> UsageTotals:
     requests, prompt, completion, estimated, held = map(int, row[2:7])
-    return Account(row[0], row[1], requests, prompt, completion, estimated, held, float(row[7]))
+    return UsageTotals(row[0], row[1], requests, prompt, completion, estimated, held, float(row[7]))
 
 
-def _reading(said: list[Any]) -> Reading:
+def _counters(said: list[Any]) -> Counters:
     revoked, refused, held, streams, *counts = map(int, said)
     used = tuple(zip(counts[::2], counts[1::2], strict=True))
-    return Reading(used, streams, bool(revoked), None if refused < 0 else refused, held)
+    return Counters(used, streams, bool(revoked), None if refused < 0 else refused, held)

@@ -1,4 +1,4 @@
-"""The ledger on SQLite: exact among all processes of one machine. `SqliteLedger(None)` is a ledger in memory, for one."""
+"""The ledger on SQLite: exact among all processes of one machine. `SqliteStore(None)` is a ledger in memory, for one."""
 
 import asyncio
 import sqlite3
@@ -15,12 +15,12 @@ from hfchat.ledger.store import (
     MAX_ANSWER_S,
     MAX_LEASE_S,
     TOKENS,
-    Account,
-    Claim,
+    Counters,
     Meter,
-    Person,
-    Reading,
+    OnceState,
+    Principal,
     Reservation,
+    UsageTotals,
     after_refusal,
     counted,
     first_refusal,
@@ -83,7 +83,7 @@ _SPENT = """
 """
 
 
-class SqliteLedger:
+class SqliteStore:
     """A ledger in one file, made on first use; None keeps it in memory."""
 
     in_order = True
@@ -91,21 +91,23 @@ class SqliteLedger:
     def __init__(self, path: Path | None) -> None:
         self._worker = SqliteWorker(path, _VERSIONS)
 
-    def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Future[Reading]:
+    def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Future[Counters]:
         """Take all or nothing."""
-        return self._worker.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True, brief=True)
+        return self._worker.run(lambda db: _reserve(db, reservation, now, lease_ends), durable=True, brief=True)
 
-    def settle(self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True) -> Future[Reading | None]:
+    def settle(
+        self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True
+    ) -> Future[Counters | None]:
         """Write what was used."""
-        return self._worker.run(lambda db: _settle(db, reserved, usage, now, look), can_wait=True, brief=True)
+        return self._worker.run(lambda db: _settle(db, reservation, usage, now, look), can_wait=True, brief=True)
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Keep the reservations, and tidy up."""
         await self._worker.run(lambda db: _renew(db, reservation_ids, now, lease_ends))
 
-    def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Future[Reading]:
+    def quota(self, principal: Principal, token_id: str, meters: Sequence[Meter], *, now: float) -> Future[Counters]:
         """What is used."""
-        return self._worker.run(lambda db: _look(db, person, token_id, meters, now), writes=False, brief=True)
+        return self._worker.run(lambda db: _look(db, principal, token_id, meters, now), writes=False, brief=True)
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
@@ -114,95 +116,115 @@ class SqliteLedger:
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those that are revoked."""
-        asked = orjson.dumps(list(token_ids)).decode()
+        ids = orjson.dumps(list(token_ids)).decode()
         query = "SELECT token_id FROM revocations WHERE until > ? AND token_id IN (SELECT value FROM json_each(?))"
-        rows = await self._worker.run(lambda db: db.execute(query, (now, asked)).fetchall(), writes=False)
+        rows = await self._worker.run(lambda db: db.execute(query, (now, ids)).fetchall(), writes=False)
         return {token_id for (token_id,) in rows}
 
-    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+    async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
         """Claim an answer."""
         return await self._worker.run(lambda db: _claim(db, name, body, owner, now, until))
 
-    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
-        """Keep it."""
+    async def renew_once(self, name: str, owner: str, *, until: float) -> None:
+        """Keep the claim."""
+        change = "UPDATE answers SET until = ? WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._worker.run(lambda db: db.execute(change, (until, name, owner)))
+
+    async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
+        """Keep the answer."""
         change = "UPDATE answers SET until = ?, answer = ? WHERE name = ? AND owner = ? AND answer IS NULL"
         await self._worker.run(lambda db: db.execute(change, (until, answer, name, owner)))
 
-    async def release(self, name: str, owner: str) -> None:
+    async def end_once(self, name: str, owner: str) -> None:
         """Give it up."""
         change = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
         await self._worker.run(lambda db: db.execute(change, (name, owner)))
 
-    async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
+    async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """All that was ever used."""
         names = {"now": now, "latest": now + MAX_LEASE_S, "subject": subject}
         rows = await self._worker.run(lambda db: db.execute(_ACCOUNTS, names).fetchall(), writes=False)
-        return [Account(*row) for row in rows]
+        return [UsageTotals(*row) for row in rows]
 
     async def close(self) -> None:
         """Close the file."""
         await asyncio.to_thread(self._worker.close)
 
 
-def _look(db: sqlite3.Connection, person: Person, token_id: str, meters: Sequence[Meter], now: float) -> Reading:
+def _look(db: sqlite3.Connection, principal: Principal, token_id: str, meters: Sequence[Meter], now: float) -> Counters:
     revoked = db.execute("SELECT 1 FROM revocations WHERE token_id = ? AND until > ?", (token_id, now)).fetchone()
     stored = {
         meter: (starts, used)
-        for meter, starts, used in db.execute("SELECT meter, starts, used FROM meters WHERE person = ?", (person.key,))
+        for meter, starts, used in db.execute(
+            "SELECT meter, starts, used FROM meters WHERE person = ?", (principal.key,)
+        )
     }
     (streams,) = db.execute(
         "SELECT COUNT(*) FROM reservations WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
-        (person.key, now, now + MAX_LEASE_S),
+        (principal.key, now, now + MAX_LEASE_S),
     ).fetchone()
     used = tuple(counted(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
-    return Reading(used, streams, revoked is not None)
+    return Counters(used, streams, revoked is not None)
 
 
-def _reserve(db: sqlite3.Connection, asked: Reservation, now: float, lease_ends: float) -> Reading:
-    person = asked.person.key
-    before = _look(db, asked.person, asked.token_id, asked.meters, now)
+def _reserve(db: sqlite3.Connection, reservation: Reservation, now: float, lease_ends: float) -> Counters:
+    principal = reservation.principal.key
+    before = _look(db, reservation.principal, reservation.token_id, reservation.meters, now)
     if before.revoked:
         return before
-    refused = first_refusal(asked, before.used, before.streams)
+    refused = first_refusal(reservation, before.used, before.streams)
     if refused is not None:
-        used = after_refusal(asked, before.used, refused)
-        _write_counts(db, asked, used)
+        used = after_refusal(reservation, before.used, refused)
+        _write_counts(db, reservation, used)
         (held,) = db.execute(
             "SELECT IFNULL(SUM(prompt_tokens + completion_tokens), 0) FROM reservations"
             " WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
-            (person, now, now + MAX_LEASE_S),
+            (principal, now, now + MAX_LEASE_S),
         ).fetchone()
-        return Reading(used, before.streams, refused=refused, held=held)
-    after = tuple((start, used + meter.amount) for meter, (start, used) in zip(asked.meters, before.used, strict=True))
-    _write_counts(db, asked, after)
-    windows = {meter.key: start for meter, (start, _) in zip(asked.meters, after, strict=True) if meter.name == TOKENS}
+        return Counters(used, before.streams, refused=refused, held=held)
+    after = tuple(
+        (start, used + meter.amount) for meter, (start, used) in zip(reservation.meters, before.used, strict=True)
+    )
+    _write_counts(db, reservation, after)
+    windows = {
+        meter.key: start for meter, (start, _) in zip(reservation.meters, after, strict=True) if meter.name == TOKENS
+    }
     db.execute(
         "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)",
-        (asked.id, person, asked.prompt_tokens, asked.completion_tokens, orjson.dumps(windows).decode(), lease_ends),
+        (
+            reservation.id,
+            principal,
+            reservation.prompt_tokens,
+            reservation.completion_tokens,
+            orjson.dumps(windows).decode(),
+            lease_ends,
+        ),
     )
-    db.execute(_SEEN, (person, asked.person.issuer, asked.person.subject, now))
-    return Reading(after, before.streams + 1)
+    db.execute(_SEEN, (principal, reservation.principal.issuer, reservation.principal.subject, now))
+    return Counters(after, before.streams + 1)
 
 
-def _write_counts(db: sqlite3.Connection, asked: Reservation, counts: Sequence[tuple[int, int]]) -> None:
-    rows = [(asked.person.key, meter.key, *count) for meter, count in zip(asked.meters, counts, strict=True)]
+def _write_counts(db: sqlite3.Connection, reservation: Reservation, counts: Sequence[tuple[int, int]]) -> None:
+    rows = [
+        (reservation.principal.key, meter.key, *count) for meter, count in zip(reservation.meters, counts, strict=True)
+    ]
     db.executemany(_COUNT, rows)
 
 
-def _settle(db: sqlite3.Connection, reserved: Reservation, usage: Usage, now: float, look: bool) -> Reading | None:
+def _settle(db: sqlite3.Connection, reservation: Reservation, usage: Usage, now: float, look: bool) -> Counters | None:
     rows = db.execute(
         "DELETE FROM reservations WHERE id = ? RETURNING person, prompt_tokens + completion_tokens, windows",
-        (reserved.id,),
+        (reservation.id,),
     ).fetchall()
-    for person, held, windows in rows:
+    for principal, held, windows in rows:
         # Where the window has passed, what was used in it is nobody's limit any more.
         db.executemany(
             "UPDATE meters SET used = used + ? WHERE person = ? AND meter = ? AND starts = ?",
-            [(usage.total_tokens - held, person, meter, starts) for meter, starts in orjson.loads(windows).items()],
+            [(usage.total_tokens - held, principal, meter, starts) for meter, starts in orjson.loads(windows).items()],
         )
         estimated = usage.total_tokens if usage.estimated else 0
-        db.execute(_SPENT, (usage.prompt_tokens, usage.completion_tokens, estimated, person))
-    return _look(db, reserved.person, reserved.token_id, reserved.meters, now) if look else None
+        db.execute(_SPENT, (usage.prompt_tokens, usage.completion_tokens, estimated, principal))
+    return _look(db, reservation.principal, reservation.token_id, reservation.meters, now) if look else None
 
 
 def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, lease_ends: float) -> None:
@@ -215,13 +237,15 @@ def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, l
         "DELETE FROM reservations WHERE lease_ends <= ? OR lease_ends > ? RETURNING person, prompt_tokens, completion_tokens",
         (now - KEPT_AFTER_LEASE_S, latest + KEPT_AFTER_LEASE_S),
     ).fetchall()
-    db.executemany(_SPENT, [(prompt, completion, prompt + completion, person) for person, prompt, completion in lapsed])
+    db.executemany(
+        _SPENT, [(prompt, completion, prompt + completion, principal) for principal, prompt, completion in lapsed]
+    )
 
 
-def _claim(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> Claim:
+def _claim(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> OnceState:
     db.execute("DELETE FROM answers WHERE until <= ? OR until > ?", (now, now + MAX_ANSWER_S))
     known = db.execute("SELECT body, owner, answer FROM answers WHERE name = ?", (name,)).fetchone()
     if known is None:
         db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (name, body, owner, until))
-        return Claim()
-    return Claim(running=known[2] is None and known[1] != owner, other=known[0] != body, answer=known[2])
+        return OnceState()
+    return OnceState(running=known[2] is None and known[1] != owner, other=known[0] != body, answer=known[2])

@@ -206,13 +206,13 @@ def _answer(
     for loop in {job.loop for job, _ in answers}:
         of_loop = [(job, found) for job, found in answers if job.loop is loop]
         if loop is here:
-            _tell(of_loop, failure)
+            _set_quota(of_loop, failure)
         else:
             with suppress(RuntimeError):  # it was closed meanwhile
-                loop.call_soon_threadsafe(_tell, of_loop, failure)
+                loop.call_soon_threadsafe(_set_quota, of_loop, failure)
 
 
-def _tell(answers: Iterable[tuple[_Job, Any]], failure: Exception | None) -> None:
+def _set_quota(answers: Iterable[tuple[_Job, Any]], failure: Exception | None) -> None:
     for job, found in answers:
         if job.future.done():
             continue

@@ -45,16 +45,16 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Principal:
     """Whose account it is. Two issuers' subjects of the same name are two people."""
 
     issuer: str
     subject: str
 
     @staticmethod
-    def of(caller: Caller) -> "Person":
+    def of(caller: Caller) -> "Principal":
         """Whose account this caller's is."""
-        return Person(caller.issuer, caller.subject)
+        return Principal(caller.issuer, caller.subject)
 
     @property
     def key(self) -> str:
@@ -67,7 +67,7 @@ class Reservation:
     """What a turn may take at most. `streams` is how many of the person's replies may be in progress, this one too."""
 
     id: str
-    person: Person
+    principal: Principal
     token_id: str
     meters: tuple[Meter, ...]
     streams: int | None
@@ -76,7 +76,7 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Counters:
     """What the books say: for each meter asked about, when its window began and what is used in it.
 
     `refused` is the place of the first meter that said no, `len(used)` for the replies in progress. `held` are tokens of
@@ -91,7 +91,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UsageTotals:
     """All that a person ever used. `held_tokens` are those of replies in progress, in full; they are not in the others."""
 
     issuer: str
@@ -105,7 +105,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class OnceState:
     """What is known of an answer that is to be given once: another try is `running`, it had an `other` body, or its answer.
 
     None of these: it is claimed now.
@@ -116,7 +116,7 @@ class Claim:
     answer: bytes | None = field(default=None, repr=False)
 
 
-class Ledger(Protocol):
+class Store(Protocol):
     """One store. `now` and `until` are in seconds since 1970. Raises: StoreUnavailable, everywhere, and nothing else.
 
     `in_order`: what one process asks is answered in the order it is asked, so that nobody there need wait to see it done.
@@ -124,7 +124,7 @@ class Ledger(Protocol):
 
     in_order: bool
 
-    def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Awaitable[Reading]:
+    def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Awaitable[Counters]:
         """Take all that is asked for, or nothing; nothing where the token is revoked, too.
 
         What tokens or replies in progress refuse is a request all the same, and counts as one.
@@ -132,8 +132,8 @@ class Ledger(Protocol):
         ...
 
     def settle(
-        self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True
-    ) -> Awaitable[Reading | None]:
+        self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True
+    ) -> Awaitable[Counters | None]:
         """Write what was really used and give back the rest, once: what is not reserved any more stays as it is.
 
         What is used then it says only where it is to `look`.
@@ -144,7 +144,7 @@ class Ledger(Protocol):
         """Keep these reservations; and tidy up what lapsed long ago."""
         ...
 
-    def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Awaitable[Reading]:
+    def quota(self, principal: Principal, token_id: str, meters: Sequence[Meter], *, now: float) -> Awaitable[Counters]:
         """What is used, and whether the token is revoked."""
         ...
 
@@ -159,19 +159,23 @@ class Ledger(Protocol):
         """Those of the tokens that are revoked."""
         ...
 
-    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+    async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
         """Claim the answer of that name for this owner, or say what is known of it."""
         ...
 
-    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
-        """Keep the owner's claim, or the answer, until then."""
+    async def renew_once(self, name: str, owner: str, *, until: float) -> None:
+        """Keep the owner's claim until then."""
         ...
 
-    async def release(self, name: str, owner: str) -> None:
+    async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
+        """Keep the answer that the owner has claimed until then."""
+        ...
+
+    async def end_once(self, name: str, owner: str) -> None:
         """Give up the owner's claim."""
         ...
 
-    async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
+    async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """Everybody's account, or those of one subject, by name."""
         ...
 
@@ -199,32 +203,34 @@ def counted(meter: Meter, start: int | None, used: int, now: float) -> tuple[int
     return (start if start <= now + CLOCK_STEP_S else current), used
 
 
-def first_refusal(asked: Reservation, used: Sequence[tuple[int, int]], streams: int) -> int | None:
+def first_refusal(reservation: Reservation, used: Sequence[tuple[int, int]], streams: int) -> int | None:
     """The place of the first meter that the reservation does not fit into; None where it fits."""
-    for place, (meter, (_, so_far)) in enumerate(zip(asked.meters, used, strict=True)):
+    for place, (meter, (_, so_far)) in enumerate(zip(reservation.meters, used, strict=True)):
         if so_far + meter.amount > meter.limit:
             return place
-    return len(used) if asked.streams is not None and streams >= asked.streams else None
+    return len(used) if reservation.streams is not None and streams >= reservation.streams else None
 
 
-def after_refusal(asked: Reservation, used: Sequence[tuple[int, int]], refused: int) -> tuple[tuple[int, int], ...]:
+def after_refusal(
+    reservation: Reservation, used: Sequence[tuple[int, int]], refused: int
+) -> tuple[tuple[int, int], ...]:
     """What is used once the reservation is refused at this place: a request was made, unless it was one too many.
 
     It is to be written either way: what a clock that ran ahead counted would else be carried into every window to come.
     """
-    if refused < len(asked.meters) and asked.meters[refused].name == REQUESTS:
+    if refused < len(reservation.meters) and reservation.meters[refused].name == REQUESTS:
         return tuple(used)
     return tuple(
         (start, count + meter.amount if meter.name == REQUESTS else count)
-        for meter, (start, count) in zip(asked.meters, used, strict=True)
+        for meter, (start, count) in zip(reservation.meters, used, strict=True)
     )
 
 
-def refusal(asked: Reservation, reading: Reading, refused: int, now: float) -> LimitReached:
+def refusal(reservation: Reservation, counters: Counters, refused: int, now: float) -> LimitReached:
     """The error for a reservation that the meter at `refused` said no to: which it is, and when it may say yes."""
-    if refused == len(asked.meters):
-        return TooManyStreams("streams_used", facts={"limit": asked.streams or 0})
-    meter, (start, used) = asked.meters[refused], reading.used[refused]
+    if refused == len(reservation.meters):
+        return TooManyStreams("streams_used", facts={"limit": reservation.streams or 0})
+    meter, (start, used) = reservation.meters[refused], counters.used[refused]
     reset_s = seconds_left(meter, start, now)
     left = max(meter.limit - used, 0)
     facts: dict[str, int | str] = {"limit": meter.limit, "window": meter.window, "reset_s": reset_s}
@@ -233,7 +239,7 @@ def refusal(asked: Reservation, reading: Reading, refused: int, now: float) -> L
         return RateLimitExceeded("rate_used", facts=facts, retry_after_s=reset_s)
     if meter.amount > meter.limit:
         return BudgetExceeded("budget_never", facts=facts, retry_after_s=reset_s)
-    if meter.amount <= left + reading.held:
+    if meter.amount <= left + counters.held:
         return BudgetExceeded("budget_held", facts=facts, retry_after_s=TooManyStreams.wait_s)
     return BudgetExceeded("budget_short" if left else "budget_used", facts=facts, retry_after_s=reset_s)
 
@@ -244,7 +250,7 @@ def seconds_left(meter: Meter | Limit, start: int, now: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Remaining:
     """What is left of a limit. `window` and `reset_s` are None for replies at once, which no time gives back."""
 
     limit: int
@@ -253,46 +259,46 @@ class Allowance:
     window: str | None = None
 
 
-class Standing:
+class Quota:
     """What somebody may still use, as a reading of `meters_of(policy)` shows it; worked out where it is asked for.
 
     Where several limits hold, it is the one that says no first; None where none does.
     """
 
-    def __init__(self, policy: Policy, reading: Reading, now: float) -> None:
+    def __init__(self, policy: Policy, counters: Counters, now: float) -> None:
         self._policy = policy
-        self._reading = reading
+        self._counters = counters
         self._now = now
 
     @property
-    def rate(self) -> Allowance | None:
+    def rate(self) -> Remaining | None:
         """Requests."""
         rate = self._policy.rate
-        return self._least(rate, self._reading.used[: len(rate)])
+        return self._least(rate, self._counters.used[: len(rate)])
 
     @property
-    def budget(self) -> Allowance | None:
+    def budget(self) -> Remaining | None:
         """Tokens."""
-        return self._least(self._policy.budget, self._reading.used[len(self._policy.rate) :])
+        return self._least(self._policy.budget, self._counters.used[len(self._policy.rate) :])
 
     @property
-    def streams(self) -> Allowance | None:
+    def streams(self) -> Remaining | None:
         """Replies at once."""
         most = self._policy.streams
-        return None if most is None else Allowance(most, max(most - self._reading.streams, 0))
+        return None if most is None else Remaining(most, max(most - self._counters.streams, 0))
 
-    def settled(self, reserved: Reservation, usage: Usage) -> "Standing":
+    def settled(self, reservation: Reservation, usage: Usage) -> "Quota":
         """What is left once this reservation, the last thing that was read, is settled."""
-        back = reserved.prompt_tokens + reserved.completion_tokens - usage.total_tokens
+        back = reservation.prompt_tokens + reservation.completion_tokens - usage.total_tokens
         used = tuple(
             (start, count - back if meter.name == TOKENS else count)
-            for meter, (start, count) in zip(reserved.meters, self._reading.used, strict=True)
+            for meter, (start, count) in zip(reservation.meters, self._counters.used, strict=True)
         )
-        return Standing(self._policy, Reading(used, max(self._reading.streams - 1, 0)), self._now)
+        return Quota(self._policy, Counters(used, max(self._counters.streams - 1, 0)), self._now)
 
-    def _least(self, limits: Sequence[Limit], counts: Sequence[tuple[int, int]]) -> Allowance | None:
+    def _least(self, limits: Sequence[Limit], counts: Sequence[tuple[int, int]]) -> Remaining | None:
         left = [
-            Allowance(limit.amount, max(limit.amount - used, 0), seconds_left(limit, start, self._now), limit.window)
+            Remaining(limit.amount, max(limit.amount - used, 0), seconds_left(limit, start, self._now), limit.window)
             for limit, (start, used) in zip(limits, counts, strict=True)
         ]
         return min(left, key=lambda allowance: allowance.remaining, default=None)

@@ -22,7 +22,7 @@ class _Answer:
     whole: bool = False
 
 
-class KeptAssets:
+class AssetCache:
     """ASGI middleware of Gradio's application: keeps what is answered to `GET /assets/...`."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -12,10 +12,10 @@ import gradio as gr
 
 from hfchat.i18n.conversations import HISTORY
 from hfchat.i18n.pictures import PICTURES
-from hfchat.ledger.store import Person
+from hfchat.ledger.store import Principal
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.head import static
-from hfchat.page.history import FACTS_ID, NOTICE_ID, WAIT_ID, shown
+from hfchat.page.history import FACTS_ID, NOTICE_ID, WAIT_ID, messages_to_show
 from hfchat.page.pictures import REFERENCE
 from hfchat.page.ratings import Ratings
 from hfchat.types import Caller
@@ -60,7 +60,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
 
     def open_(given: list[Any], request: gr.Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         ratings.forget(request.session_hash)
-        conversation = shown(given)
+        conversation = messages_to_show(given)
         return conversation, conversation
 
     quiet = chat.quiet
@@ -78,7 +78,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
 def _person(request: gr.Request) -> str:
     """Whose conversations the browser is to list: the same after each sign-in and restart, and no secret."""
     caller: Caller = request.request.state.caller
-    return hashlib.sha256(f"hfchat\0{Person.of(caller).key}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"hfchat\0{Principal.of(caller).key}".encode()).hexdigest()[:32]
 
 
 def _nothing(*_: Any) -> Any:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from hfchat.i18n.page import CHAT
 from hfchat.i18n.texts import PAGE, Language, language_of, spoken
-from hfchat.ledger.store import Allowance, Standing
+from hfchat.ledger.store import Quota, Remaining
 from hfchat.page.appearance import Appearance
 
 # At this part of a limit, or at the last one, what is left stands on the page for all to see; until then in the menu.
@@ -19,12 +19,12 @@ def brand(look: Appearance) -> str:
     return f'<div class="hfchat-brand">{logo}<h1>{escape(look.title)}</h1></div>'
 
 
-def who_is_here(request: gr.Request) -> str:
+def account_menu(request: gr.Request) -> str:
     """Who is signed in, and what they have left, as HTML."""
     language = language_of(request.headers.get("accept-language", ""))
     texts, chat = PAGE[language], CHAT[language]
     subject = f"<strong>{escape(request.username or '')}</strong>"
-    left, low = what_is_left(request)
+    left, low = remaining_html(request)
     other = "es" if language == "en" else "en"
     # One HTML block: what stands inside is not read as Markdown, so a name is never a link.
     return (
@@ -37,12 +37,12 @@ def who_is_here(request: gr.Request) -> str:
     )
 
 
-def what_is_left(request: gr.Request) -> tuple[str, str]:
+def remaining_html(request: gr.Request) -> tuple[str, str]:
     """What the visitor has left of each limit, for the menu; and of those that are low, for all to see. As HTML."""
     language = language_of(request.headers.get("accept-language", ""))
-    standing: Standing = request.request.state.standing
+    quota: Quota = request.request.state.quota
     left, low = [], []
-    for key, allowance in (("left_of_rate", standing.rate), ("left_of_budget", standing.budget)):
+    for key, allowance in (("left_of_rate", quota.rate), ("left_of_budget", quota.budget)):
         if allowance is not None:
             said = PAGE[language][key].format(**_spoken(allowance, language))
             left.append(f'<p class="hfchat-left">{said}</p>')
@@ -51,7 +51,7 @@ def what_is_left(request: gr.Request) -> tuple[str, str]:
     return "".join(left), "".join(low)
 
 
-def _spoken(allowance: Allowance, language: Language) -> dict[str, str]:
+def _spoken(allowance: Remaining, language: Language) -> dict[str, str]:
     facts: dict[str, int | str] = {
         "limit": allowance.limit,
         "left": allowance.remaining,

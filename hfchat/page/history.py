@@ -26,7 +26,7 @@ _OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
 
 
-def sendable(history: list[Any]) -> list[Message]:
+def messages_for_model(history: list[Any]) -> list[Message]:
     """The part of the page's history that a model is sent: text of whole turns.
 
     A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
@@ -55,7 +55,7 @@ def sendable(history: list[Any]) -> list[Message]:
     return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
 
 
-def aside(text: str, mark: str) -> dict[str, Any]:
+def page_note(text: str, mark: str) -> dict[str, Any]:
     """A message of the page's own, marked so that no model is sent it."""
     return {"role": "assistant", "content": text, "metadata": {"id": mark}}
 
@@ -82,8 +82,8 @@ def thought_is_over(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def shown(conversation: list[Any]) -> list[dict[str, Any]]:
-    """What a browser kept, as messages for the page: texts of the two who speak, and the marks that `sendable` reads.
+def messages_to_show(conversation: list[Any]) -> list[dict[str, Any]]:
+    """What a browser kept, as messages for the page: texts of the two who speak, and the marks that `messages_for_model` reads.
 
     The newest of it, where it is too much to show.
     """

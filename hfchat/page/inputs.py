@@ -14,7 +14,7 @@ MAX_SYSTEM_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class ChatInputs:
     """As they come from the page, where anybody can forge them: nothing is believed of their types."""
 
     model: Any = None
@@ -27,8 +27,8 @@ class Choices:
     def request(self, messages: Sequence[Message], policy: Policy) -> ChatRequest:
         """What the core is asked. Raises: InvalidRequest, as the API does."""
         numbers = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
-        told = isinstance(self.model, str) and isinstance(self.provider, str)
-        model = named(self.model, self.provider) if told else self.model
+        on_quota = isinstance(self.model, str) and isinstance(self.provider, str)
+        model = named(self.model, self.provider) if on_quota else self.model
         parameters = {"model": model or None, **numbers}
         body = parse(ChatParameters, json.dumps(parameters, default=str).encode())
         prompt = "" if self.system_prompt is None else self.system_prompt

@@ -11,8 +11,8 @@ from hfchat.i18n.texts import PAGE, language_of
 from hfchat.page.appearance import Appearance
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.conversations import PICTURES_ID, keep_conversations
-from hfchat.page.header import brand, what_is_left, who_is_here
-from hfchat.page.presence import Listeners
+from hfchat.page.header import account_menu, brand, remaining_html
+from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
 from hfchat.page.respond import responder
 from hfchat.page.settings_panel import ChatSettings
@@ -46,7 +46,7 @@ def build_page(
     chat: Chat,
     catalog: Catalog,
     look: Appearance,
-    listeners: Listeners,
+    connections: OpenConnections,
     ratings: Ratings,
     *,
     routed: bool,
@@ -78,7 +78,7 @@ def build_page(
         # The page's script writes into it what the question, and what was said before, has of pictures.
         pictures = gr.Textbox(visible=False, elem_id=PICTURES_ID)
         interface = ChatPage(
-            responder(chat, ratings, catalog, listeners),
+            responder(chat, ratings, catalog, connections),
             api_name="chat",
             concurrency_limit=None,
             flagging_mode="never",
@@ -105,8 +105,8 @@ def build_page(
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         left, low = gr.Textbox(visible=False), gr.Textbox(visible=False)
         quiet = interface.quiet
-        page.load(who_is_here, None, who, **quiet)
-        turn_ended.click(what_is_left, None, [left, low], **quiet)
+        page.load(account_menu, None, who, **quiet)
+        turn_ended.click(remaining_html, None, [left, low], **quiet)
         chatbot.like(ratings.rate, None, None, trigger_mode="multiple", **quiet)
         settings.connect(page, quiet)
         if not look.examples:

@@ -11,7 +11,7 @@ PIECE_CHARS = 2000
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
-class Pieces:
+class MarkdownSplitter:
     """A text that grows. `done` are the pieces that stay as they are, `last` is what still grows."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hfchat.chat.catalog import Offer
+from hfchat.chat.catalog import CatalogEntry
 from hfchat.i18n.page import CHAT, short
 from hfchat.i18n.texts import Language
 from hfchat.types import ModelFacts, Policy
@@ -20,21 +20,21 @@ def named(model: str, provider: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class ModelOption:
     """A model as the picker has it, and what may stand after the colon: "" where nothing need stand there.
 
     `name` is what it is called there: without its maker's name, where no other maker's is called the same.
     """
 
-    offer: Offer
+    offer: CatalogEntry
     model: str
     providers: tuple[str, ...]
     name: str
 
 
-def picks(offers: Sequence[Offer], policy: Policy, *, routed: bool) -> list[Pick]:
+def picks(offers: Sequence[CatalogEntry], policy: Policy, *, routed: bool) -> list[ModelOption]:
     """The models that may be chosen, the default first. Only a `routed` name has a provider after its colon."""
-    found: dict[str, tuple[Offer, tuple[str, ...]]] = {}
+    found: dict[str, tuple[CatalogEntry, tuple[str, ...]]] = {}
     for offer in offers:
         model, _, provider = offer.id.partition(":") if routed else (offer.id, "", "")
         first, listed = found.get(model, (offer, ()))
@@ -45,19 +45,19 @@ def picks(offers: Sequence[Offer], policy: Policy, *, routed: bool) -> list[Pick
         found[model] = first, tuple(dict.fromkeys(listed))
     called = Counter(map(short, found))
     return [
-        Pick(offer, model, providers, short(model) if called[short(model)] == 1 else model)
+        ModelOption(offer, model, providers, short(model) if called[short(model)] == 1 else model)
         for model, (offer, providers) in found.items()
     ]
 
 
-def label(pick: Pick, language: Language) -> str:
+def label(pick: ModelOption, language: Language) -> str:
     """A line of the picker: the model's name, and what is known of it, short."""
     facts = pick.offer.facts
     known = [] if facts is None else [_size(facts.context_length), _takes(facts, language), _price(facts, language)]
     return " · ".join(filter(None, (pick.name, *known)))
 
 
-def about(pick: Pick, language: Language) -> str:
+def about(pick: ModelOption, language: Language) -> str:
     """Whole and in full words: the model's id, and all that is known of it."""
     facts, texts = pick.offer.facts, CHAT[language]
     known = []

@@ -15,16 +15,16 @@ from hfchat.chat.chat import Chat
 from hfchat.http.body import BodyReader
 from hfchat.logs import log_crash
 from hfchat.page.appearance import Appearance
-from hfchat.page.assets import KeptAssets
+from hfchat.page.assets import AssetCache
 from hfchat.page.conversations import conversations_script
 from hfchat.page.document import PageScripts
 from hfchat.page.head import CSS, EARLY, SCRIPTS
 from hfchat.page.layout import build_page, translations
-from hfchat.page.presence import Listeners, Listening
-from hfchat.page.rate_limit import Visitors
+from hfchat.page.presence import ConnectionTracker, OpenConnections
+from hfchat.page.rate_limit import PageRateLimit
 from hfchat.page.ratings import Ratings
-from hfchat.page.requests import PageRequests
-from hfchat.page.session_limits import BoundedSessions, PageBounds
+from hfchat.page.requests import PageRequestMiddleware
+from hfchat.page.session_limits import SessionLimitMiddleware, SessionLimits
 from hfchat.page.theme import theme
 from hfchat.types import Caller
 
@@ -48,9 +48,9 @@ def mount_page(
     `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers, `on_space` where
     Hugging Face's page shows it in a frame. `reader` bounds what one person may be in the middle of sending.
     """
-    listeners, ratings = Listeners(), Ratings()
-    page = build_page(chat, catalog, look, listeners, ratings, routed=routed, offline=offline)
-    bounds = PageBounds(page, ratings.forget)
+    connections, ratings = OpenConnections(), Ratings()
+    page = build_page(chat, catalog, look, connections, ratings, routed=routed, offline=offline)
+    bounds = SessionLimits(page, ratings.forget)
     # Without these every chat takes one of 40 threads, and one chat runs at a time.
     page.max_threads = 500
     page.queue(default_concurrency_limit=None, api_open=False)
@@ -61,9 +61,9 @@ def mount_page(
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     middleware = [
         Middleware(PageScripts, first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space),
-        Middleware(PageRequests, reader=reader, visitors=Visitors()),
-        Middleware(BoundedSessions, bounds=bounds),
-        Middleware(Listening, listeners=listeners),
+        Middleware(PageRequestMiddleware, reader=reader, visitors=PageRateLimit()),
+        Middleware(SessionLimitMiddleware, bounds=bounds),
+        Middleware(ConnectionTracker, connections=connections),
     ]
     gr.mount_gradio_app(
         app,
@@ -86,7 +86,7 @@ def mount_page(
     )
     mounted = app.routes[-1]
     if isinstance(mounted, Mount) and isinstance(mounted.app, FastAPI):
-        mounted.app.add_middleware(KeptAssets)  # outside of Gradio's own, which compress
+        mounted.app.add_middleware(AssetCache)  # outside of Gradio's own, which compress
     for module in (queueing, route_utils, routes):
         module.traceback = _Crashes
     # Until this is set, Gradio serves any file of this machine to whoever asks; mounting alone does not set it.

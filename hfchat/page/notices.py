@@ -9,7 +9,7 @@ from hfchat.http.error_response import in_words, say
 from hfchat.i18n.error_texts import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
 from hfchat.i18n.page import CHAT, short
 from hfchat.i18n.texts import PAGE, Language, spoken
-from hfchat.page.history import FACTS_ID, NOTICE_ID, aside
+from hfchat.page.history import FACTS_ID, NOTICE_ID, page_note
 from hfchat.types import Finish
 
 # What a provider says is shown as it is written.
@@ -46,12 +46,12 @@ _LONG_WAIT_S = 60
 def notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
     """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on."""
     if error.detail == "empty_content":
-        return aside(PAGE[language]["empty_message"], NOTICE_ID)
+        return page_note(PAGE[language]["empty_message"], NOTICE_ID)
     key = error.detail.partition("|")[0]
     if key in _OF_PICTURES:
         said = in_words(error, language)
         back = _button("shorter", CHAT[language]["back_to_question"])
-        return aside(f"⚠️ **{said[:1].upper()}{said[1:]}**\n\n{back}", NOTICE_ID)
+        return page_note(f"⚠️ **{said[:1].upper()}{said[1:]}**\n\n{back}", NOTICE_ID)
     if key not in DETAILS:
         error.detail = _plain(error.detail)
     message, hint = say(error, language, to_owner=to_owner)
@@ -61,14 +61,16 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
         hint = ""  # where programs find the form
     number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
     lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner), number)
-    return aside("\n\n".join(filter(None, lines)), NOTICE_ID)
+    return page_note("\n\n".join(filter(None, lines)), NOTICE_ID)
 
 
 def stopped_notice(language: Language) -> dict[str, Any]:
     """That the visitor stopped it before a word came, with what they may want next."""
     texts = CHAT[language]
     acts = {"retry": "retry", "another_model": "another_model", "shorter": "back_to_question"}
-    return aside(f"{texts['stopped']}\n\n{' '.join(_button(act, texts[key]) for act, key in acts.items())}", NOTICE_ID)
+    return page_note(
+        f"{texts['stopped']}\n\n{' '.join(_button(act, texts[key]) for act, key in acts.items())}", NOTICE_ID
+    )
 
 
 def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
@@ -117,7 +119,7 @@ def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict
         names = {"asked": escape(short(asked)), "model": escape(short(answered))}
         instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
     # One HTML block: no name in it is read as Markdown.
-    return aside(f'<div class="hfchat-facts">{instead}{said}</div>', FACTS_ID)
+    return page_note(f'<div class="hfchat-facts">{instead}{said}</div>', FACTS_ID)
 
 
 def _plain(text: str) -> str:

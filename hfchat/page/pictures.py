@@ -97,4 +97,4 @@ def _written(message: Message, pictures: Sequence[str]) -> Message:
     text = REFERENCE.sub("", message.content).strip()
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
     parts += [{"type": "image_url", "image_url": {"url": data}} for data in pictures]
-    return replace(named, written={"role": "user", "content": parts})
+    return replace(named, raw={"role": "user", "content": parts})

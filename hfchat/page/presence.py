@@ -19,7 +19,7 @@ GONE_S = 0.5
 LATE_S = 10.0
 
 
-class Listeners:
+class OpenConnections:
     """The open connections of each page, by its session."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,14 +48,14 @@ class Listeners:
 class Listener:
     """Whoever asked for one turn."""
 
-    def __init__(self, listeners: Listeners, session: str | None, clock: Callable[[], float]) -> None:
-        self._listeners = listeners
+    def __init__(self, connections: OpenConnections, session: str | None, clock: Callable[[], float]) -> None:
+        self._listeners = connections
         self._session = session
         self._clock = clock
         self._missed_since: float | None = None
         self._patience_s = LATE_S
 
-    def gone(self) -> bool:
+    def disconnected(self) -> bool:
         """Whether they listen no more. To be asked again and again."""
         if self._session is None:
             return False
@@ -67,12 +67,12 @@ class Listener:
         return self._clock() - self._missed_since > self._patience_s
 
 
-class Listening:
+class ConnectionTracker:
     """ASGI middleware of Gradio's application: notes the connections of pages that stay open."""
 
-    def __init__(self, app: ASGIApp, *, listeners: Listeners) -> None:
+    def __init__(self, app: ASGIApp, *, connections: OpenConnections) -> None:
         self._app = app
-        self._listeners = listeners
+        self._listeners = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""

@@ -22,7 +22,7 @@ MAX_CONNECTIONS = 100
 MAX_PEOPLE = 10_000
 
 
-class Visitors:
+class PageRateLimit:
     """A token bucket and a count of connections for each person. Used in one event loop."""
 
     def __init__(

@@ -3,7 +3,7 @@
 OPEN, CLOSE = "<think>", "</think>"
 
 
-def told_apart(text: str, *, whole: bool) -> tuple[str, str]:
+def split_reasoning(text: str, *, whole: bool) -> tuple[str, str]:
     """The thoughts and the answer of a reply, of which more comes unless it is `whole`.
 
     Only what a reply begins with is thought: further on, who writes the tag writes about it.

@@ -6,9 +6,9 @@ from typing import Any
 
 from hfchat.i18n.page import CHAT, short
 from hfchat.i18n.texts import PAGE, Language
-from hfchat.page.history import WAIT_ID, aside
-from hfchat.page.markdown_splitter import Pieces
-from hfchat.page.reasoning import told_apart
+from hfchat.page.history import WAIT_ID, page_note
+from hfchat.page.markdown_splitter import MarkdownSplitter
+from hfchat.page.reasoning import split_reasoning
 from hfchat.types import Delta, Finish
 
 # A silence that nobody wonders about, and one after which people ask themselves what is going on.
@@ -16,7 +16,7 @@ QUIET_S = 3.0
 LONG_S = 15.0
 
 
-class Shown:
+class ReplyView:
     """What is shown of a turn. `heard` of each model that is tried, of each part that came."""
 
     def __init__(self, language: Language, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,7 +26,7 @@ class Shown:
         self._content: list[str] = []
         self._reasoning: list[str] = []
         self._tried: list[str] = []
-        self._pieces = Pieces()
+        self._pieces = MarkdownSplitter()
         self._thought_from: float | None = None
         self._thought_s: float | None = None
         self.finish: Finish | None = None
@@ -66,7 +66,7 @@ class Shown:
         said, reasoning = "".join(self._content), "".join(self._reasoning)
         self._content, self._reasoning = [said], [reasoning]
         whole = final or self.finish is not None
-        thoughts, content = told_apart(said, whole=whole)
+        thoughts, content = split_reasoning(said, whole=whole)
         if not whole:
             # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
             content = content.rstrip("$")
@@ -77,7 +77,7 @@ class Shown:
             shown.append({"role": "assistant", "content": thoughts, "metadata": metadata})
         waits = "" if content or thoughts or final or self.finish else self._waits()
         if waits:
-            return [aside(waits, WAIT_ID)]
+            return [page_note(waits, WAIT_ID)]
         if content or not (shown or final):
             pieces = [content] if final or self.finish is not None else self._in_pieces(content)
             shown += [{"role": "assistant", "content": piece} for piece in pieces]
@@ -87,7 +87,7 @@ class Shown:
     def _in_pieces(self, content: str) -> list[str]:
         known = self._pieces.whole()
         if not content.startswith(known):
-            self._pieces, known = Pieces(), ""
+            self._pieces, known = MarkdownSplitter(), ""
         self._pieces.add(content[len(known) :])
         return [*self._pieces.done, self._pieces.last]
 

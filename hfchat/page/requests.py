@@ -10,18 +10,18 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat.http.body import BodyReader
-from hfchat.ledger.store import Person
-from hfchat.page.rate_limit import BYTES_A_STEP, VALUES_A_STEP, Visitors
-from hfchat.page.sessions import PageRequest, own_session
+from hfchat.ledger.store import Principal
+from hfchat.page.rate_limit import BYTES_A_STEP, VALUES_A_STEP, PageRateLimit
+from hfchat.page.sessions import PageRequest, scope_session
 from hfchat.types import Caller
 
 _FILES = ("/assets/", "/static/")
 
 
-class PageRequests:
+class PageRequestMiddleware:
     """ASGI middleware; the gate in front of it has put the verified `Caller` into the scope."""
 
-    def __init__(self, app: ASGIApp, *, reader: BodyReader, visitors: Visitors) -> None:
+    def __init__(self, app: ASGIApp, *, reader: BodyReader, visitors: PageRateLimit) -> None:
         self._app = app
         self._reader = reader
         self._visitors = visitors
@@ -32,7 +32,7 @@ class PageRequests:
         caller: Caller | None = scope.get("state", {}).get("caller")
         if caller is None or scope["path"].startswith(_FILES):
             return await self._app(scope, receive, send)
-        person = Person.of(caller).key
+        person = Principal.of(caller).key
         self._visitors.check(person)
         gradio = scope["path"].startswith("/gradio_api/")
         if gradio:
@@ -53,6 +53,6 @@ class PageRequests:
             self._visitors.take(person, len(body) / BYTES_A_STEP)
             return body
 
-        receive = await own_session(scope, receive, person, self._session_key, read)
+        receive = await scope_session(scope, receive, person, self._session_key, read)
         self._visitors.take(person, scope[PageRequest.KEY].values / VALUES_A_STEP)
         return receive

@@ -17,13 +17,13 @@ from hfchat.chat.chat import Chat
 from hfchat.errors import HfchatError
 from hfchat.http.json_bounds import check_json
 from hfchat.i18n.texts import PAGE, Language, language_of
-from hfchat.page.history import CUT_ID, aside, sendable
-from hfchat.page.inputs import Choices
+from hfchat.page.history import CUT_ID, messages_for_model, page_note
+from hfchat.page.inputs import ChatInputs
 from hfchat.page.notices import facts, notice
 from hfchat.page.pictures import has_pictures, read_pictures, with_pictures
-from hfchat.page.presence import Listeners
+from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
-from hfchat.page.reply_view import Shown
+from hfchat.page.reply_view import ReplyView
 from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish, Message
 
 # A reader sees no more than this, and each yield makes Gradio work through the whole conversation. What grows to more than
@@ -37,7 +37,7 @@ PULSE_S = 1.0
 
 
 def responder(
-    chat: Chat, ratings: Ratings, catalog: Catalog, listeners: Listeners
+    chat: Chat, ratings: Ratings, catalog: Catalog, connections: OpenConnections
 ) -> Callable[..., AsyncGenerator[Any, None]]:
     """The function of the page's `gr.ChatInterface`."""
 
@@ -64,50 +64,50 @@ def responder(
         caller: Caller = request.request.state.caller
         language = language_of(request.headers.get("accept-language", ""))
         request_id = secrets.token_hex(8)
-        choices = Choices(model, provider, system_prompt, temperature, top_p, max_tokens)
-        shown = Shown(language)
-        listener = listeners.turn(request.request.url.path, request.session_hash)
+        choices = ChatInputs(model, provider, system_prompt, temperature, top_p, max_tokens)
+        view = ReplyView(language)
+        listener = connections.turn(request.request.url.path, request.session_hash)
         try:
-            asked = choices.request((*sendable(history), Message("user", message or "")), caller.policy)
+            asked = choices.request((*messages_for_model(history), Message("user", message or "")), caller.policy)
             if has_pictures(asked.messages):
                 asked_model = asked.model or caller.policy.default_model
                 known = await catalog.facts(asked_model)
                 await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
                 seen = with_pictures(asked.messages, read_pictures(pictures), asked_model, known)
                 asked = replace(asked, messages=seen)
-            turn = chat.stream(caller, asked, request_id=request_id, tries=shown.trying)
-            async with aclosing(_paced(turn, shown)) as paces:
+            turn = chat.stream(caller, asked, request_id=request_id, on_model=view.trying)
+            async with aclosing(_paced(turn, view)) as paces:
                 async for _ in paces:
-                    if listener.gone():
+                    if listener.disconnected():
                         return
-                    messages = shown.messages()
+                    messages = view.messages()
                     yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
-            after = _after(shown, language, details=details is True)
+            after = _after(view, language, details=details is True)
             if after:
-                yield [*shown.messages(final=True), *after]
+                yield [*view.messages(final=True), *after]
         except HfchatError as error:
-            yield [*shown.messages(final=True), notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
+            yield [*view.messages(final=True), notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
         finally:
             # After the history and the question.
-            ratings.answered(request.session_hash, len(history) + 1, request_id, shown.answered)
+            ratings.answered(request.session_hash, len(history) + 1, request_id, view.answered)
 
     return respond
 
 
-def _after(shown: Shown, language: Language, *, details: bool) -> list[dict[str, Any]]:
+def _after(view: ReplyView, language: Language, *, details: bool) -> list[dict[str, Any]]:
     """What is said under a whole reply; that another model answered is said in any case."""
-    finish = shown.finish
+    finish = view.finish
     said = []
-    if finish is not None and shown.empty:
-        said.append(aside(PAGE[language]["said_nothing"], CUT_ID))
+    if finish is not None and view.empty:
+        said.append(page_note(PAGE[language]["said_nothing"], CUT_ID))
     elif finish is not None and finish.finish_reason == "length":
-        said.append(aside(PAGE[language]["cut_at_limit"], CUT_ID))
-    if finish is not None and (details or shown.answered != shown.asked):
-        said.append(facts(finish, shown.asked, shown.answered, language))
+        said.append(page_note(PAGE[language]["cut_at_limit"], CUT_ID))
+    if finish is not None and (details or view.answered != view.asked):
+        said.append(facts(finish, view.asked, view.answered, language))
     return said
 
 
-async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: Shown) -> AsyncGenerator[None, None]:
+async def _paced(turn: AsyncGenerator[Delta | Finish, None], view: ReplyView) -> AsyncGenerator[None, None]:
     """Read the turn in a task of its own and say when to show what came: not too often, and once a second in any case."""
     news = asyncio.Event()
 
@@ -115,7 +115,7 @@ async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: Shown) -> As
         try:
             async with aclosing(turn):
                 async for part in turn:
-                    shown.add(part)
+                    view.add(part)
                     news.set()
         finally:
             news.set()
@@ -130,7 +130,7 @@ async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: Shown) -> As
             news.clear()
             yield
             if not reading.done():
-                pause_s = SHOW_EVERY_S * max(1, shown.growing_chars / SHOW_EVERY_CHARS)
+                pause_s = SHOW_EVERY_S * max(1, view.growing_chars / SHOW_EVERY_CHARS)
                 await asyncio.wait({reading}, timeout=min(pause_s, PULSE_S))
         await reading
         yield

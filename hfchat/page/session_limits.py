@@ -45,7 +45,7 @@ class _Person:
     size: int = 0
 
 
-class PageBounds:
+class SessionLimits:
     """Keeps the sessions of one page within bounds. `forget` is told of each that is dropped. Used in one event loop."""
 
     def __init__(self, page: gr.Blocks, forget: Callable[[str], None], bounds: Bounds | None = None) -> None:
@@ -163,10 +163,10 @@ class PageBounds:
         return _size(list(values.values())) * (1 + len(self._unfetched(key)))
 
 
-class BoundedSessions:
+class SessionLimitMiddleware:
     """ASGI middleware of Gradio's application."""
 
-    def __init__(self, app: ASGIApp, *, bounds: PageBounds) -> None:
+    def __init__(self, app: ASGIApp, *, bounds: SessionLimits) -> None:
         self._app = app
         self._bounds = bounds
 

@@ -40,7 +40,7 @@ _FIELDS = frozenset(
 _MAX_DEPTH = 12
 
 
-def own_hash(key: bytes, subject: str, session_hash: object) -> str:
+def scoped_session_hash(key: bytes, subject: str, session_hash: object) -> str:
     """The session that this person's `session_hash` stands for. Raises: InvalidRequest where it is none."""
     if not isinstance(session_hash, str) or not _HASH.fullmatch(session_hash):
         raise InvalidRequest("session_hash", param="session_hash")
@@ -59,7 +59,7 @@ class PageRequest:
     values: int = 0
 
 
-async def own_session(
+async def scope_session(
     scope: Scope,
     receive: Receive,
     subject: str,
@@ -74,7 +74,7 @@ async def own_session(
     path: str = scope["path"]
     session = event_id = None
     if path.startswith(HEARTBEAT):
-        session = own_hash(key, subject, path.removeprefix(HEARTBEAT))
+        session = scoped_session_hash(key, subject, path.removeprefix(HEARTBEAT))
         scope["path"] = HEARTBEAT + session
         scope["raw_path"] = scope["path"].encode()
     elif path.startswith(CALL):
@@ -82,7 +82,7 @@ async def own_session(
     query = []
     for name, value in _query_of(scope):
         if name == "session_hash":
-            value = session = own_hash(key, subject, value)
+            value = session = scoped_session_hash(key, subject, value)
         query.append((name, value))
     scope["query_string"] = urlencode(query).encode()
     if scope["method"] != "POST":
@@ -93,7 +93,7 @@ async def own_session(
     if path == CALL.rstrip("/") and sent.get("session_hash") is None:
         sent["session_hash"] = secrets.token_hex(16)  # Gradio would make one that is nobody's
     if sent.get("session_hash") is not None:
-        sent["session_hash"] = session = own_hash(key, subject, sent["session_hash"])
+        sent["session_hash"] = session = scoped_session_hash(key, subject, sent["session_hash"])
     event_id = sent["event_id"] if isinstance(sent.get("event_id"), str) else None
     scope[PageRequest.KEY] = PageRequest(subject, session, event_id, len(body), values)
     body = _written(sent)

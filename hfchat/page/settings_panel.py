@@ -11,9 +11,9 @@ import gradio as gr
 from hfchat.chat.catalog import Catalog
 from hfchat.i18n.page import CHAT
 from hfchat.i18n.texts import Language, language_of, spoken
-from hfchat.ledger.store import Person
+from hfchat.ledger.store import Principal
 from hfchat.page.inputs import MAX_SYSTEM_CHARS
-from hfchat.page.model_picker import Pick, about, label, named, picks, provider_label
+from hfchat.page.model_picker import ModelOption, about, label, named, picks, provider_label
 from hfchat.page.pictures import takes_none
 from hfchat.types import MODEL_ID, Caller
 
@@ -199,7 +199,7 @@ class ChatSettings:
         ]
 
 
-def _facts(pick: Pick, provider: str, language: Language) -> str:
+def _facts(pick: ModelOption, provider: str, language: Language) -> str:
     return f"{about(pick, language)}".replace(pick.model, f"`{named(pick.model, provider)}`", 1)
 
 
@@ -218,7 +218,7 @@ def _language(request: gr.Request) -> Language:
 
 def _whose(request: gr.Request) -> str:
     caller: Caller = request.request.state.caller
-    return hashlib.sha256(Person.of(caller).key.encode()).hexdigest()[:24]
+    return hashlib.sha256(Principal.of(caller).key.encode()).hexdigest()[:24]
 
 
 def _read(kept: object) -> list[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ STEP_S = 0.05
 WINDOW_S = 0.25
 
 
-class Crowd:
+class Coalescer:
     """All replies of one process. `clock` in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -19,7 +19,7 @@ class Crowd:
         self._pieces = self._events = 0
         self._crowded = False
 
-    def pause_s(self, events: int, passed_at: float) -> tuple[float, float]:
+    def delay_s(self, events: int, passed_at: float) -> tuple[float, float]:
         """How long a reply is to wait before more of it is read, and when this piece of it was passed on: now.
 
         The piece has so many `events`; the one before it was passed on at `passed_at`. A reply that comes slowly never

@@ -15,10 +15,10 @@ from huggingface_hub import AsyncInferenceClient
 
 from hfchat import errors as e
 from hfchat.types import ROUTER_URL, Call, Delta, Finish, ModelFacts
-from hfchat.upstream.coalescing import Crowd
+from hfchat.upstream.coalescing import Coalescer
 from hfchat.upstream.connections import Pool
 from hfchat.upstream.failure_text import parsed, sentences
-from hfchat.upstream.idle_timeout import Silence
+from hfchat.upstream.idle_timeout import IdleTimeout
 from hfchat.upstream.model_list import read_models
 from hfchat.upstream.reply import Reply
 from hfchat.upstream.request_body import call_body
@@ -53,7 +53,7 @@ class HubUpstream:
         self._timeout_s = timeout_s
         self._usage_can_be_asked = True
         self._pool = Pool()
-        self._crowd = Crowd()
+        self._coalescer = Coalescer()
 
     async def close(self) -> None:
         """Close the pool and its connections."""
@@ -74,18 +74,18 @@ class HubUpstream:
                 _stop_timing(response)
                 passed_at = 0.0
                 content = response.content
-                with Silence(self._timeout_s, lambda: content.set_exception(TimeoutError())) as silence:
+                with IdleTimeout(self._timeout_s, lambda: content.set_exception(TimeoutError())) as idle_timeout:
                     while more and not reply.done:
                         if reply.finish_reason:
-                            silence.limit(min(self._timeout_s, AFTER_FINISH_S))
-                        silence.begins()
+                            idle_timeout.limit(min(self._timeout_s, AFTER_FINISH_S))
+                        idle_timeout.start()
                         came, more = await _next_events(content, decoder, reply)
-                        silence.ends()
+                        idle_timeout.stop()
                         for delta in reply.take(came):
                             yield delta
-                        pause_s, passed_at = self._crowd.pause_s(len(came), passed_at)
-                        if pause_s:
-                            await asyncio.sleep(pause_s)
+                        delay_s, passed_at = self._coalescer.delay_s(len(came), passed_at)
+                        if delay_s:
+                            await asyncio.sleep(delay_s)
                 await _drain(content)
             yield reply.finish()
         except Exception as failure:
@@ -195,7 +195,7 @@ async def _next_events(
     Whoever waits for the first word need not wait for what came with it to be read.
     """
     try:
-        while piece := await (content.readany() if reply.spoke else _one_piece(content)):
+        while piece := await (content.readany() if reply.first_word_sent else _one_piece(content)):
             if events := decoder.feed(piece):
                 return events, True
         return decoder.close(), False

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Self
 
 
-class Silence:
+class IdleTimeout:
     """Calls `too_long` after `limit_s` seconds of it. Used as a context.
 
     Only between `begins` and `ends` is it waited for: the time that a slow caller takes is not the provider's.
@@ -25,12 +25,12 @@ class Silence:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    def begins(self) -> None:
+    def start(self) -> None:
         """Something is waited for from now on."""
         self._since = self._loop.time()
         self._waits = True
 
-    def ends(self) -> None:
+    def stop(self) -> None:
         """It is there."""
         self._waits = False
 

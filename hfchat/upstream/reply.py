@@ -24,7 +24,7 @@ class Reply:
     def __init__(self, call: Call, headers: Mapping[str, str]) -> None:
         self.model = call.model
         self.provider = headers.get("x-inference-provider")
-        self._verbatim = call.verbatim
+        self._verbatim = call.passthrough
         self._replies = call.replies
         self._finished: set[str] = set()
         options = call.options.get("stream_options")
@@ -32,7 +32,7 @@ class Reply:
         self.finish_reason = ""
         self.done = False
         self.usage: Usage | None = None
-        self._began = self.spoke = False
+        self._began = self.first_word_sent = False
         self._frame = Frame()
         self._data: str | None = None
         # What comes at once is given in pieces of so many signs, so that a turn that is cut is cut near its limit.
@@ -49,7 +49,7 @@ class Reply:
         try:
             for event in events:
                 self._take(event, came)
-                if came.count and (came.signs > self._piece_signs or not self.spoke):
+                if came.count and (came.signs > self._piece_signs or not self.first_word_sent):
                     yield self._given(came)
                     came = _Gathered(self._verbatim)
         except e.HfchatError:
@@ -60,7 +60,7 @@ class Reply:
             yield self._given(came)
 
     def _given(self, came: "_Gathered") -> Delta:
-        self.spoke = self.spoke or came.count > 0
+        self.first_word_sent = self.first_word_sent or came.count > 0
         return came.delta()
 
     def _take(self, event: ServerSentEvent, came: "_Gathered") -> None:
@@ -87,7 +87,7 @@ class Reply:
             return
         delta = self._add(chunk, "delta")
         if delta is not None:
-            came.add(delta.content, delta.reasoning, delta.unseen)
+            came.add(delta.content, delta.reasoning, delta.tool_text)
         if self._verbatim and (asked := self._as_asked(chunk, data)) is not None:
             came.events.append(asked)
 
@@ -132,17 +132,17 @@ class Reply:
             raise translate(Refusal(200, chunk))
         if not isinstance(choices, list):
             return None
-        content = thought = unseen = ""
+        content = thought = tool_text = ""
         for choice in choices:
             if isinstance(choice, dict):
                 self._note_finish(choice)
                 said = choice.get(key)
                 if isinstance(said, dict):
                     content, thought = content + _content(said), thought + _thought(said)
-                    unseen += _unseen(said)
+                    tool_text += _unseen(said)
                 else:
-                    unseen += "".join(_letters([choice.get("message"), choice.get("text")]))
-        return Delta(content, thought, unseen) if content or thought or unseen else None
+                    tool_text += "".join(_letters([choice.get("message"), choice.get("text")]))
+        return Delta(content, thought, tool_text) if content or thought or tool_text else None
 
     def _note_finish(self, choice: dict[str, Any]) -> None:
         self._began = True
@@ -159,10 +159,10 @@ class Reply:
 class _Gathered:
     """What events that came at once say, put together only once."""
 
-    def __init__(self, verbatim: bool) -> None:
+    def __init__(self, passthrough: bool) -> None:
         self.count = self.signs = 0
         self.events: list[str] = []
-        self._verbatim = verbatim
+        self._verbatim = passthrough
         self._contents: list[str] = []
         self._thoughts: list[str] = []
         self._unseen: list[str] = []
@@ -170,16 +170,16 @@ class _Gathered:
     def __bool__(self) -> bool:
         return bool(self.count or (self._verbatim and self.events))
 
-    def add(self, content: str, thought: str = "", unseen: str = "") -> None:
+    def add(self, content: str, thought: str = "", tool_text: str = "") -> None:
         """A delta's words."""
-        if content or thought or unseen:
+        if content or thought or tool_text:
             self.count += 1
-            self.signs += len(content) + len(thought) + len(unseen)
+            self.signs += len(content) + len(thought) + len(tool_text)
             self._contents.append(content)
             if thought:
                 self._thoughts.append(thought)
-            if unseen:
-                self._unseen.append(unseen)
+            if tool_text:
+                self._unseen.append(tool_text)
 
     def delta(self) -> Delta:
         """All of it."""

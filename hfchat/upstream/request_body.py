@@ -26,7 +26,7 @@ def call_body(call: Call, *, ask_usage: bool) -> bytes:
     body: dict[str, Any] = {
         **call.options,
         "model": call.model,
-        "messages": [message.as_sent() for message in call.messages],
+        "messages": [message.payload() for message in call.messages],
         "stream": call.stream,
     }
     if call.options:

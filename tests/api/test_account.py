@@ -16,7 +16,7 @@ import pytest
 from hfchat.auth.policy import PolicyClaim
 from hfchat.chat.turns import CUT_S, WATCH_S
 from hfchat.gate.response_headers import EXPOSED
-from hfchat.ledger.sqlite_store import SqliteLedger
+from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import Limit
 from tests.conftest import KEY, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, cookie, line_to, logged
@@ -30,12 +30,12 @@ MOST, COSTS = 183, 9
 
 
 @pytest.fixture(scope="module")
-def ledger() -> SqliteLedger:
-    return SqliteLedger(None)
+def store() -> SqliteStore:
+    return SqliteStore(None)
 
 
 @pytest.fixture(scope="module")
-def app(shared_stub: StubUpstream, ledger: SqliteLedger) -> Iterator[RunningApp]:
+def app(shared_stub: StubUpstream, store: SqliteStore) -> Iterator[RunningApp]:
     settings = make_settings(
         HF_CHAT_BASE_URL=shared_stub.base_url,
         HF_CHAT_MAX_TOKENS="100",
@@ -44,7 +44,7 @@ def app(shared_stub: StubUpstream, ledger: SqliteLedger) -> Iterator[RunningApp]
         HFCHAT_STREAMS="4",
         HFCHAT_CORS_ORIGINS=ORIGIN,
     )
-    with running(settings, ledger=ledger) as served:
+    with running(settings, store=store) as served:
         yield served
 
 
@@ -394,16 +394,16 @@ def test_a_backends_token_is_taken_back_by_itself_or_by_the_id_in_the_log(app: R
         assert ask(app, "GET", "/api/ai/usage", with_token(theirs)).code == "revoked_token"
 
 
-def test_a_token_that_has_ended_is_answered_and_nothing_is_stored(app: RunningApp, ledger: SqliteLedger) -> None:
+def test_a_token_that_has_ended_is_answered_and_nothing_is_stored(app: RunningApp, store: SqliteStore) -> None:
     ended = make_token("zoe", ttl_s=60, now=1000)
     with logged() as lines:
         said = revoke(app, {"token": ended})
     assert (said.status, said.json) == (200, {"revoked": id_of(ended)})
     assert "token_revoked" not in "".join(lines)
-    assert asyncio.run(ledger.revoked([id_of(ended)], now=0)) == set()
+    assert asyncio.run(store.revoked([id_of(ended)], now=0)) == set()
     good = make_token()
     revoke(app, {"token": good})
-    assert asyncio.run(ledger.revoked([id_of(good)], now=0)) == {id_of(good)}
+    assert asyncio.run(store.revoked([id_of(good)], now=0)) == {id_of(good)}
 
 
 def test_all_that_the_end_of_a_revoked_tokens_reply_waits_for_is_less_than_two_seconds() -> None:

@@ -9,7 +9,7 @@ import pytest
 from starlette.routing import Mount
 
 from hfchat.http.body import BodyReader
-from hfchat.page.requests import PageRequests
+from hfchat.page.requests import PageRequestMiddleware
 from tests.conftest import RunningApp, make_settings, running, wait_until
 from tests.http.test_json_bounds import MANY
 from tests.support.raw_client import ask, bearer, line_to
@@ -29,7 +29,9 @@ def app(shared_stub: StubUpstream) -> Iterator[RunningApp]:
 @pytest.fixture(scope="module")
 def reader(app: RunningApp) -> BodyReader:
     gradio = next(route.app for route in app.app.routes if isinstance(route, Mount))
-    found: BodyReader = next(layer.kwargs["reader"] for layer in gradio.user_middleware if layer.cls is PageRequests)
+    found: BodyReader = next(
+        layer.kwargs["reader"] for layer in gradio.user_middleware if layer.cls is PageRequestMiddleware
+    )
     return found
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from hfchat.auth.policy import PolicyClaim
 from hfchat.i18n.error_texts import ENGLISH
-from hfchat.ledger.open_store import open_ledger
-from hfchat.ledger.store import Account
+from hfchat.ledger.open_store import open_store
+from hfchat.ledger.store import UsageTotals
 from hfchat.limits import Limit
 from hfchat.page.history import NOTICE_ID
 from tests.conftest import KEY, RunningApp, make_settings, make_token, page_client, running, wait_until
@@ -383,12 +383,12 @@ def test_gradio_client_hears_of_a_limit_in_words(start: Start, stub: StubUpstrea
 ASKED_BY_OPENAI = json.dumps({"messages": [{"role": "user", "content": WORDS}]}).encode()
 
 
-async def all_accounts(url: str) -> list[Account]:
-    ledger = open_ledger(url)
+async def all_accounts(url: str) -> list[UsageTotals]:
+    store = open_store(url)
     try:
-        return await ledger.accounts(None, now=time.time())
+        return await store.totals(None, now=time.time())
     finally:
-        await ledger.close()
+        await store.close()
 
 
 def test_a_person_is_one_line_of_the_ledger_by_whichever_door_and_token(
@@ -426,14 +426,14 @@ def test_a_backends_person_of_the_same_name_has_an_account_of_their_own(start: S
 
 
 def test_while_the_ledger_is_away_no_door_opens_and_each_says_so(stub: StubUpstream, tmp_path: Path) -> None:
-    ledger, away = tmp_path / "ledger.db", tmp_path / "away.db"
-    settings = make_settings(HF_CHAT_BASE_URL=stub.base_url, HFCHAT_STORE=f"sqlite:///{ledger}")
+    store, away = tmp_path / "ledger.db", tmp_path / "away.db"
+    settings = make_settings(HF_CHAT_BASE_URL=stub.base_url, HFCHAT_STORE=f"sqlite:///{store}")
     token = make_token(scopes=("chat", "admin"))
     headers, session = with_token(token), {"Cookie": f"hfchat_session={token}"}
     revoked = json.dumps({"jti": "x"}).encode()
     with running(settings) as app:
         assert by_api(app, headers).status == 200
-        ledger.rename(away)
+        store.rename(away)
         for said in (
             by_api(app, headers),
             by_api(app, headers, stream=True),
@@ -449,20 +449,20 @@ def test_while_the_ledger_is_away_no_door_opens_and_each_says_so(stub: StubUpstr
         link = ask(app, "GET", f"/login?token={token}")
         assert link.headers["Location"] == "/login?why=store_unavailable&detail="
         for language, words in (("en", "it answers nobody for the moment"), ("es", "no responde a nadie")):
-            told = {"Accept-Language": language}
-            page = ask(app, "GET", "/", {**session, **told, "Accept": "text/html"})
+            on_quota = {"Accept-Language": language}
+            page = ask(app, "GET", "/", {**session, **on_quota, "Accept": "text/html"})
             assert (page.status, page.headers["Retry-After"], page.headers["Content-Type"]) == (
                 503,
                 "5",
                 "text/html; charset=utf-8",
             )
             assert words in page.body.decode()
-            form = ask(app, "POST", "/login", told, f"token={token}".encode())
-            for shown in (form, ask(app, "GET", link.headers["Location"], told)):
+            form = ask(app, "POST", "/login", on_quota, f"token={token}".encode())
+            for shown in (form, ask(app, "GET", link.headers["Location"], on_quota)):
                 assert (shown.status, shown.headers["Retry-After"]) == (503, "5")
                 assert words in shown.body.decode()
                 assert shown.headers["Set-Cookie"] is None
-        away.rename(ledger)
+        away.rename(store)
         assert by_api(app, headers).status == 200
         assert by_page(app, headers) == ("hello there ", "")
     assert len(stub.requests) == 3

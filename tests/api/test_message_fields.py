@@ -17,7 +17,7 @@ CALL = {"id": "c1", "type": "function", "index": 0, "function": {"name": "f", "a
 
 def read(message: dict[str, Any], hosts: frozenset[str] | None = frozenset()) -> dict[str, Any]:
     request = read_completion(json.dumps({"messages": [message]}).encode(), hosts)
-    return dict(request.messages[0].as_sent())
+    return dict(request.messages[0].payload())
 
 
 def user(*parts: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ _QUESTION = "#{}# Why is the sky blue?"
 
 
 @dataclass
-class Shown:
+class ReplyView:
     """What a reader saw: when the first word came, and the server's processor time as the reply grew."""
 
     first_s: float = 0.0
@@ -62,10 +62,10 @@ class Reader:
         for function in self._after:
             await self._call(function, "")
 
-    async def ask(self, shape: Shape, cpu_s: Callable[[], float]) -> Shown:
+    async def ask(self, shape: Shape, cpu_s: Callable[[], float]) -> ReplyView:
         """Send a message and read its reply to the end."""
         number = next_number()
-        shown, text = Shown(), ""
+        shown, text = ReplyView(), ""
         message = _QUESTION.format(number.decode())
         began = time.monotonic()
         shown.cost.append((0, cpu_s()))
@@ -166,7 +166,7 @@ def long_talk(messages: int) -> list[dict[str, Any]]:
     ]
 
 
-async def read_reply(url: str, bearer: str, shape: Shape, cpu_s: Callable[[], float], history: int) -> Shown:
+async def read_reply(url: str, bearer: str, shape: Shape, cpu_s: Callable[[], float], history: int) -> ReplyView:
     """A new reader asks once, after a conversation of so many messages."""
     async with aiohttp.ClientSession(read_bufsize=2**22) as session:
         reader = Reader(session, url, bearer)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hfchat.chat.catalog import FRESH_S, RETRY_S, Catalog, Offer
+from hfchat.chat.catalog import FRESH_S, RETRY_S, Catalog, CatalogEntry
 from hfchat.errors import UpstreamUnavailable
 from hfchat.types import Call, Delta, Finish, ModelFacts, Policy
 from hfchat.upstream.model_list import read_models
@@ -47,7 +47,7 @@ async def names(catalog: Catalog, policy: Policy = ALL) -> list[str]:
 async def test_the_default_comes_first_and_facts_go_by_the_name_without_its_provider() -> None:
     catalog = Catalog(Listing("c/d", "a/b"))
     first, *others = await catalog.offers(ALL)
-    assert first == Offer("a/b:fastest", True, ModelFacts("a/b", 100))
+    assert first == CatalogEntry("a/b:fastest", True, ModelFacts("a/b", 100))
     assert [offer.id for offer in others] == ["a/b", "c/d"]
 
 

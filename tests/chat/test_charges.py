@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from hfchat.auth.policy import read_policy
-from hfchat.chat.token_count import prompt_about
+from hfchat.chat.token_count import estimated_prompt_tokens
 from hfchat.types import Call, Message, Usage
 from hfchat.upstream.reply import Reply
 from hfchat.upstream.sse import ServerSentEvent
@@ -21,8 +21,8 @@ HELLO = [{"role": "user", "content": "hello"}]
 PROSE = "word " * 70  # estimated at 100 tokens
 DOORS = ("/v1/chat/completions", "/api/ai/chat")
 PROMPT = {
-    DOORS[0]: prompt_about([Message("user", "hello", HELLO[0])]),
-    DOORS[1]: prompt_about([Message("user", "hello")]),
+    DOORS[0]: estimated_prompt_tokens([Message("user", "hello", HELLO[0])]),
+    DOORS[1]: estimated_prompt_tokens([Message("user", "hello")]),
 }
 
 
@@ -126,7 +126,7 @@ def test_a_reply_that_goes_on_past_its_limit_is_ended(app: RunningApp, upstream:
 
 # --- every letter of a delta
 
-CALL_OF = Call("m", (Message("user", "hello"),), 1000, verbatim=True)
+CALL_OF = Call("m", (Message("user", "hello"),), 1000, passthrough=True)
 DELTAS: dict[str, dict[str, Any]] = {
     "content": {"content": PROSE},
     "parts": {"content": [{"type": "text", "text": PROSE}]},
@@ -157,7 +157,7 @@ def test_every_letter_of_a_delta_counts_whatever_its_field(delta: dict[str, Any]
     choice = {"index": 0, "delta" if streamed else "message": delta, "finish_reason": None}
     data = json.dumps({"choices": [choice]})
     parts = list(reply.take([ServerSentEvent(data=data)])) if streamed else [reply.whole(data.encode())]
-    texts = "".join(part.content + part.reasoning + part.unseen for part in parts)
+    texts = "".join(part.content + part.reasoning + part.tool_text for part in parts)
     assert len(PROSE) - 1 <= len(texts) < len(PROSE) + 40
 
 
@@ -166,7 +166,7 @@ def test_a_choice_without_a_delta_counts_too(other: str) -> None:
     reply = Reply(CALL_OF, {})
     choice = {"index": 0, other: PROSE if other == "text" else {"content": PROSE}}
     (part,) = reply.take([ServerSentEvent(data=json.dumps({"choices": [choice]}))])
-    assert len(part.unseen) == len(PROSE)
+    assert len(part.tool_text) == len(PROSE)
 
 
 def test_what_is_said_twice_or_proves_only_counts_once() -> None:
@@ -174,7 +174,7 @@ def test_what_is_said_twice_or_proves_only_counts_once() -> None:
     details = [{"type": "reasoning.text", "text": PROSE, "signature": "s" * 999}]
     delta = {"content": None, "reasoning": PROSE, "reasoning_content": PROSE, "reasoning_details": details}
     (part,) = reply.take([ServerSentEvent(data=json.dumps({"choices": [{"index": 0, "delta": delta}]}))])
-    assert part.content + part.reasoning + part.unseen == PROSE
+    assert part.content + part.reasoning + part.tool_text == PROSE
 
 
 COUNTS: dict[str, tuple[Any, Usage | None]] = {

@@ -11,16 +11,16 @@ import pytest
 
 from hfchat import errors as e
 from hfchat.chat.chat import Chat, authorize
-from hfchat.chat.token_count import Tally
+from hfchat.chat.token_count import UsageCounter
 from hfchat.errors import HfchatError, catalogue
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.sqlite_store import SqliteLedger
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import Limit
 from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Policy, Upstream, Usage
 
 POLICY = Policy("own/default", frozenset({"own/default", "own/other"}), max_tokens=100)
 ALICE = Caller("alice", "jti-1", 2000.0, POLICY)
-LEDGER = SqliteLedger(None)
+LEDGER = SqliteStore(None)
 ASKED = (Message("user", "Zq8 question"),)
 Part = Delta | Finish
 Says = Callable[[Call], list[Part | BaseException]]
@@ -60,7 +60,7 @@ def ledger_is_closed() -> Iterator[None]:
 
 
 def chat(upstream: Upstream, **more: object) -> Chat:
-    return Chat(upstream, Accounts(LEDGER), **{"clock": lambda: 1000.0, **more})  # type: ignore[arg-type]
+    return Chat(upstream, Ledger(LEDGER), **{"clock": lambda: 1000.0, **more})  # type: ignore[arg-type]
 
 
 def who_has(policy: Policy) -> Caller:
@@ -200,11 +200,11 @@ FALLBACK = who_has(Policy("own/default", None, ("fall/one", "own/default", "fall
 
 def estimated(*contents: str) -> Usage:
     """What a reply to ASKED took that nobody counted."""
-    tally = Tally(Call("own/default", ASKED, 100))
+    usage_counter = UsageCounter(Call("own/default", ASKED, 100))
     for content in contents:
-        tally.add(Delta(content))
-    assert tally.usage().estimated
-    return tally.usage()
+        usage_counter.add(Delta(content))
+    assert usage_counter.usage().estimated
+    return usage_counter.usage()
 
 
 PASSES_ON = {

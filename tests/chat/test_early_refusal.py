@@ -13,9 +13,9 @@ from hfchat.chat.early_refusal import (
     refuse_too_large,
     refuse_used_up,
 )
-from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, prompt_at_most
+from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, max_prompt_tokens
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
-from hfchat.ledger.store import Reading, Standing
+from hfchat.ledger.store import Counters, Quota
 from hfchat.limits import Limit
 from hfchat.types import Caller, Message, Policy
 from tests.conftest import RunningApp, make_settings, running
@@ -30,52 +30,52 @@ WHOLE = {
 }
 
 
-def standing(requests: int = 0, tokens: int = 0, streams: int = 0) -> Standing:
-    return Standing(POLICY, Reading(((0, requests), (0, tokens)), streams), 100)
+def quota(requests: int = 0, tokens: int = 0, streams: int = 0) -> Quota:
+    return Quota(POLICY, Counters(((0, requests), (0, tokens)), streams), 100)
 
 
 USED_UP = {
-    "rate": (standing(requests=10), RateLimitExceeded),
-    "rate, overdrawn": (standing(requests=11), RateLimitExceeded),
-    "budget": (standing(tokens=50_000), BudgetExceeded),
-    "budget, nearly": (standing(tokens=50_000 - prompt_at_most(())), BudgetExceeded),
-    "streams": (standing(streams=2), TooManyStreams),
+    "rate": (quota(requests=10), RateLimitExceeded),
+    "rate, overdrawn": (quota(requests=11), RateLimitExceeded),
+    "budget": (quota(tokens=50_000), BudgetExceeded),
+    "budget, nearly": (quota(tokens=50_000 - max_prompt_tokens(())), BudgetExceeded),
+    "streams": (quota(streams=2), TooManyStreams),
 }
 
 
 @pytest.mark.parametrize(("left", "error"), USED_UP.values(), ids=USED_UP)
-def test_nothing_left_is_a_refusal(left: Standing, error: type[LimitReached]) -> None:
+def test_nothing_left_is_a_refusal(left: Quota, error: type[LimitReached]) -> None:
     with pytest.raises(error):
         refuse_used_up(left)
 
 
 def test_whoever_may_still_reserve_the_smallest_turn_is_let_in() -> None:
-    refuse_used_up(standing(requests=9, tokens=50_000 - prompt_at_most(()) - 1, streams=1))
-    refuse_used_up(Standing(Policy("m", None), Reading((), 0), 100))
+    refuse_used_up(quota(requests=9, tokens=50_000 - max_prompt_tokens(()) - 1, streams=1))
+    refuse_used_up(Quota(Policy("m", None), Counters((), 0), 100))
 
 
 @pytest.mark.parametrize("sign", ["a", "\x01", "é", "漢", "🎉", '"'])
 def test_no_text_that_the_budget_has_room_for_is_too_large(sign: str) -> None:
     """However JSON writes it."""
     text = sign * 2000
-    needed = prompt_at_most((Message("user", text),))
-    left = standing(tokens=50_000 - needed)
+    needed = max_prompt_tokens((Message("user", text),))
+    left = quota(tokens=50_000 - needed)
     refuse_too_large(left, len(json.dumps({"messages": [{"role": "user", "content": text}]})), pictures=False)
 
 
 def test_what_is_too_large_in_any_way_of_writing_is_refused() -> None:
-    left = standing(tokens=40_000)
+    left = quota(tokens=40_000)
     with pytest.raises(BudgetExceeded):
         refuse_too_large(left, SMALL_BODY_BYTES + 10_001 * MOST_BYTES_A_TOKEN, pictures=True)
     refuse_too_large(left, SMALL_BODY_BYTES + 10_000 * MOST_BYTES_A_TOKEN, pictures=True)
 
 
 def test_a_picture_has_as_many_bytes_as_it_likes_where_there_is_room_for_one() -> None:
-    refuse_too_large(standing(tokens=50_000 - MOST_TOKENS_A_PICTURE), 16_000_000, pictures=True)
+    refuse_too_large(quota(tokens=50_000 - MOST_TOKENS_A_PICTURE), 16_000_000, pictures=True)
     with pytest.raises(BudgetExceeded):
-        refuse_too_large(standing(tokens=50_001 - MOST_TOKENS_A_PICTURE), 16_000_000, pictures=True)
+        refuse_too_large(quota(tokens=50_001 - MOST_TOKENS_A_PICTURE), 16_000_000, pictures=True)
     with pytest.raises(BudgetExceeded):
-        refuse_too_large(standing(), 16_000_000, pictures=False)
+        refuse_too_large(quota(), 16_000_000, pictures=False)
 
 
 def test_who_was_refused_is_remembered_for_as_long_as_it_may_hold() -> None:

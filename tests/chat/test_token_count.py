@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, Tally, prompt_about, prompt_at_most
+from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, UsageCounter, estimated_prompt_tokens, max_prompt_tokens
 from hfchat.types import Call, Delta, Finish, Message, Usage
 
 PROSE = "The quick brown fox jumps over the lazy dog while nobody is looking, and then it goes home. " * 20
@@ -24,8 +24,8 @@ def call(*texts: str, max_tokens: int = 1000) -> Call:
 @pytest.mark.parametrize("text", ["", "a", "é", "日本語", "🙂" * 50, PROSE, "\ud800", "0" * 500])
 def test_a_prompt_has_no_more_tokens_than_bytes_and_the_estimate_is_no_more_than_that(text: str) -> None:
     messages = call(text, text).messages
-    assert prompt_at_most(messages) == 64 + 2 * (8 + len(text.encode(errors="replace")))
-    assert prompt_about(messages) <= prompt_at_most(messages)
+    assert max_prompt_tokens(messages) == 64 + 2 * (8 + len(text.encode(errors="replace")))
+    assert estimated_prompt_tokens(messages) <= max_prompt_tokens(messages)
 
 
 def composed_bytes(text: str) -> int:
@@ -34,7 +34,7 @@ def composed_bytes(text: str) -> int:
 
 def most(text: str) -> int:
     """What is reserved for one message of this text, without what stands around it."""
-    return prompt_at_most(call(text).messages) - 64 - 8
+    return max_prompt_tokens(call(text).messages) - 64 - 8
 
 
 def test_a_text_that_grows_when_it_is_composed_is_taken_at_its_longest() -> None:
@@ -73,7 +73,7 @@ def test_many_different_signs_are_counted_as_fast_as_letters() -> None:
     signs = "".join(map(chr, range(0x4E00, 0x4E00 + 20_900)))
     messages = call(*[signs * 2] * 100).messages
     began = time.perf_counter()
-    assert prompt_at_most(messages) == 64 + 100 * (8 + 3 * len(signs) * 2)
+    assert max_prompt_tokens(messages) == 64 + 100 * (8 + 3 * len(signs) * 2)
     # 4.2 million signs: 40 ms measured; asking for each different one took seconds.
     assert time.perf_counter() - began < 1
 
@@ -81,7 +81,7 @@ def test_many_different_signs_are_counted_as_fast_as_letters() -> None:
 def test_an_estimate_errs_against_the_caller_by_little() -> None:
     # What tokenizers make of this English: 4.4 to 4.7 bytes a token.
     true = len(PROSE) / 4.5
-    assert true < prompt_about(call(PROSE).messages) < 1.4 * true
+    assert true < estimated_prompt_tokens(call(PROSE).messages) < 1.4 * true
 
 
 LONG = "x" * 10_000
@@ -118,19 +118,19 @@ LETTERS: dict[str, dict[str, Any]] = {
 def test_every_letter_of_a_message_is_counted_whatever_its_key(written: dict[str, Any]) -> None:
     message = Message("user", "", {"role": "user", **written})
     # Besides what is reserved for pictures.
-    assert prompt_at_most([message]) % MOST_TOKENS_A_PICTURE >= 10_000
-    assert prompt_about([message]) > 10_000 / 3.5
+    assert max_prompt_tokens([message]) % MOST_TOKENS_A_PICTURE >= 10_000
+    assert estimated_prompt_tokens([message]) > 10_000 / 3.5
 
 
 def test_every_letter_of_the_options_is_counted() -> None:
     for options in ({"tools": [{"x": LONG}]}, {LONG: 1}, {"stop": [LONG]}, {"a": {"b": {LONG: []}}}):
-        assert prompt_at_most(call("a").messages, options) >= 10_000
+        assert max_prompt_tokens(call("a").messages, options) >= 10_000
 
 
 def test_a_picture_is_reserved_at_its_most_and_each_of_them() -> None:
     parts = [{"type": "image_url", "image_url": {"url": PNG}}] * 1000
     messages = [Message("user", "", {"role": "user", "content": parts})]
-    assert 1000 * MOST_TOKENS_A_PICTURE < prompt_at_most(messages) < 1000 * (MOST_TOKENS_A_PICTURE + 100)
+    assert 1000 * MOST_TOKENS_A_PICTURE < max_prompt_tokens(messages) < 1000 * (MOST_TOKENS_A_PICTURE + 100)
 
 
 TOOL = {
@@ -157,7 +157,7 @@ NESTED: dict[str, Any] = {
 @pytest.mark.parametrize("value", NESTED.values(), ids=NESTED)
 def test_tools_are_counted_as_a_template_writes_them(value: Any) -> None:
     indented = json.dumps(value, indent=4, ensure_ascii=False).encode()
-    bound = prompt_at_most(call("a").messages, {"tools": value}) - prompt_at_most(call("a").messages)
+    bound = max_prompt_tokens(call("a").messages, {"tools": value}) - max_prompt_tokens(call("a").messages)
     assert bound >= len(indented)
     if len(orjson.dumps(value)) > 2000 and len(indented) < 100_000:
         assert bound < 1.6 * len(indented)
@@ -166,7 +166,7 @@ def test_tools_are_counted_as_a_template_writes_them(value: Any) -> None:
 def test_a_body_that_would_be_long_to_indent_is_counted_at_once() -> None:
     options = {"tools": json.loads("[" * 200 + ",".join("1" * 500_000) + "]" * 200)}
     began = time.perf_counter()
-    assert prompt_at_most(call("a").messages, options) > 400_000_000
+    assert max_prompt_tokens(call("a").messages, options) > 400_000_000
     assert time.perf_counter() - began < 1
 
 
@@ -204,33 +204,33 @@ COUNTED: dict[str, tuple[list[Delta | Finish], Usage]] = {
 
 @pytest.mark.parametrize(("parts", "usage"), COUNTED.values(), ids=COUNTED)
 def test_what_came_is_counted_however_it_ends(parts: list[Delta | Finish], usage: Usage) -> None:
-    tally = Tally(call("hello"))
+    usage_counter = UsageCounter(call("hello"))
     for part in parts:
-        tally.add(part)
-    assert tally.usage() == usage
-    assert tally.began == any(isinstance(part, Delta) and part != Delta() for part in parts)
+        usage_counter.add(part)
+    assert usage_counter.usage() == usage
+    assert usage_counter.began == any(isinstance(part, Delta) and part != Delta() for part in parts)
 
 
 def test_a_prompt_count_that_cannot_be_true_is_replaced() -> None:
     text = "word " * 2000
-    for counted, prompt in ((78, prompt_about(call(text).messages)), (79, 79), (5000, 5000)):
-        tally = Tally(call(text))
-        tally.add(Delta("a "))
-        tally.add(Finish("m", usage=Usage(counted, 3)))
-        assert (tally.usage().prompt_tokens, tally.usage().completion_tokens) == (prompt, 3)
+    for counted, prompt in ((78, estimated_prompt_tokens(call(text).messages)), (79, 79), (5000, 5000)):
+        usage_counter = UsageCounter(call(text))
+        usage_counter.add(Delta("a "))
+        usage_counter.add(Finish("m", usage=Usage(counted, 3)))
+        assert (usage_counter.usage().prompt_tokens, usage_counter.usage().completion_tokens) == (prompt, 3)
 
 
 @pytest.mark.parametrize(("text", "deltas"), [("a", 420), ("x" * 35, 12), ("3", 180), ("日" * 10, 12), ("", 10**4)])
 def test_a_reply_is_over_where_its_text_passes_twice_the_limit(text: str, deltas: int) -> None:
-    tally = Tally(call("hello", max_tokens=60))
+    usage_counter = UsageCounter(call("hello", max_tokens=60))
     for _ in range(deltas):
-        tally.add(Delta(text))
-    assert not tally.over
-    tally.add(Delta("3" * 30 if text else ""))
-    assert tally.over == bool(text)
+        usage_counter.add(Delta(text))
+    assert not usage_counter.over
+    usage_counter.add(Delta("3" * 30 if text else ""))
+    assert usage_counter.over == bool(text)
 
 
 def test_a_whole_reply_is_not_cut() -> None:
-    tally = Tally(call("hello", max_tokens=60))
-    tally.add(Delta("x" * 35_000, whole=True))
-    assert not tally.over
+    usage_counter = UsageCounter(call("hello", max_tokens=60))
+    usage_counter.add(Delta("x" * 35_000, whole=True))
+    assert not usage_counter.over

@@ -10,10 +10,10 @@ import pytest
 
 from hfchat import errors as e
 from hfchat.chat.chat import Chat
-from hfchat.chat.token_count import prompt_about
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.sqlite_store import SqliteLedger
-from hfchat.ledger.store import Account, Reading, Reservation, Standing
+from hfchat.chat.token_count import estimated_prompt_tokens
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.sqlite_store import SqliteStore
+from hfchat.ledger.store import Counters, Quota, Reservation, UsageTotals
 from hfchat.limits import Limit
 from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Policy, Usage
 from tests.support.raw_client import logged
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 POLICY = Policy("own/default", None, ("own/fallback",), 100, (Limit(50, "day"),), (Limit(100_000, "day"),), 5)
 ASKED = ChatRequest((Message("user", "a question of some length, so that it costs something"),))
-PROMPT = prompt_about(ASKED.messages)
+PROMPT = estimated_prompt_tokens(ASKED.messages)
 WAIT = "wait"
 Script = list[Delta | Finish | BaseException | str]
 
@@ -54,8 +54,8 @@ class Scripted:
 
 
 @pytest.fixture
-async def accounts() -> AsyncIterator[Accounts]:
-    made = Accounts(SqliteLedger(None))
+async def ledger() -> AsyncIterator[Ledger]:
+    made = Ledger(SqliteStore(None))
     yield made
     await made.close()
 
@@ -64,8 +64,8 @@ def caller(policy: Policy = POLICY, *, ttl_s: float = 3600) -> Caller:
     return Caller("alice", "jti-1", time.time() + ttl_s, policy)
 
 
-async def books(accounts: Accounts) -> Account:
-    (found,) = await accounts.everybody("alice")
+async def books(ledger: Ledger) -> UsageTotals:
+    (found,) = await ledger.totals("alice")
     return found
 
 
@@ -102,10 +102,10 @@ ENDINGS: dict[str, tuple[Script, int | None, str, Usage]] = {
 
 @pytest.mark.parametrize(("script", "leave_after", "ending", "usage"), ENDINGS.values(), ids=ENDINGS)
 async def test_a_turn_is_charged_once_however_it_ends(
-    accounts: Accounts, script: Script, leave_after: int | None, ending: str, usage: Usage
+    ledger: Ledger, script: Script, leave_after: int | None, ending: str, usage: Usage
 ) -> None:
     upstream = Scripted(default=script)
-    chat, who = Chat(upstream, accounts), caller(replace(POLICY, fallback_models=()))
+    chat, who = Chat(upstream, ledger), caller(replace(POLICY, fallback_models=()))
     if ending == "cancelled":
         task = asyncio.create_task(run(chat, who))
         await upstream.waiting.wait()
@@ -113,41 +113,41 @@ async def test_a_turn_is_charged_once_however_it_ends(
         assert await task == ending
     else:
         assert await run(chat, who, leave_after=leave_after) == ending
-    found = await books(accounts)
+    found = await books(ledger)
     assert (found.requests, found.held_tokens) == (1, 0)
     assert (found.prompt_tokens, found.completion_tokens) == (usage.prompt_tokens, usage.completion_tokens)
     assert found.estimated_tokens == (usage.total_tokens if usage.estimated else 0)
-    left = await accounts.look(who)
+    left = await ledger.quota(who)
     assert left.budget is not None
     assert left.budget.remaining == 100_000 - usage.total_tokens
     assert upstream.closed == 1
 
 
-async def test_of_several_models_only_the_one_that_answers_is_charged(accounts: Accounts) -> None:
+async def test_of_several_models_only_the_one_that_answers_is_charged(ledger: Ledger) -> None:
     upstream = Scripted(default=[e.ModelLoading()], fallback=[A, Finish("f", usage=Usage(3, 1))])
-    assert await run(Chat(upstream, accounts), caller()) == "ok"
-    found = await books(accounts)
+    assert await run(Chat(upstream, ledger), caller()) == "ok"
+    found = await books(ledger)
     assert (found.requests, found.prompt_tokens, found.completion_tokens) == (1, 3, 1)
 
 
-async def test_a_provider_that_does_not_stop_at_the_limit_is_stopped_there(accounts: Accounts) -> None:
+async def test_a_provider_that_does_not_stop_at_the_limit_is_stopped_there(ledger: Ledger) -> None:
     upstream = Scripted(default=[Delta("word ")] * 500)
-    parts = [part async for part in Chat(upstream, accounts).stream(caller(), ASKED, request_id="r")]
+    parts = [part async for part in Chat(upstream, ledger).stream(caller(), ASKED, request_id="r")]
     # Twice the 100 tokens that were asked for, and what came is charged.
     assert 100 < len(parts) < 200
-    found = await books(accounts)
+    found = await books(ledger)
     charged = found.completion_tokens
-    assert parts[-1] == Finish("own/default", "length", Usage(PROMPT, charged, estimated=True), cut=True)
+    assert parts[-1] == Finish("own/default", "length", Usage(PROMPT, charged, estimated=True), truncated=True)
     assert 200 < charged < 230
     assert (found.held_tokens, upstream.closed) == (0, 1)
 
 
 async def test_a_turn_that_ends_while_its_reader_does_not_read_is_cut_off(
-    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.chat.turns.CUT_S", 0.02)
     upstream = Scripted(default=[A] * 5)
-    chat, stopped = Chat(upstream, accounts), asyncio.Event()
+    chat, stopped = Chat(upstream, ledger), asyncio.Event()
 
     async def read_one_and_stop() -> None:
         async with aclosing(chat.stream(caller(), ASKED, request_id="r")) as parts:
@@ -156,28 +156,28 @@ async def test_a_turn_that_ends_while_its_reader_does_not_read_is_cut_off(
             await asyncio.sleep(3600)
 
     with logged() as lines:
-        reading = asyncio.create_task(read_one_and_stop())
+        counters = asyncio.create_task(read_one_and_stop())
         await stopped.wait()
         chat.end_turns(e.RevokedToken)
         with pytest.raises(asyncio.CancelledError):
-            await reading
-    assert (upstream.closed, (await books(accounts)).held_tokens) == (1, 0)
+            await counters
+    assert (upstream.closed, (await books(ledger)).held_tokens) == (1, 0)
     assert any("turn" in line and "revoked_token" in line for line in lines)
 
 
 async def test_after_an_outage_the_turns_in_progress_have_their_places_before_new_ones(
-    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.chat.turns.LEASE_S", 0.15)
     monkeypatch.setattr("hfchat.ledger.ledger.LEASE_S", 0.15)
     upstream = Scripted(default=[A, WAIT])
-    chat, who = Chat(upstream, accounts), caller(replace(POLICY, streams=2))
+    chat, who = Chat(upstream, ledger), caller(replace(POLICY, streams=2))
 
     async def away(*_: object, **__: object) -> None:
         raise e.StoreUnavailable
 
     with monkeypatch.context() as patched:
-        patched.setattr(accounts, "revoked", away)
+        patched.setattr(ledger, "revoked", away)
         running = [asyncio.create_task(run(chat, who)) for _ in range(2)]
         for _ in range(3):
             await asyncio.sleep(0.1)
@@ -194,29 +194,29 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("request_", REFUSED.values(), ids=REFUSED)
-async def test_what_may_not_be_asked_costs_not_even_a_request(accounts: Accounts, request_: ChatRequest) -> None:
+async def test_what_may_not_be_asked_costs_not_even_a_request(ledger: Ledger, request_: ChatRequest) -> None:
     who = caller(replace(POLICY, models=frozenset({"own/default"})))
-    chat = Chat(Scripted(), accounts)
+    chat = Chat(Scripted(), ledger)
     with pytest.raises(e.CallerError):
         async for _ in chat.stream(who, request_, request_id="r"):
             pass
-    assert await accounts.everybody() == []
+    assert await ledger.totals() == []
 
 
-async def test_at_the_end_of_a_reply_it_is_settled_already_and_told(accounts: Accounts) -> None:
-    told: list[Standing] = []
-    chat = Chat(Scripted(default=[A, Finish("m")]), accounts)
-    async with aclosing(chat.stream(caller(), ASKED, request_id="r", told=told.append)) as parts:
+async def test_at_the_end_of_a_reply_it_is_settled_already_and_told(ledger: Ledger) -> None:
+    on_quota: list[Quota] = []
+    chat = Chat(Scripted(default=[A, Finish("m")]), ledger)
+    async with aclosing(chat.stream(caller(), ASKED, request_id="r", on_quota=on_quota.append)) as parts:
         async for part in parts:
             if isinstance(part, Finish):
                 assert part.usage == Usage(PROMPT, 1, estimated=True)
-                assert (await books(accounts)).held_tokens == 0
-                assert len(told) == 2
-    reserved, settled = told
+                assert (await books(ledger)).held_tokens == 0
+                assert len(on_quota) == 2
+    reserved, settled = on_quota
     assert reserved.streams is not None
     assert settled.streams is not None
     assert (reserved.streams.remaining, settled.streams.remaining) == (4, 5)
-    assert (await accounts.look(caller())).streams == settled.streams
+    assert (await ledger.quota(caller())).streams == settled.streams
 
 
 ENDED: dict[str, tuple[Script, type[e.HfchatError], Usage]] = {
@@ -229,29 +229,29 @@ ENDED: dict[str, tuple[Script, type[e.HfchatError], Usage]] = {
 
 @pytest.mark.parametrize(("script", "error", "usage"), ENDED.values(), ids=ENDED)
 async def test_a_turn_that_is_ended_from_outside_pays_for_what_came(
-    accounts: Accounts, script: Script, error: type[e.HfchatError], usage: Usage
+    ledger: Ledger, script: Script, error: type[e.HfchatError], usage: Usage
 ) -> None:
     upstream = Scripted(default=script)
-    chat = Chat(upstream, accounts)
+    chat = Chat(upstream, ledger)
     task = asyncio.create_task(run(chat, caller()))
     await upstream.waiting.wait()
     chat.end_turns(error)
     assert await task == error.code
-    found = await books(accounts)
+    found = await books(ledger)
     assert (found.prompt_tokens, found.completion_tokens) == (usage.prompt_tokens, usage.completion_tokens)
     assert (found.held_tokens, upstream.closed) == (0, 1)
 
 
 async def test_a_token_that_is_taken_back_ends_its_turns_and_no_others(
-    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.chat.turns.WATCH_S", 0.01)
     upstream = Scripted(default=[A, WAIT])
-    chat = Chat(upstream, accounts)
+    chat = Chat(upstream, ledger)
     revoked = [asyncio.create_task(run(chat, caller())) for _ in range(2)]
     other = asyncio.create_task(run(chat, replace(caller(), token_id="jti-2")))
     await upstream.waiting.wait()
-    await accounts.revoke("jti-1", time.time() + 60)
+    await ledger.revoke("jti-1", time.time() + 60)
     assert await asyncio.gather(*revoked) == ["revoked_token"] * 2
     assert not other.done()
     other.cancel()
@@ -260,25 +260,25 @@ async def test_a_token_that_is_taken_back_ends_its_turns_and_no_others(
 
 
 async def test_a_long_turn_keeps_its_place_and_a_store_that_is_away_does_not_end_it(
-    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.chat.turns.WATCH_S", 0.01)
     monkeypatch.setattr("hfchat.chat.turns.LEASE_S", 0.3)
     monkeypatch.setattr("hfchat.ledger.ledger.LEASE_S", 0.3)
     upstream = Scripted(default=[A, WAIT])
-    task = asyncio.create_task(run(Chat(upstream, accounts), caller()))
+    task = asyncio.create_task(run(Chat(upstream, ledger), caller()))
     await upstream.waiting.wait()
 
     async def away(*_: object, **__: object) -> None:
         raise e.StoreUnavailable
 
     with monkeypatch.context() as patched:
-        patched.setattr(accounts, "revoked", away)
+        patched.setattr(ledger, "revoked", away)
         for _ in range(5):
             await asyncio.sleep(0.02)
     for _ in range(8):
         await asyncio.sleep(0.1)
-        left = await accounts.look(caller())
+        left = await ledger.quota(caller())
         assert left.streams is not None
         assert left.streams.remaining == 4
     assert not task.done()
@@ -286,60 +286,60 @@ async def test_a_long_turn_keeps_its_place_and_a_store_that_is_away_does_not_end
     assert await task == "cancelled"
 
 
-async def test_a_call_that_is_refused_is_not_sent(accounts: Accounts) -> None:
+async def test_a_call_that_is_refused_is_not_sent(ledger: Ledger) -> None:
     upstream = Scripted(default=[A, Finish("m")])
-    chat = Chat(upstream, accounts)
+    chat = Chat(upstream, ledger)
     one_request = replace(POLICY, rate=(Limit(1, "day"),))
     assert await run(chat, caller(one_request)) == "ok"
     assert await run(chat, caller(one_request)) == "rate_limit_exceeded"
     assert upstream.closed == 1
 
 
-class SlowLedger(SqliteLedger):
+class SlowLedger(SqliteStore):
     """Answers a reservation only when it is `free`."""
 
     def __init__(self) -> None:
         super().__init__(None)
         self.free, self.reserving = asyncio.Event(), asyncio.Event()
 
-    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:  # type: ignore[override]
-        reading = await super().reserve(asked, now=now, lease_ends=lease_ends)
+    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Counters:  # type: ignore[override]
+        counters = await super().reserve(asked, now=now, lease_ends=lease_ends)
         self.reserving.set()
         await self.free.wait()
-        return reading
+        return counters
 
 
 async def test_whoever_leaves_while_it_is_reserved_pays_nothing_and_nothing_is_sent() -> None:
-    ledger, upstream = SlowLedger(), Scripted(default=[A, Finish("m")])
-    accounts = Accounts(ledger)
-    task = asyncio.create_task(run(Chat(upstream, accounts), caller()))
-    await ledger.reserving.wait()
+    store, upstream = SlowLedger(), Scripted(default=[A, Finish("m")])
+    ledger = Ledger(store)
+    task = asyncio.create_task(run(Chat(upstream, ledger), caller()))
+    await store.reserving.wait()
     task.cancel()
     assert await task == "cancelled"
-    while (await books(accounts)).held_tokens:
+    while (await books(ledger)).held_tokens:
         await asyncio.sleep(0)
-    account = await books(accounts)
+    account = await books(ledger)
     assert (account.requests, account.prompt_tokens, upstream.closed) == (1, 0, 0)
-    await accounts.close()
+    await ledger.close()
 
 
 async def test_a_turn_that_is_ended_while_it_is_reserved_says_so_at_once() -> None:
-    ledger, upstream = SlowLedger(), Scripted(default=[A, Finish("m")])
-    accounts = Accounts(ledger)
-    chat = Chat(upstream, accounts)
+    store, upstream = SlowLedger(), Scripted(default=[A, Finish("m")])
+    ledger = Ledger(store)
+    chat = Chat(upstream, ledger)
     task = asyncio.create_task(run(chat, caller()))
-    await ledger.reserving.wait()
+    await store.reserving.wait()
     chat.end_turns(e.Overloaded)
     assert await task == "overloaded"
     assert upstream.closed == 0
-    await accounts.close()
+    await ledger.close()
 
 
-async def test_replies_at_once_are_limited_and_a_place_is_free_when_one_ends(accounts: Accounts) -> None:
+async def test_replies_at_once_are_limited_and_a_place_is_free_when_one_ends(ledger: Ledger) -> None:
     upstream = Scripted(default=[A, WAIT])
-    chat, who = Chat(upstream, accounts), caller(replace(POLICY, streams=2))
+    chat, who = Chat(upstream, ledger), caller(replace(POLICY, streams=2))
     first, second = (asyncio.create_task(run(chat, who)) for _ in range(2))
-    while upstream.closed == 0 and (await accounts.look(who)).streams.remaining:  # type: ignore[union-attr]
+    while upstream.closed == 0 and (await ledger.quota(who)).streams.remaining:  # type: ignore[union-attr]
         await asyncio.sleep(0)
     assert await run(chat, who) == "too_many_streams"
     first.cancel()
@@ -347,11 +347,11 @@ async def test_replies_at_once_are_limited_and_a_place_is_free_when_one_ends(acc
     assert await run(chat, who, leave_after=1) == "left"
     second.cancel()
     await second
-    assert (await accounts.look(who)).streams.remaining == 2  # type: ignore[union-attr]
+    assert (await ledger.quota(who)).streams.remaining == 2  # type: ignore[union-attr]
 
 
-async def test_two_people_of_one_name_and_two_issuers_have_two_accounts(accounts: Accounts) -> None:
-    chat = Chat(Scripted(default=[A, Finish("m", usage=Usage(1, 1))]), accounts)
+async def test_two_people_of_one_name_and_two_issuers_have_two_accounts(ledger: Ledger) -> None:
+    chat = Chat(Scripted(default=[A, Finish("m", usage=Usage(1, 1))]), ledger)
     await run(chat, caller())
     await run(chat, replace(caller(), issuer="https://idp.example"))
-    assert [account.requests for account in await accounts.everybody("alice")] == [1, 1]
+    assert [account.requests for account in await ledger.totals("alice")] == [1, 1]

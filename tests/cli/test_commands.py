@@ -21,8 +21,8 @@ from hfchat.auth.own_tokens import verify_token
 from hfchat.auth.policy import PolicyClaim
 from hfchat.cli.main import main
 from hfchat.config.settings import load_settings
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.sqlite_store import SqliteLedger
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import Limit
 from hfchat.types import Caller, Policy, Usage
 from tests.conftest import KEY, make_settings, make_token, running
@@ -343,11 +343,11 @@ def test_a_token_that_has_ended_need_not_be_taken_back(capsys: pytest.CaptureFix
 def test_a_ledger_that_is_made_for_the_revocation_is_said(
     capsys: pytest.CaptureFixture[str], a_folder_with_a_key: Path
 ) -> None:
-    ledger = a_folder_with_a_key / ".hfchat" / "ledger.db"
+    store = a_folder_with_a_key / ".hfchat" / "ledger.db"
     first, second = (run(capsys, "token", "revoke", make_token()) for _ in range(2))
-    assert first[2].startswith(f"There was no ledger at {ledger} yet: is it the one that the server uses?\n")
+    assert first[2].startswith(f"There was no ledger at {store} yet: is it the one that the server uses?\n")
     assert "There was no ledger" not in second[2]
-    assert (first[0], second[0], ledger.is_file()) == (0, 0, True)
+    assert (first[0], second[0], store.is_file()) == (0, 0, True)
 
 
 # Long ago: nothing of it is in progress.
@@ -359,11 +359,11 @@ def spend(subject: str, used: Usage | None, *, issuer: str = "hfchat", now: floa
     caller = Caller(subject, "jti", 2**40, Policy("a/b", None), issuer=issuer)
 
     async def turn() -> None:
-        accounts = Accounts(SqliteLedger(Path(".hfchat/ledger.db").resolve()), clock=lambda: now)
-        reserved = await accounts.reserve(caller, Usage(72, 100), lambda _: None)
+        ledger = Ledger(SqliteStore(Path(".hfchat/ledger.db").resolve()), clock=lambda: now)
+        reserved = await ledger.reserve(caller, Usage(72, 100), lambda _: None)
         if used is not None:
-            await accounts.settle(caller, reserved, used, lambda _: None)
-        await accounts.close()
+            await ledger.settle(caller, reserved, used, lambda _: None)
+        await ledger.close()
 
     asyncio.run(turn())
 
@@ -454,23 +454,23 @@ def test_a_ledger_in_memory_is_reached_by_no_command(
 def test_a_ledger_that_cannot_be_read_is_a_fault_that_says_why(
     capsys: pytest.CaptureFixture[str], a_folder_with_a_key: Path, command: list[str]
 ) -> None:
-    ledger = a_folder_with_a_key / ".hfchat" / "ledger.db"
-    ledger.parent.mkdir()
-    ledger.write_text("no database" * 100)
+    store = a_folder_with_a_key / ".hfchat" / "ledger.db"
+    store.parent.mkdir()
+    store.write_text("no database" * 100)
     status, out, err = run(capsys, *command)
     assert (status, out) == (2, "")
     assert "HFCHAT_STORE" in err
     assert "file is not a database" in err
     assert "Traceback" not in err
-    assert ledger.read_text().startswith("no database")
+    assert store.read_text().startswith("no database")
 
 
 def test_a_token_that_the_running_program_took_back_is_a_no_here_and_the_other_way_round(
     capsys: pytest.CaptureFixture[str], a_folder_with_a_key: Path
 ) -> None:
-    ledger = a_folder_with_a_key / ".hfchat" / "ledger.db"
+    store = a_folder_with_a_key / ".hfchat" / "ledger.db"
     admin, ours, theirs = make_token(scopes=("admin",)), make_token(), make_token()
-    with running(make_settings(HFCHAT_STORE=f"sqlite:///{ledger}")) as app:
+    with running(make_settings(HFCHAT_STORE=f"sqlite:///{store}")) as app:
         said = ask(
             app, "POST", "/api/ai/revoke", {"Authorization": f"Bearer {admin}"}, json.dumps({"token": theirs}).encode()
         )

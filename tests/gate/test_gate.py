@@ -14,11 +14,11 @@ import pytest
 from starlette.routing import Mount
 from starlette.types import Message, Receive, Scope, Send
 
-from hfchat.auth.authenticator import Authentication
+from hfchat.auth.authenticator import Authenticator
 from hfchat.errors import Overloaded
 from hfchat.gate import gate
 from hfchat.gate.gate import Drain, Gate
-from hfchat.ledger.store import Reading, Standing
+from hfchat.ledger.store import Counters, Quota
 from hfchat.types import Call, Caller, Delta, Finish, Policy
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, cookie, functions, line_to, logged, post
@@ -752,10 +752,10 @@ async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(f
     async def trusts(_: str) -> Caller:
         return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
 
-    async def looks(_: Caller) -> Standing:
-        return Standing(Policy("m", None), Reading((), 0), 0)
+    async def looks(_: Caller) -> Quota:
+        return Quota(Policy("m", None), Counters((), 0), 0)
 
-    await Gate(fails, authenticate=Authentication(trusts, looks), drain=Drain())(
+    await Gate(fails, authenticate=Authenticator(trusts, looks), drain=Drain())(
         _scope("/gradio_api/info"), receive, send
     )
     assert sent[0]["status"] == status
@@ -795,11 +795,11 @@ async def test_what_is_no_exception_is_answered_in_our_form_too(
     async def trusts(_: str) -> Caller:
         return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
 
-    async def looks(_: Caller) -> Standing:
-        return Standing(Policy("m", None), Reading((), 0), 0)
+    async def looks(_: Caller) -> Quota:
+        return Quota(Policy("m", None), Counters((), 0), 0)
 
     drain = Drain(after_s=0)
-    guard = Gate(fails, authenticate=Authentication(trusts, looks), drain=drain)
+    guard = Gate(fails, authenticate=Authenticator(trusts, looks), drain=drain)
     drain.began = draining and path == "/healthz"
     status = 500 if draining and not drain.began else status
     with logged() as lines:
@@ -848,7 +848,7 @@ def test_a_huge_body_is_refused(offline_app: RunningApp, path: str) -> None:
 
 def test_a_page_function_is_run_for_who_is_signed_in(offline_app: RunningApp) -> None:
     said = post(
-        offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": functions(offline_app)["who_is_here"]}, "bob"
+        offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": functions(offline_app)["account_menu"]}, "bob"
     )
     assert said.status == 200
     assert b"bob" in said.body

@@ -12,14 +12,14 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from hfchat.auth.authenticator import Authentication
+from hfchat.auth.authenticator import Authenticator
 from hfchat.config.settings import load_settings
 from hfchat.errors import catalogue
 from hfchat.gate import gate
 from hfchat.gate.gate import Drain, Gate
 from hfchat.gate.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
 from hfchat.i18n.error_texts import DETAILS
-from hfchat.ledger.store import Reading, Standing
+from hfchat.ledger.store import Counters, Quota
 from hfchat.types import Caller, Policy
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 from tests.support.raw_client import Said, ask, bearer, cookie, functions, line_to, logged, post
@@ -151,10 +151,10 @@ class TrustingApp:
         async def trusts(_: str) -> Caller:
             return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
 
-        async def looks(_: Caller) -> Standing:
-            return Standing(Policy("m", None), Reading((), 0), 0)
+        async def looks(_: Caller) -> Quota:
+            return Quota(Policy("m", None), Counters((), 0), 0)
 
-        trusting = Authentication(trusts, looks)
+        trusting = Authenticator(trusts, looks)
         self.app = Starlette(routes=SignIn(trusting).routes())
         self.gate = Gate(self.app, authenticate=trusting, drain=Drain())
 
@@ -476,8 +476,8 @@ def test_no_get_changes_anything(offline_app: RunningApp) -> None:
     links = ("/logout", "/own-token", f"/login?token={make_token('mallory')}", f"/login?token={person}")
 
     def left() -> Any:
-        standing = ask(offline_app, "GET", "/api/ai/usage", program).json
-        return standing["subject"], standing["budget"]["remaining"], standing["rate"]["remaining"], standing["streams"]
+        quota = ask(offline_app, "GET", "/api/ai/usage", program).json
+        return quota["subject"], quota["budget"]["remaining"], quota["rate"]["remaining"], quota["streams"]
 
     before = left()
     for path in (*paths, *PATTERNS, *links):
@@ -581,7 +581,7 @@ SUBJECTS = ["<img src=x onerror=alert(1)>", '"><script>alert(1)</script>', "&lt;
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_a_persons_name_is_only_a_name(offline_app: RunningApp, subject: str) -> None:
-    number = functions(offline_app)["who_is_here"]
+    number = functions(offline_app)["account_menu"]
     tags = []
     for name in (subject, "alice"):
         said = post(offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": number}, name)

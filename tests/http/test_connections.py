@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from hfchat.http import protocol
-from hfchat.http.protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES, MAX_HEADERS, BoundedHead, connection_limit
+from hfchat.http.protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES, MAX_HEADERS, HeadLimitProtocol, connection_limit
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.support.stub_upstream import StubUpstream
 
@@ -201,7 +201,9 @@ class Server:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})  # type: ignore[operator]
             await send({"type": "http.response.body", "body": b"ok"})  # type: ignore[operator]
 
-        config = uvicorn.Config(answer, http=BoundedHead, port=0, lifespan="off", log_config=None, access_log=False)
+        config = uvicorn.Config(
+            answer, http=HeadLimitProtocol, port=0, lifespan="off", log_config=None, access_log=False
+        )
         self._server = uvicorn.Server(config)
         self._task = asyncio.create_task(self._server.serve())
         while not self._server.started:

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from hfchat.http.protocol import HeadWithBody
+from hfchat.http.protocol import BufferedHead
 
 pytestmark = pytest.mark.anyio
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -33,12 +33,12 @@ async def recorded() -> Recorded:
 
 
 @pytest.fixture
-async def transport(recorded: Recorded) -> HeadWithBody:
-    return HeadWithBody(cast(asyncio.Transport, recorded))
+async def transport(recorded: Recorded) -> BufferedHead:
+    return BufferedHead(cast(asyncio.Transport, recorded))
 
 
 async def test_the_head_goes_with_the_first_of_the_body_and_the_rest_as_it_comes(
-    transport: HeadWithBody, recorded: Recorded
+    transport: BufferedHead, recorded: Recorded
 ) -> None:
     for data in (HEAD, b"first", b"second", HEAD, b"third"):
         transport.write(data)
@@ -47,7 +47,7 @@ async def test_the_head_goes_with_the_first_of_the_body_and_the_rest_as_it_comes
     assert len(recorded.did) == 3
 
 
-async def test_a_head_whose_body_is_late_is_sent_without_it(transport: HeadWithBody, recorded: Recorded) -> None:
+async def test_a_head_whose_body_is_late_is_sent_without_it(transport: BufferedHead, recorded: Recorded) -> None:
     transport.write(HEAD)
     assert not recorded.did
     await asyncio.sleep(0)
@@ -56,14 +56,14 @@ async def test_a_head_whose_body_is_late_is_sent_without_it(transport: HeadWithB
     assert recorded.did == [HEAD, b"late"]
 
 
-async def test_two_heads_in_a_row_are_both_sent(transport: HeadWithBody, recorded: Recorded) -> None:
+async def test_two_heads_in_a_row_are_both_sent(transport: BufferedHead, recorded: Recorded) -> None:
     transport.write(HEAD)
     transport.write(HEAD)
     await asyncio.sleep(0)
     assert b"".join(recorded.did) == HEAD * 2
 
 
-async def test_nothing_is_lost_where_it_is_closed_at_once(transport: HeadWithBody, recorded: Recorded) -> None:
+async def test_nothing_is_lost_where_it_is_closed_at_once(transport: BufferedHead, recorded: Recorded) -> None:
     transport.write(HEAD)
     transport.close()
     assert recorded.did == [HEAD, b"closed"]

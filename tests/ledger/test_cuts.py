@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from hfchat.chat.chat import Chat
-from hfchat.chat.token_count import prompt_about
+from hfchat.chat.token_count import estimated_prompt_tokens
 from hfchat.errors import HfchatError, StoreUnavailable
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.open_store import open_ledger
-from hfchat.ledger.store import Ledger
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.open_store import open_store
+from hfchat.ledger.store import Store
 from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Policy, Usage
 from tests.support.redis_proxy import RedisProxy, redis_proxy, resets_at_once
 from tests.support.redis_server import RedisServer, redis_server
@@ -23,7 +23,7 @@ from tests.support.redis_server import RedisServer, redis_server
 pytestmark = pytest.mark.anyio
 
 ASKED = ChatRequest((Message("user", "a question"),))
-PROMPT = prompt_about(ASKED.messages)
+PROMPT = estimated_prompt_tokens(ASKED.messages)
 WHOLE = (7, 5)
 # Prompt and completion of a whole reply, and of a part of it.
 USED = {WHOLE, *((PROMPT, words) for words in range(3))}
@@ -48,9 +48,9 @@ async def proxy(server: RedisServer) -> AsyncIterator[RedisProxy]:
 
 
 @pytest.fixture
-async def ledger(server: RedisServer) -> AsyncIterator[Ledger]:
+async def store(server: RedisServer) -> AsyncIterator[Store]:
     """The ledger as it is, past the proxy."""
-    opened = open_ledger(server.url)
+    opened = open_store(server.url)
     yield opened
     await opened.close()
 
@@ -59,10 +59,10 @@ class TwoWords:
     """An upstream that says them, and what they cost."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.reservation = False
 
     async def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
-        self.asked = True
+        self.reservation = True
         await asyncio.sleep(0)
         yield Delta("a ")
         await asyncio.sleep(0.005)  # time to hear that a connection broke
@@ -77,10 +77,10 @@ class Turn:
     """One person's one turn over this store: whether the model was asked, and how it ended."""
 
     def __init__(self, url: str) -> None:
-        self.ledger = open_ledger(url)
-        self._accounts = Accounts(self.ledger)
+        self.store = open_store(url)
+        self._ledger = Ledger(self.store)
         self._upstream = TwoWords()
-        self._chat = Chat(self._upstream, self._accounts)
+        self._chat = Chat(self._upstream, self._ledger)
         self.subject = secrets.token_hex(8)
         self.ended = "cancelled"
 
@@ -96,18 +96,18 @@ class Turn:
             self.ended = "ok"
 
     @property
-    def asked(self) -> bool:
-        return self._upstream.asked
+    def reservation(self) -> bool:
+        return self._upstream.reservation
 
     async def close(self) -> None:
         """Settle what is not settled yet."""
         await self._chat.close()
-        await self._accounts.close()
+        await self._ledger.close()
 
 
-async def charged(ledger: Ledger, turn: Turn) -> tuple[int, int]:
+async def charged(store: Store, turn: Turn) -> tuple[int, int]:
     """Prompt and completion, where nothing is held."""
-    for books in await ledger.accounts(turn.subject, now=time.time()):
+    for books in await store.totals(turn.subject, now=time.time()):
         assert books.held_tokens == 0
         return books.prompt_tokens, books.completion_tokens
     return 0, 0
@@ -118,7 +118,7 @@ CUTS = ("lost", "lost away", "unheard", "unheard away", "heard", "heard away", "
 
 @pytest.mark.parametrize("cut", CUTS)
 async def test_wherever_its_connection_breaks_a_turn_costs_what_it_used(
-    server: RedisServer, proxy: RedisProxy, ledger: Ledger, cut: str, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, proxy: RedisProxy, store: Store, cut: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.ledger.ledger.RETRY_S", 0.01)
     way, _, away = cut.partition(" ")
@@ -127,7 +127,7 @@ async def test_wherever_its_connection_breaks_a_turn_costs_what_it_used(
     at, whole = 0, False
     while not whole:
         at += 1
-        server.tell("SCRIPT", "FLUSH")
+        server.set_quota("SCRIPT", "FLUSH")
         proxy.arm(at, way, away=bool(away))
         turn = Turn(f"redis://127.0.0.1:{proxy.port}/0")
         await turn.run()
@@ -135,42 +135,42 @@ async def test_wherever_its_connection_breaks_a_turn_costs_what_it_used(
         proxy.arm(0, "")
         await turn.close()
         await proxy.deliver()
-        paid = await charged(ledger, turn)
-        assert (turn.ended, turn.asked, paid) in (("ok", True, WHOLE), ("store_unavailable", False, (0, 0))), at
+        paid = await charged(store, turn)
+        assert (turn.ended, turn.reservation, paid) in (("ok", True, WHOLE), ("store_unavailable", False, (0, 0))), at
     assert at > 10
 
 
 async def test_connections_that_were_reset_while_nobody_used_them_are_no_reason_to_refuse(
-    proxy: RedisProxy, ledger: Ledger
+    proxy: RedisProxy, store: Store
 ) -> None:
     turn = Turn(f"redis://127.0.0.1:{proxy.port}/0")
     for _ in range(3):
-        await asyncio.gather(*(turn.ledger.revoked(["x"], now=0) for _ in range(5)))
+        await asyncio.gather(*(turn.store.revoked(["x"], now=0) for _ in range(5)))
         proxy.reset_all()
         await asyncio.sleep(0.02)
     await turn.run()
     await turn.close()
-    assert (turn.ended, await charged(ledger, turn)) == ("ok", WHOLE)
+    assert (turn.ended, await charged(store, turn)) == ("ok", WHOLE)
 
 
 async def test_a_server_that_resets_whoever_connects_is_a_no() -> None:
     with resets_at_once() as port:
-        ledger = open_ledger(f"redis://127.0.0.1:{port}/0")
+        store = open_store(f"redis://127.0.0.1:{port}/0")
         # How a reset shows itself depends on the instant it is heard of.
         for _ in range(200):
             with pytest.raises(StoreUnavailable):
-                await ledger.revoked(["x"], now=0)
-        await ledger.close()
+                await store.revoked(["x"], now=0)
+        await store.close()
 
 
 @pytest.mark.parametrize("way", ["before", "after"])
 async def test_at_whichever_command_a_caller_leaves_they_pay_for_what_they_used(
-    server: RedisServer, proxy: RedisProxy, ledger: Ledger, way: str
+    server: RedisServer, proxy: RedisProxy, store: Store, way: str
 ) -> None:
     at, ended = 0, ""
     while ended != "ok":
         at += 1
-        server.tell("SCRIPT", "FLUSH")
+        server.set_quota("SCRIPT", "FLUSH")
         proxy.arm(at, way)
         turn = Turn(f"redis://127.0.0.1:{proxy.port}/0")
         running = asyncio.create_task(turn.run())
@@ -178,7 +178,7 @@ async def test_at_whichever_command_a_caller_leaves_they_pay_for_what_they_used(
         await asyncio.wait({running})
         ended = turn.ended
         await turn.close()
-        assert await charged(ledger, turn) in (USED if turn.asked else {(0, 0)}), at
+        assert await charged(store, turn) in (USED if turn.reservation else {(0, 0)}), at
     assert at > 10
 
 
@@ -217,7 +217,7 @@ async def test_wherever_a_caller_waits_and_leaves_they_pay_for_what_they_used(
     server: RedisServer, tmp_path: Path, store: str, times: int
 ) -> None:
     url = server.url if store == "redis" else f"sqlite:///{tmp_path}/ledger.db"
-    ledger, at, reached = open_ledger(url), 0, True
+    store, at, reached = open_store(url), 0, True
     while reached:
         at += 1
         turn = Turn(url)
@@ -225,11 +225,11 @@ async def test_wherever_a_caller_waits_and_leaves_they_pay_for_what_they_used(
         await asyncio.wait({asyncio.create_task(awaited(leaving))})
         reached = leaving.reached
         await turn.close()
-        paid = await charged(ledger, turn)
-        assert paid in (USED if turn.asked else {(0, 0)}), at
+        paid = await charged(store, turn)
+        assert paid in (USED if turn.reservation else {(0, 0)}), at
     assert (turn.ended, paid) == ("ok", WHOLE)
     assert at > 3
-    await ledger.close()
+    await store.close()
 
 
 async def awaited(leaving: CancelledAt) -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from hfchat.errors import StoreUnavailable
-from hfchat.ledger.ledger import Accounts
-from hfchat.ledger.open_store import open_ledger
-from hfchat.ledger.sqlite_store import SqliteLedger
-from hfchat.ledger.store import Ledger, Person
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.open_store import open_store
+from hfchat.ledger.sqlite_store import SqliteStore
+from hfchat.ledger.store import Principal, Store
 from hfchat.types import Usage
 from tests.conftest import make_settings, running
 from tests.support.ledger_questions import NOON, account, ask, reserve, used
@@ -39,19 +39,19 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def ledger(file: Path) -> AsyncIterator[Ledger]:
-    opened = SqliteLedger(file)
+async def store(file: Path) -> AsyncIterator[Store]:
+    opened = SqliteStore(file)
     yield opened
     await opened.close()
 
 
-async def is_a_no(ledger: Ledger) -> None:
+async def is_a_no(store: Store) -> None:
     began = time.monotonic()
     answers = await asyncio.gather(
-        reserve(ledger, ask("no")),
-        ledger.settle(ask("no"), Usage(0, 0), now=NOON),
-        ledger.renew(["no"], now=NOON, lease_ends=NOON),
-        ledger.revoke("no", now=NOON, until=NOON),
+        reserve(store, ask("no")),
+        store.settle(ask("no"), Usage(0, 0), now=NOON),
+        store.renew(["no"], now=NOON, lease_ends=NOON),
+        store.revoke("no", now=NOON, until=NOON),
         return_exceptions=True,
     )
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 4
@@ -130,30 +130,28 @@ FAILURES = (an_empty_file, gone, folder_gone, folder_empty, no_database, a_folde
 
 @pytest.mark.parametrize("fail", FAILURES, ids=lambda fail: fail.__name__)
 async def test_a_file_that_fails_is_a_no_and_heals(
-    ledger: Ledger, file: Path, fail: Callable[[Path], Callable[[], object]]
+    store: Store, file: Path, fail: Callable[[Path], Callable[[], object]]
 ) -> None:
-    await reserve(ledger, ask("before"))
+    await reserve(store, ask("before"))
     heal = fail(file)
-    await is_a_no(ledger)
+    await is_a_no(store)
     heal()
-    assert await used(ledger) == (1, 100, 1)
-    assert (await reserve(ledger, ask("after"))).refused is None
-    await ledger.settle(ask("before"), Usage(7, 5), now=NOON)
-    assert await used(ledger) == (2, 112, 1)
+    assert await used(store) == (1, 100, 1)
+    assert (await reserve(store, ask("after"))).refused is None
+    await store.settle(ask("before"), Usage(7, 5), now=NOON)
+    assert await used(store) == (2, 112, 1)
 
 
-async def test_a_file_that_is_gone_for_good_is_not_made_again_while_the_program_runs(
-    ledger: Ledger, file: Path
-) -> None:
-    await reserve(ledger, ask("before"))
+async def test_a_file_that_is_gone_for_good_is_not_made_again_while_the_program_runs(store: Store, file: Path) -> None:
+    await reserve(store, ask("before"))
     gone(file)
-    await is_a_no(ledger)
+    await is_a_no(store)
     assert not file.exists()
 
 
-async def test_the_file_and_its_folder_are_made_on_first_use_for_their_owner_alone(ledger: Ledger, file: Path) -> None:
+async def test_the_file_and_its_folder_are_made_on_first_use_for_their_owner_alone(store: Store, file: Path) -> None:
     assert not file.parent.exists()
-    await reserve(ledger, ask())
+    await reserve(store, ask())
     assert file.is_file()
     assert file.parent.stat().st_mode & 0o077 == 0
     with sqlite3.connect(file) as db:
@@ -163,12 +161,12 @@ async def test_the_file_and_its_folder_are_made_on_first_use_for_their_owner_alo
     db.close()
 
 
-async def test_a_file_of_a_newer_version_is_left_alone(ledger: Ledger, file: Path) -> None:
+async def test_a_file_of_a_newer_version_is_left_alone(store: Store, file: Path) -> None:
     file.parent.mkdir()
     with sqlite3.connect(file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    await is_a_no(ledger)
+    await is_a_no(store)
 
 
 async def test_a_file_that_is_older_is_brought_up_to_date_and_keeps_what_it_has(file: Path) -> None:
@@ -187,11 +185,11 @@ FULL_DISK = """
 import asyncio, resource, signal, sys
 from pathlib import Path
 from hfchat.errors import StoreUnavailable
-from hfchat.ledger.sqlite_store import SqliteLedger
+from hfchat.ledger.sqlite_store import SqliteStore
 from tests.support.ledger_questions import ask, reserve, used
 
 async def main():
-    ledger = SqliteLedger(Path(sys.argv[1]))
+    ledger = SqliteStore(Path(sys.argv[1]))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     await reserve(ledger, ask("before"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -224,7 +222,7 @@ READ_ONLY = """
 import asyncio, concurrent.futures.thread, os, tempfile
 from pathlib import Path
 from hfchat.errors import StoreUnavailable
-from hfchat.ledger.sqlite_store import SqliteLedger
+from hfchat.ledger.sqlite_store import SqliteStore
 from tests.support.ledger_questions import ask, reserve, used
 
 async def main():
@@ -233,13 +231,13 @@ async def main():
             os.chown(folder, 65534, 65534)
             os.setuid(65534)  # to root nothing is read-only
         file = Path(folder) / "ledger.db"
-        ledger = SqliteLedger(file)
+        ledger = SqliteStore(file)
         await reserve(ledger, ask("before"))
         await ledger.close()
         paths = [file, Path(folder)]
         for path in paths:
             path.chmod(path.stat().st_mode & ~0o222)
-        ledger = SqliteLedger(file)
+        ledger = SqliteStore(file)
         for _ in range(3):
             try:
                 await reserve(ledger, ask("no"))
@@ -264,10 +262,10 @@ def test_a_file_that_may_not_be_written_is_a_no_and_heals() -> None:
 
 async def test_several_processes_open_a_new_file_at_once(file: Path) -> None:
     code = (
-        "import asyncio, sys; from pathlib import Path; from hfchat.ledger.sqlite_store import SqliteLedger\n"
+        "import asyncio, sys; from pathlib import Path; from hfchat.ledger.sqlite_store import SqliteStore\n"
         "from tests.support.ledger_questions import ask, reserve\n"
         "async def main():\n"
-        "    ledger = SqliteLedger(Path(sys.argv[1]))\n"
+        "    ledger = SqliteStore(Path(sys.argv[1]))\n"
         "    for n in range(20): await reserve(ledger, ask(f'{sys.argv[2]}-{n}', rate=999, budget=10**9, streams=None))\n"
         "    await ledger.close()\n"
         "asyncio.run(main())"
@@ -276,32 +274,32 @@ async def test_several_processes_open_a_new_file_at_once(file: Path) -> None:
         await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(file), str(number)) for number in range(4)
     ]
     assert [await process.wait() for process in running] == [0] * 4
-    ledger = SqliteLedger(file)
-    assert await used(ledger) == (80, 8000, 80)
-    await ledger.close()
+    store = SqliteStore(file)
+    assert await used(store) == (80, 8000, 80)
+    await store.close()
 
 
 def test_while_the_file_is_locked_every_answer_has_our_form(tmp_path: Path) -> None:
     """For longer than a ledger is waited for: SQLite's own patience, and what waits in line for it, are over then."""
     file = tmp_path / "ledger.db"
     with running(make_settings(HFCHAT_STORE=f"sqlite:///{file}")) as app:
-        asked = {"messages": [{"role": "user", "content": "Hello"}]}
-        assert post(app, "/api/ai/chat", asked).status == 200
+        reservation = {"messages": [{"role": "user", "content": "Hello"}]}
+        assert post(app, "/api/ai/chat", reservation).status == 200
         unlock = locked(file)
         try:
             with ThreadPoolExecutor(12) as threads:
-                answers = list(threads.map(lambda _: post(app, "/api/ai/chat", asked), range(12)))
+                answers = list(threads.map(lambda _: post(app, "/api/ai/chat", reservation), range(12)))
             answers.append(ask_over_http(app, "GET", "/api/ai/usage", bearer()))
         finally:
             unlock()
         assert {(said.status, said.code) for said in answers if said.status != 200} == {(503, "store_unavailable")}
-        assert post(app, "/api/ai/chat", asked).status == 200
+        assert post(app, "/api/ai/chat", reservation).status == 200
 
 
-async def test_the_event_loop_goes_on_while_the_file_is_locked(ledger: Ledger, file: Path) -> None:
-    await reserve(ledger, ask("before"))
+async def test_the_event_loop_goes_on_while_the_file_is_locked(store: Store, file: Path) -> None:
+    await reserve(store, ask("before"))
     unlock = locked(file)
-    waiting = asyncio.create_task(reserve(ledger, ask("after")))
+    waiting = asyncio.create_task(reserve(store, ask("after")))
     for _ in range(10):
         await asyncio.sleep(0.01)
     assert not waiting.done()
@@ -309,18 +307,18 @@ async def test_the_event_loop_goes_on_while_the_file_is_locked(ledger: Ledger, f
     assert (await waiting).refused is None
 
 
-async def test_what_was_asked_together_is_answered_together_and_one_who_left_is_not_done(ledger: Ledger) -> None:
-    await reserve(ledger, ask("first"))
-    tasks = [asyncio.create_task(reserve(ledger, ask(str(n), rate=99, streams=None))) for n in range(5)]
+async def test_what_was_asked_together_is_answered_together_and_one_who_left_is_not_done(store: Store) -> None:
+    await reserve(store, ask("first"))
+    tasks = [asyncio.create_task(reserve(store, ask(str(n), rate=99, streams=None))) for n in range(5)]
     await asyncio.sleep(0)
     tasks[4].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    requests, _, _ = await used(ledger)
+    requests, _, _ = await used(store)
     assert requests in (5, 6)
 
 
 async def test_what_is_reserved_is_handed_to_the_disk_after_it_was_answered(
-    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk, began = threading.Event(), threading.Event()
     real = os.fdatasync
@@ -331,17 +329,17 @@ async def test_what_is_reserved_is_handed_to_the_disk_after_it_was_answered(
         real(descriptor)
 
     monkeypatch.setattr("hfchat.ledger.sqlite_file.os.fdatasync", slowly)
-    assert (await reserve(ledger, ask("a"))).refused is None
+    assert (await reserve(store, ask("a"))).refused is None
     assert await asyncio.to_thread(began.wait, 30)
     disk.set()
 
 
 async def test_a_revocation_is_on_the_disk_before_it_is_answered(
-    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = threading.Event()
     monkeypatch.setattr("hfchat.ledger.sqlite_file.os.fdatasync", lambda _: disk.wait(30))
-    revoking = asyncio.create_task(ledger.revoke("jti", now=NOON, until=NOON + 60))
+    revoking = asyncio.create_task(store.revoke("jti", now=NOON, until=NOON + 60))
     await asyncio.sleep(0.05)
     assert not revoking.done()
     disk.set()
@@ -349,7 +347,7 @@ async def test_a_revocation_is_on_the_disk_before_it_is_answered(
 
 
 async def test_a_disk_that_does_not_take_it_is_a_no_and_heals(
-    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = threading.Event()
 
@@ -360,20 +358,20 @@ async def test_a_disk_that_does_not_take_it_is_a_no_and_heals(
     with monkeypatch.context() as broken:
         broken.setattr("hfchat.ledger.sqlite_file.os.fdatasync", fails)
         # The first is answered before that is known; from then on nothing is.
-        await reserve(ledger, ask("a"))
+        await reserve(store, ask("a"))
         assert await asyncio.to_thread(failed.wait, 30)
         with pytest.raises(StoreUnavailable):
-            await reserve(ledger, ask("b"))
+            await reserve(store, ask("b"))
         with pytest.raises(StoreUnavailable):
-            await ledger.revoke("jti", now=NOON, until=NOON + 60)
-    assert (await reserve(ledger, ask("c"))).refused is None
+            await store.revoke("jti", now=NOON, until=NOON + 60)
+    assert (await reserve(store, ask("c"))).refused is None
 
 
 async def test_a_ledger_that_is_closed_says_no(file: Path) -> None:
-    ledger = SqliteLedger(file)
-    await reserve(ledger, ask())
-    await ledger.close()
-    await is_a_no(ledger)
+    store = SqliteStore(file)
+    await reserve(store, ask())
+    await store.close()
+    await is_a_no(store)
 
 
 # --- Redis
@@ -386,128 +384,128 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @asynccontextmanager
-async def on(server: RedisServer) -> AsyncIterator[Ledger]:
-    server.tell("FLUSHALL")
-    ledger = open_ledger(server.url)
+async def on(server: RedisServer) -> AsyncIterator[Store]:
+    server.set_quota("FLUSHALL")
+    store = open_store(server.url)
     try:
-        yield ledger
+        yield store
     finally:
-        await ledger.close()
+        await store.close()
 
 
 async def test_a_server_that_is_killed_is_a_no_and_comes_back_with_the_books(server: RedisServer) -> None:
-    async with on(server) as ledger:
-        await reserve(ledger, ask("before"))
+    async with on(server) as store:
+        await reserve(store, ask("before"))
         server.kill()
-        await is_a_no(ledger)
+        await is_a_no(store)
         server.start()
-        assert await used(ledger) == (1, 100, 1)
-        assert (await reserve(ledger, ask("after"))).refused is None
+        assert await used(store) == (1, 100, 1)
+        assert (await reserve(store, ask("after"))).refused is None
 
 
 async def test_a_server_that_hangs_is_a_no_in_time_and_goes_on(server: RedisServer) -> None:
-    async with on(server) as ledger:
-        accounts = Accounts(ledger)
-        await reserve(ledger, ask("before"))
+    async with on(server) as store:
+        ledger = Ledger(store)
+        await reserve(store, ask("before"))
         server.freeze()
         try:
             began = time.monotonic()
-            results = await asyncio.gather(*(accounts.revoked(["x"]) for _ in range(100)), return_exceptions=True)
+            results = await asyncio.gather(*(ledger.revoked(["x"]) for _ in range(100)), return_exceptions=True)
             assert all(isinstance(result, StoreUnavailable) for result in results)
             assert time.monotonic() - began < IN_TIME_S
         finally:
             server.thaw()
-        assert (await reserve(ledger, ask("after"))).refused is None
-        assert (await account(ledger)).requests == 2
+        assert (await reserve(store, ask("after"))).refused is None
+        assert (await account(store)).requests == 2
 
 
 async def test_a_server_that_comes_back_empty_is_no_store_until_the_program_starts_again(server: RedisServer) -> None:
-    async with on(server) as ledger:
-        await ledger.revoke("jti-1", now=NOON, until=NOON + 100)
-        server.tell("FLUSHALL")
-        await is_a_no(ledger)
-        for refused in (ledger.revoked(["jti-1"], now=NOON), ledger.accounts(None, now=NOON), used(ledger)):
+    async with on(server) as store:
+        await store.revoke("jti-1", now=NOON, until=NOON + 100)
+        server.set_quota("FLUSHALL")
+        await is_a_no(store)
+        for refused in (store.revoked(["jti-1"], now=NOON), store.totals(None, now=NOON), used(store)):
             with pytest.raises(StoreUnavailable):
                 await refused
-        anew = open_ledger(server.url)
+        anew = open_store(server.url)
         assert (await reserve(anew, ask())).refused is None
-        await is_a_no(ledger)
+        await is_a_no(store)
         await anew.close()
 
 
 async def test_a_reservation_that_comes_after_it_was_given_back_is_not_taken(server: RedisServer) -> None:
-    async with on(server) as ledger:
-        await ledger.settle(ask("late"), Usage(0, 0), now=NOON)
-        await reserve(ledger, ask("late"))
-        assert await used(ledger) == (0, 0, 0)
+    async with on(server) as store:
+        await store.settle(ask("late"), Usage(0, 0), now=NOON)
+        await reserve(store, ask("late"))
+        assert await used(store) == (0, 0, 0)
 
 
 async def test_a_reservation_is_asked_for_again_and_was_taken_before_its_token_was_taken_back(
     server: RedisServer,
 ) -> None:
-    async with on(server) as ledger:
-        await reserve(ledger, ask("taken"))
-        await ledger.revoke("jti-1", now=NOON, until=NOON + 60)
-        assert not (await reserve(ledger, ask("taken"))).revoked
-        assert (await reserve(ledger, ask("not taken"))).revoked
-        assert await used(ledger) == (1, 100, 1)
+    async with on(server) as store:
+        await reserve(store, ask("taken"))
+        await store.revoke("jti-1", now=NOON, until=NOON + 60)
+        assert not (await reserve(store, ask("taken"))).revoked
+        assert (await reserve(store, ask("not taken"))).revoked
+        assert await used(store) == (1, 100, 1)
 
 
 async def test_a_reservation_of_which_a_part_was_evicted_stops_nothing(server: RedisServer) -> None:
-    async with on(server) as ledger:
-        await reserve(ledger, ask("evicted"))
-        await reserve(ledger, ask("kept"))
-        server.tell("DEL", "hfchat:reservation:evicted")
+    async with on(server) as store:
+        await reserve(store, ask("evicted"))
+        await reserve(store, ask("kept"))
+        server.set_quota("DEL", "hfchat:reservation:evicted")
         later = NOON + 100_000
-        await ledger.renew([], now=later, lease_ends=later + 60)
-        assert (await account(ledger, later)).prompt_tokens == 60
+        await store.renew([], now=later, lease_ends=later + 60)
+        assert (await account(store, later)).prompt_tokens == 60
 
 
 async def test_thousands_of_accounts_are_read_in_few_steps(server: RedisServer) -> None:
-    async with on(server) as ledger:
+    async with on(server) as store:
         for number in range(450):
-            await reserve(ledger, ask(str(number), person=Person("hfchat", f"p{number}")))
-        assert len(await ledger.accounts(None, now=NOON)) == 450
+            await reserve(store, ask(str(number), principal=Principal("hfchat", f"p{number}")))
+        assert len(await store.totals(None, now=NOON)) == 450
 
 
 async def test_connections_that_went_stale_are_no_reason_to_refuse(server: RedisServer) -> None:
-    async with on(server) as ledger:
-        await asyncio.gather(*(used(ledger) for _ in range(10)))
+    async with on(server) as store:
+        await asyncio.gather(*(used(store) for _ in range(10)))
         server.kill()
         server.start()
-        await asyncio.gather(*(used(ledger) for _ in range(10)))
+        await asyncio.gather(*(used(store) for _ in range(10)))
 
 
 async def test_a_server_that_is_read_only_or_out_of_memory_is_a_no(server: RedisServer) -> None:
-    async with on(server) as ledger:
-        await reserve(ledger, ask("before"))
-        server.tell("CONFIG", "SET", "maxmemory", "1")
+    async with on(server) as store:
+        await reserve(store, ask("before"))
+        server.set_quota("CONFIG", "SET", "maxmemory", "1")
         try:
             with pytest.raises(StoreUnavailable):
-                await reserve(ledger, ask("no"))
+                await reserve(store, ask("no"))
         finally:
-            server.tell("CONFIG", "SET", "maxmemory", "0")
-        assert await used(ledger) == (1, 100, 1)
+            server.set_quota("CONFIG", "SET", "maxmemory", "0")
+        assert await used(store) == (1, 100, 1)
 
 
 @pytest.mark.parametrize(
     "url", ["redis://127.0.0.1:1/0", "valkey://127.0.0.1:1", "valkeys://127.0.0.1:1", "unix:///nowhere.sock"]
 )
 async def test_a_server_that_is_not_there_is_a_no(url: str) -> None:
-    ledger = open_ledger(url)
-    await is_a_no(ledger)
-    await ledger.close()
+    store = open_store(url)
+    await is_a_no(store)
+    await store.close()
 
 
 @pytest.mark.parametrize("url", ["postgres://host/db", "sqlite:", "", "memory"])
 def test_another_kind_of_store_is_none(url: str) -> None:
     with pytest.raises(ValueError, match="no store"):
-        open_ledger(url)
+        open_store(url)
 
 
 def test_the_redis_client_is_not_needed_for_the_other_stores() -> None:
     code = (
-        "import sys; from hfchat.ledger.open_store import open_ledger\n"
-        "open_ledger('memory://'); assert 'redis' not in sys.modules"
+        "import sys; from hfchat.ledger.open_store import open_store\n"
+        "open_store('memory://'); assert 'redis' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from hfchat.errors import BudgetExceeded, RateLimitExceeded, RevokedToken, StoreUnavailable, TooManyStreams
-from hfchat.ledger import ledger as accounts_module
-from hfchat.ledger.ledger import NOTHING, Accounts
-from hfchat.ledger.sqlite_store import SqliteLedger
-from hfchat.ledger.store import Account, Claim, Ledger, Meter, Person, Reading, Reservation, Standing
+from hfchat.ledger import ledger as ledger_module
+from hfchat.ledger.ledger import NOTHING, Ledger
+from hfchat.ledger.sqlite_store import SqliteStore
+from hfchat.ledger.store import Counters, Meter, OnceState, Principal, Quota, Reservation, Store, UsageTotals
 from hfchat.limits import Limit
 from hfchat.types import Caller, Policy, Usage
 from tests.conftest import wait_until
@@ -36,29 +36,29 @@ class Faulty:
     in_order = False
 
     def __init__(self) -> None:
-        self.real = SqliteLedger(None)
+        self.real = SqliteStore(None)
         self.before: Callable[[str], Awaitable[None]] = _pass
         self.after: Callable[[str], Awaitable[None]] = _pass
-        self.asked: list[str] = []
+        self.reservation: list[str] = []
 
     async def _do(self, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        self.asked.append(what)
+        self.reservation.append(what)
         await self.before(what)
         done = await work()
         await self.after(what)
         return done
 
-    async def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Reading:
-        return await self._do("reserve", lambda: self.real.reserve(asked, now=now, lease_ends=lease_ends))
+    async def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Counters:
+        return await self._do("reserve", lambda: self.real.reserve(reservation, now=now, lease_ends=lease_ends))
 
-    async def settle(self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True) -> Reading | None:
-        return await self._do("settle", lambda: self.real.settle(reserved, usage, now=now, look=look))
+    async def settle(self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True) -> Counters | None:
+        return await self._do("settle", lambda: self.real.settle(reservation, usage, now=now, look=look))
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         await self._do("renew", lambda: self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))
 
-    async def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Reading:
-        return await self._do("look", lambda: self.real.look(person, token_id, meters, now=now))
+    async def quota(self, principal: Principal, token_id: str, meters: Sequence[Meter], *, now: float) -> Counters:
+        return await self._do("look", lambda: self.real.quota(principal, token_id, meters, now=now))
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         await self._do("revoke", lambda: self.real.revoke(token_id, now=now, until=until))
@@ -66,17 +66,20 @@ class Faulty:
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         return await self._do("revoked", lambda: self.real.revoked(token_ids, now=now))
 
-    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
-        return await self._do("claim", lambda: self.real.claim(name, body, owner, now=now, until=until))
+    async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
+        return await self._do("claim", lambda: self.real.begin_once(name, body, owner, now=now, until=until))
 
-    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
-        await self._do("keep", lambda: self.real.keep(name, owner, until=until, answer=answer))
+    async def renew_once(self, name: str, owner: str, *, until: float) -> None:
+        await self._do("renew_once", lambda: self.real.renew_once(name, owner, until=until))
 
-    async def release(self, name: str, owner: str) -> None:
-        await self._do("release", lambda: self.real.release(name, owner))
+    async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
+        await self._do("store_answer", lambda: self.real.store_answer(name, owner, answer, until=until))
 
-    async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
-        return await self._do("accounts", lambda: self.real.accounts(subject, now=now))
+    async def end_once(self, name: str, owner: str) -> None:
+        await self._do("release", lambda: self.real.end_once(name, owner))
+
+    async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
+        return await self._do("accounts", lambda: self.real.totals(subject, now=now))
 
     async def close(self) -> None:
         await self.real.close()
@@ -86,11 +89,11 @@ async def _pass(_: str) -> None:
     pass
 
 
-def left_of(standing: Standing) -> tuple[object, ...]:
-    return standing.rate, standing.budget, standing.streams
+def left_of(quota: Quota) -> tuple[object, ...]:
+    return quota.rate, quota.budget, quota.streams
 
 
-def ignore(_: Standing) -> None:
+def ignore(_: Quota) -> None:
     pass
 
 
@@ -111,108 +114,109 @@ async def crashes(_: str) -> None:
 
 
 @pytest.fixture
-async def ledger() -> Faulty:
+async def store() -> Faulty:
     return Faulty()
 
 
 @pytest.fixture
-async def accounts(ledger: Faulty, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Accounts]:
+async def ledger(store: Faulty, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
     monkeypatch.setattr("hfchat.ledger.ledger.RETRY_S", 0.05)
-    made = Accounts(ledger, clock=lambda: NOW, timeout_s=0.5)
+    made = Ledger(store, clock=lambda: NOW, timeout_s=0.5)
     yield made
-    ledger.before = ledger.after = _pass
+    store.before = store.after = _pass
     await made.close()
 
 
-async def held(ledger: Ledger) -> int:
-    return sum(account.held_tokens for account in await ledger.accounts(None, now=NOW))
+async def held(store: Store) -> int:
+    return sum(account.held_tokens for account in await store.totals(None, now=NOW))
 
 
-async def settled(ledger: Faulty) -> None:
+async def settled(store: Faulty) -> None:
     """Wait until nothing is held; asked of the real ledger."""
     async with asyncio.timeout(30):
-        while await held(ledger.real):
+        while await held(store.real):
             await asyncio.sleep(0.01)
 
 
-async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(accounts: Accounts, ledger: Faulty) -> None:
-    told: list[Standing] = []
-    reserved = await accounts.reserve(ALICE, MOST, told.append)
-    (left,) = told
+async def test_a_turn_takes_its_most_and_gives_back_what_it_did_not_use(ledger: Ledger, store: Faulty) -> None:
+    on_quota: list[Quota] = []
+    reservation = await ledger.reserve(ALICE, MOST, on_quota.append)
+    (left,) = on_quota
     assert (left.rate.remaining, left.budget.remaining, left.streams.remaining) == (2, 1000 - HELD, 1)  # type: ignore[union-attr]
-    await accounts.settle(ALICE, reserved, Usage(7, 5), told.append)
-    after = told[-1]
+    await ledger.settle(ALICE, reservation, Usage(7, 5), on_quota.append)
+    after = on_quota[-1]
     assert (after.rate.remaining, after.budget.remaining, after.streams.remaining) == (2, 988, 2)  # type: ignore[union-attr]
-    assert left_of(await accounts.look(ALICE)) == left_of(after)
-    (books,) = await accounts.everybody("alice")
+    assert left_of(await ledger.quota(ALICE)) == left_of(after)
+    (books,) = await ledger.totals("alice")
     assert (books.requests, books.prompt_tokens, books.completion_tokens) == (1, 7, 5)
 
 
-async def test_each_limit_says_no_by_its_own_name(accounts: Accounts) -> None:
+async def test_each_limit_says_no_by_its_own_name(ledger: Ledger) -> None:
     alice = replace(ALICE, policy=replace(POLICY, rate=(Limit(4, "minute"),)))
-    told: list[Standing] = []
-    first = await accounts.reserve(alice, MOST, told.append)
-    await accounts.reserve(alice, MOST, told.append)
+    on_quota: list[Quota] = []
+    first = await ledger.reserve(alice, MOST, on_quota.append)
+    await ledger.reserve(alice, MOST, on_quota.append)
     with pytest.raises(TooManyStreams):
-        await accounts.reserve(alice, MOST, told.append)
-    await accounts.settle(alice, first, Usage(900, 0), ignore)
+        await ledger.reserve(alice, MOST, on_quota.append)
+    await ledger.settle(alice, first, Usage(900, 0), ignore)
     with pytest.raises(BudgetExceeded):
-        await accounts.reserve(alice, MOST, told.append)
+        await ledger.reserve(alice, MOST, on_quota.append)
     with pytest.raises(RateLimitExceeded):
-        await accounts.reserve(alice, MOST, told.append)
+        await ledger.reserve(alice, MOST, on_quota.append)
     # What is refused is a request all the same, and whoever sent it is told.
-    assert [standing.rate.remaining for standing in told] == [3, 2, 1, 0, 0]  # type: ignore[union-attr]
+    assert [quota.rate.remaining for quota in on_quota] == [3, 2, 1, 0, 0]  # type: ignore[union-attr]
     bob = Caller("bob", "j2", NOW + 60, Policy("m", None, (), 100, (Limit(1, "hour"),)))
-    await accounts.reserve(bob, MOST, ignore)
+    await ledger.reserve(bob, MOST, ignore)
     with pytest.raises(RateLimitExceeded) as refused:
-        await accounts.reserve(bob, MOST, ignore)
+        await ledger.reserve(bob, MOST, ignore)
     assert refused.value.retry_after_s == 3600
 
 
-async def test_a_revoked_token_looks_at_nothing_and_takes_nothing(accounts: Accounts) -> None:
-    await accounts.revoke("j1", NOW + 3600, subject="alice")
-    for refused in (accounts.look(ALICE), accounts.reserve(ALICE, MOST, ignore)):
+async def test_a_revoked_token_looks_at_nothing_and_takes_nothing(ledger: Ledger) -> None:
+    await ledger.revoke("j1", NOW + 3600, subject="alice")
+    for refused in (ledger.quota(ALICE), ledger.reserve(ALICE, MOST, ignore)):
         with pytest.raises(RevokedToken) as revoked:
             await refused
         assert (revoked.value.subject, revoked.value.token_id) == ("alice", "j1")
-    assert await accounts.revoked({"j1", "j2"}) == {"j1"}
+    assert await ledger.revoked({"j1", "j2"}) == {"j1"}
 
 
 @pytest.mark.parametrize("fault", [fails, hangs, crashes])
 async def test_a_store_that_does_not_answer_is_a_no_everywhere(
-    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, store: Faulty, fault: Callable[[str], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.ledger.ledger.REPORT_TIMEOUT_S", 0.5)
-    ledger.before = fault
+    store.before = fault
     answers = await asyncio.gather(
-        accounts.look(ALICE),
-        accounts.reserve(ALICE, MOST, ignore),
-        accounts.renew([]),
-        accounts.revoke("x", NOW),
-        accounts.revoked({"x"}),
-        accounts.everybody(),
+        ledger.quota(ALICE),
+        ledger.reserve(ALICE, MOST, ignore),
+        ledger.renew([]),
+        ledger.revoke("x", NOW),
+        ledger.revoked({"x"}),
+        ledger.totals(),
         return_exceptions=True,
     )
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 6
-    assert not await accounts.answers()
-    ledger.before = _pass
-    assert await accounts.answers()
+    assert not await ledger.healthy()
+    store.before = _pass
+    assert await ledger.healthy()
 
 
-CALLS: dict[str, Callable[[Accounts], Awaitable[object]]] = {
-    "look": lambda accounts: accounts.look(ALICE),
-    "reserve": lambda accounts: accounts.reserve(ALICE, MOST, ignore),
-    "settle": lambda accounts: accounts.settle(ALICE, NEVER, Usage(1, 1), ignore),
-    "renew": lambda accounts: accounts.renew([NEVER]),
-    "revoke": lambda accounts: accounts.revoke("x", NOW),
-    "revoked": lambda accounts: accounts.revoked({"x"}),
-    "claim": lambda accounts: accounts.claim("name", "body", "owner", until=NOW),
-    "keep": lambda accounts: accounts.keep("name", "owner", until=NOW),
-    "release": lambda accounts: accounts.release("name", "owner"),
-    "accounts": lambda accounts: accounts.everybody(),
-    "health": lambda accounts: accounts.answers(),
+CALLS: dict[str, Callable[[Ledger], Awaitable[object]]] = {
+    "look": lambda ledger: ledger.quota(ALICE),
+    "reserve": lambda ledger: ledger.reserve(ALICE, MOST, ignore),
+    "settle": lambda ledger: ledger.settle(ALICE, NEVER, Usage(1, 1), ignore),
+    "renew": lambda ledger: ledger.renew([NEVER]),
+    "revoke": lambda ledger: ledger.revoke("x", NOW),
+    "revoked": lambda ledger: ledger.revoked({"x"}),
+    "claim": lambda ledger: ledger.begin_once("name", "body", "owner", until=NOW),
+    "renew_once": lambda ledger: ledger.renew_once("name", "owner", until=NOW),
+    "store_answer": lambda ledger: ledger.store_answer("name", "owner", b"sealed", until=NOW),
+    "release": lambda ledger: ledger.end_once("name", "owner"),
+    "accounts": lambda ledger: ledger.totals(),
+    "health": lambda ledger: ledger.healthy(),
 }
-NEVER = Reservation("never", Person("hfchat", "alice"), "j1", (), None, 1, 1)
+NEVER = Reservation("never", Principal("hfchat", "alice"), "j1", (), None, 1, 1)
 
 
 class Plain:
@@ -244,9 +248,9 @@ class Plain:
             task.cancel()
 
 
-def plain_accounts(kind: str, answer: Callable[[], Awaitable[object]]) -> tuple[Accounts, Plain]:
-    ledger = Plain(kind, answer)
-    return Accounts(ledger, clock=lambda: NOW, timeout_s=0.2), ledger  # type: ignore[arg-type]
+def plain_accounts(kind: str, answer: Callable[[], Awaitable[object]]) -> tuple[Ledger, Plain]:
+    store = Plain(kind, answer)
+    return Ledger(store, clock=lambda: NOW, timeout_s=0.2), store  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
@@ -256,14 +260,14 @@ async def test_a_ledger_that_hangs_is_a_no_in_time_and_never_a_cancellation(
 ) -> None:
     monkeypatch.setattr("hfchat.ledger.ledger.REPORT_TIMEOUT_S", 0.2)
     monkeypatch.setattr("hfchat.ledger.ledger.LAST_SETTLING_S", 0.01)
-    accounts, _ = plain_accounts(kind, lambda: asyncio.sleep(3600))
+    ledger, _ = plain_accounts(kind, lambda: asyncio.sleep(3600))
     async with asyncio.timeout(5):
         if call in ("settle", "health"):
-            assert not await CALLS[call](accounts)
+            assert not await CALLS[call](ledger)
         else:
             with pytest.raises(StoreUnavailable):
-                await CALLS[call](accounts)
-    await accounts.close()
+                await CALLS[call](ledger)
+    await ledger.close()
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
@@ -272,13 +276,13 @@ async def test_whoever_leaves_while_a_ledger_hangs_is_cancelled(
     call: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.ledger.ledger.LAST_SETTLING_S", 0.01)
-    accounts, _ = plain_accounts(kind, lambda: asyncio.sleep(3600))
-    calling = asyncio.ensure_future(CALLS[call](accounts))
+    ledger, _ = plain_accounts(kind, lambda: asyncio.sleep(3600))
+    calling = asyncio.ensure_future(CALLS[call](ledger))
     await asyncio.sleep(0.02)
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    await accounts.close()
+    await ledger.close()
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
@@ -295,28 +299,28 @@ async def test_a_ledger_that_swallows_a_cancellation_delays_nobody(
             with suppress(asyncio.CancelledError):
                 await over.wait()
 
-    accounts, _ = plain_accounts(kind, deaf)
+    ledger, _ = plain_accounts(kind, deaf)
     async with asyncio.timeout(5):
         if call in ("settle", "health"):
-            assert not await CALLS[call](accounts)
+            assert not await CALLS[call](ledger)
         else:
             with pytest.raises(StoreUnavailable):
-                await CALLS[call](accounts)
+                await CALLS[call](ledger)
         over.set()
-        await accounts.close()
+        await ledger.close()
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
 async def test_an_answer_in_the_last_step_counts(kind: str) -> None:
-    accounts, _ = plain_accounts(kind, lambda: asyncio.sleep(0.15, {"x"}))
-    assert await accounts.revoked({"x"}) == {"x"}
+    ledger, _ = plain_accounts(kind, lambda: asyncio.sleep(0.15, {"x"}))
+    assert await ledger.revoked({"x"}) == {"x"}
 
 
 async def test_an_answer_in_the_turn_of_the_loop_in_which_time_is_up_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    accounts, ledger = plain_accounts("future", lambda: asyncio.sleep(0))
+    ledger, store = plain_accounts("future", lambda: asyncio.sleep(0))
     answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    ledger.__dict__["revoked"] = lambda *_, **__: answer
-    done_within = accounts_module._done_within
+    store.__dict__["revoked"] = lambda *_, **__: answer
+    done_within = ledger_module._done_within
 
     async def at_the_end(seconds: float, future: asyncio.Future[object], loop: asyncio.AbstractEventLoop) -> None:
         await done_within(seconds, future, loop)
@@ -325,8 +329,8 @@ async def test_an_answer_in_the_turn_of_the_loop_in_which_time_is_up_counts(monk
             answer.set_result({"x"})
 
     at_the_end.steps = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(accounts_module, "_done_within", at_the_end)
-    assert await accounts.revoked({"x"}) == {"x"}
+    monkeypatch.setattr(ledger_module, "_done_within", at_the_end)
+    assert await ledger.revoked({"x"}) == {"x"}
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
@@ -334,55 +338,55 @@ async def test_a_ledger_that_is_cancelled_from_below_is_a_no(kind: str) -> None:
     async def cancelled() -> None:
         raise asyncio.CancelledError
 
-    accounts, ledger = plain_accounts("task" if kind == "future" else kind, cancelled)
+    ledger, store = plain_accounts("task" if kind == "future" else kind, cancelled)
     if kind == "future":
         gone: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         gone.cancel()
-        ledger.__dict__["look"] = lambda *_, **__: gone
+        store.__dict__["look"] = lambda *_, **__: gone
     with pytest.raises(StoreUnavailable):
-        await accounts.look(ALICE)
+        await ledger.quota(ALICE)
 
 
-async def test_that_the_store_is_away_is_logged_once_and_that_it_is_back(accounts: Accounts, ledger: Faulty) -> None:
+async def test_that_the_store_is_away_is_logged_once_and_that_it_is_back(ledger: Ledger, store: Faulty) -> None:
     with logged() as lines:
-        ledger.before = fails
+        store.before = fails
         for _ in range(5):
-            assert not await accounts.answers()
-        ledger.before = _pass
-        assert await accounts.answers()
-        assert await accounts.answers()
+            assert not await ledger.healthy()
+        store.before = _pass
+        assert await ledger.healthy()
+        assert await ledger.healthy()
     assert [line.split()[1] for line in lines] == ["store_unavailable", "store_is_back"]
 
 
-async def test_where_only_writing_fails_that_is_logged_once_too(accounts: Accounts, ledger: Faulty) -> None:
+async def test_where_only_writing_fails_that_is_logged_once_too(ledger: Ledger, store: Faulty) -> None:
     async def fails_to_write(what: str) -> None:
         if what in ("reserve", "settle"):
             raise StoreUnavailable
 
     with logged() as lines:
-        ledger.before = fails_to_write
+        store.before = fails_to_write
         for _ in range(3):
-            await accounts.look(ALICE)
+            await ledger.quota(ALICE)
             with pytest.raises(StoreUnavailable):
-                await accounts.reserve(ALICE, MOST, ignore)
-        ledger.before = _pass
-        await accounts.reserve(ALICE, MOST, ignore)
+                await ledger.reserve(ALICE, MOST, ignore)
+        store.before = _pass
+        await ledger.reserve(ALICE, MOST, ignore)
     assert [line.split()[1] for line in lines] == ["store_unavailable", "store_is_back"]
 
 
-async def test_a_store_that_is_only_busy_is_waited_for(accounts: Accounts, ledger: Faulty) -> None:
+async def test_a_store_that_is_only_busy_is_waited_for(ledger: Ledger, store: Faulty) -> None:
     turn = asyncio.Lock()
 
     async def one_by_one(_: str) -> None:
         async with turn:
             await asyncio.sleep(0.03)
 
-    ledger.before = one_by_one
-    standings = await asyncio.gather(*(accounts.look(ALICE) for _ in range(40)))
+    store.before = one_by_one
+    standings = await asyncio.gather(*(ledger.quota(ALICE) for _ in range(40)))
     assert len(standings) == 40
 
 
-async def test_a_client_that_swallows_a_cancellation_delays_nobody(accounts: Accounts, ledger: Faulty) -> None:
+async def test_a_client_that_swallows_a_cancellation_delays_nobody(ledger: Ledger, store: Faulty) -> None:
     over = asyncio.Event()
 
     async def deaf(_: str) -> None:
@@ -390,10 +394,10 @@ async def test_a_client_that_swallows_a_cancellation_delays_nobody(accounts: Acc
             with suppress(asyncio.CancelledError):
                 await over.wait()
 
-    ledger.before = deaf
+    store.before = deaf
     with pytest.raises(StoreUnavailable):
-        await accounts.look(ALICE)
-    asking = asyncio.create_task(accounts.look(ALICE))
+        await ledger.quota(ALICE)
+    asking = asyncio.create_task(ledger.quota(ALICE))
     await asyncio.sleep(0.01)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -403,187 +407,185 @@ async def test_a_client_that_swallows_a_cancellation_delays_nobody(accounts: Acc
 
 @pytest.mark.parametrize("fault", [fails, hangs, crashes])
 async def test_a_reservation_that_was_taken_and_nobody_heard_of_is_given_back(
-    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]]
+    ledger: Ledger, store: Faulty, fault: Callable[[str], Awaitable[None]]
 ) -> None:
-    ledger.after = fault
+    store.after = fault
     with pytest.raises(StoreUnavailable):
-        await accounts.reserve(ALICE, MOST, ignore)
-    ledger.after = _pass
-    await settled(ledger)
-    (books,) = await ledger.real.accounts(None, now=NOW)
+        await ledger.reserve(ALICE, MOST, ignore)
+    store.after = _pass
+    await settled(store)
+    (books,) = await store.real.totals(None, now=NOW)
     assert (books.requests, books.prompt_tokens, books.completion_tokens) == (1, 0, 0)
 
 
-async def test_whoever_leaves_while_it_is_reserved_holds_nothing(accounts: Accounts, ledger: Faulty) -> None:
-    ledger.after = hangs
-    reserving = asyncio.create_task(accounts.reserve(ALICE, MOST, ignore))
-    while await held(ledger.real) == 0:
+async def test_whoever_leaves_while_it_is_reserved_holds_nothing(ledger: Ledger, store: Faulty) -> None:
+    store.after = hangs
+    reserving = asyncio.create_task(ledger.reserve(ALICE, MOST, ignore))
+    while await held(store.real) == 0:
         await asyncio.sleep(0)
     reserving.cancel()
     with suppress(asyncio.CancelledError):
         await reserving
-    ledger.after = _pass
-    await settled(ledger)
+    store.after = _pass
+    await settled(store)
 
 
 @pytest.mark.parametrize("fault", [fails, hangs, crashes])
 async def test_what_cannot_be_settled_at_once_is_settled_when_the_store_is_back(
-    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]]
+    ledger: Ledger, store: Faulty, fault: Callable[[str], Awaitable[None]]
 ) -> None:
-    reserved = [await accounts.reserve(ALICE, MOST, ignore) for _ in range(2)]
-    ledger.before = fault
-    told: list[Standing] = []
-    for one in reserved:
-        await accounts.settle(ALICE, one, Usage(7, 5), told.append)
-    assert told == []
-    assert await held(ledger.real) == 2 * HELD
-    ledger.before = _pass
-    await settled(ledger)
-    (books,) = await accounts.everybody()
+    reservation = [await ledger.reserve(ALICE, MOST, ignore) for _ in range(2)]
+    store.before = fault
+    on_quota: list[Quota] = []
+    for one in reservation:
+        await ledger.settle(ALICE, one, Usage(7, 5), on_quota.append)
+    assert on_quota == []
+    assert await held(store.real) == 2 * HELD
+    store.before = _pass
+    await settled(store)
+    (books,) = await ledger.totals()
     assert (books.prompt_tokens, books.completion_tokens) == (14, 10)
 
 
 async def test_with_a_ledger_in_order_nobody_waits_and_what_comes_next_finds_it_settled(
-    accounts: Accounts, ledger: Faulty
+    ledger: Ledger, store: Faulty
 ) -> None:
-    ledger.in_order = True
-    told: list[Standing] = []
-    reserved = await accounts.reserve(ALICE, MOST, told.append)
+    store.in_order = True
+    on_quota: list[Quota] = []
+    reservation = await ledger.reserve(ALICE, MOST, on_quota.append)
     release = asyncio.Event()
-    ledger.before = lambda _: _ignored(release.wait())
-    await accounts.settle(ALICE, reserved, Usage(7, 5), told.append, told[-1])
-    after = told[-1]
+    store.before = lambda _: _ignored(release.wait())
+    await ledger.settle(ALICE, reservation, Usage(7, 5), on_quota.append, on_quota[-1])
+    after = on_quota[-1]
     assert (after.rate.remaining, after.budget.remaining, after.streams.remaining) == (2, 988, 2)  # type: ignore[union-attr]
-    assert await held(ledger.real) == HELD
+    assert await held(store.real) == HELD
     release.set()
-    await settled(ledger)
-    assert left_of(await accounts.look(ALICE)) == left_of(after)
+    await settled(store)
+    assert left_of(await ledger.quota(ALICE)) == left_of(after)
 
 
 @pytest.mark.parametrize(("fault", "says"), [(fails, "store_unavailable"), (crashes, "crash")])
 async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(
-    accounts: Accounts, ledger: Faulty, fault: Callable[[str], Awaitable[None]], says: str
+    ledger: Ledger, store: Faulty, fault: Callable[[str], Awaitable[None]], says: str
 ) -> None:
-    ledger.in_order = True
-    told: list[Standing] = []
-    reserved = await accounts.reserve(ALICE, MOST, told.append)
-    ledger.before = fault
+    store.in_order = True
+    on_quota: list[Quota] = []
+    reservation = await ledger.reserve(ALICE, MOST, on_quota.append)
+    store.before = fault
     with logged() as lines:
-        await accounts.settle(ALICE, reserved, Usage(7, 5), ignore, told[-1])
+        await ledger.settle(ALICE, reservation, Usage(7, 5), ignore, on_quota[-1])
         async with asyncio.timeout(30):
-            while ledger.asked.count("settle") < 2:
+            while store.reservation.count("settle") < 2:
                 await asyncio.sleep(0.01)
-        assert await held(ledger.real) == HELD
-        ledger.before = _pass
-        await settled(ledger)
-        await accounts.look(ALICE)
-    (books,) = await accounts.everybody()
+        assert await held(store.real) == HELD
+        store.before = _pass
+        await settled(store)
+        await ledger.quota(ALICE)
+    (books,) = await ledger.totals()
     assert (books.prompt_tokens, books.completion_tokens) == (7, 5)
     assert any(line.split()[1] == says for line in lines)
     assert not any("as uvloop does" in line for line in lines)
 
 
-async def test_settling_goes_on_where_whoever_waits_for_it_is_cancelled_twice(
-    accounts: Accounts, ledger: Faulty
-) -> None:
-    reserved = await accounts.reserve(ALICE, MOST, ignore)
-    ledger.before = lambda _: asyncio.sleep(0.05)
-    settling = asyncio.create_task(accounts.settle(ALICE, reserved, Usage(7, 5), ignore))
+async def test_settling_goes_on_where_whoever_waits_for_it_is_cancelled_twice(ledger: Ledger, store: Faulty) -> None:
+    reservation = await ledger.reserve(ALICE, MOST, ignore)
+    store.before = lambda _: asyncio.sleep(0.05)
+    settling = asyncio.create_task(ledger.settle(ALICE, reservation, Usage(7, 5), ignore))
     for _ in range(2):
         await asyncio.sleep(0)
         settling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await settling
-    await settled(ledger)
+    await settled(store)
 
 
-async def test_closing_waits_for_what_is_being_settled(ledger: Faulty) -> None:
-    accounts = Accounts(ledger, clock=lambda: NOW)
-    reserved = await accounts.reserve(ALICE, MOST, ignore)
+async def test_closing_waits_for_what_is_being_settled(store: Faulty) -> None:
+    ledger = Ledger(store, clock=lambda: NOW)
+    reservation = await ledger.reserve(ALICE, MOST, ignore)
     seen: list[int] = []
-    real_close = ledger.real.close
+    real_close = store.real.close
 
     async def note_and_close() -> None:
-        seen.append(await held(ledger.real))
+        seen.append(await held(store.real))
         await real_close()
 
-    ledger.real.close = note_and_close  # type: ignore[method-assign]
-    ledger.before = lambda _: asyncio.sleep(0.05)
-    settling = asyncio.create_task(accounts.settle(ALICE, reserved, NOTHING, ignore))
+    store.real.close = note_and_close  # type: ignore[method-assign]
+    store.before = lambda _: asyncio.sleep(0.05)
+    settling = asyncio.create_task(ledger.settle(ALICE, reservation, NOTHING, ignore))
     await asyncio.sleep(0)
-    await accounts.close()
+    await ledger.close()
     await settling
     assert seen == [0]
 
 
 async def test_what_cannot_be_settled_holds_up_nothing_else(
-    accounts: Accounts, ledger: Faulty, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, store: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.ledger.ledger.SETTLED_AT_ONCE", 1)
-    fails_always, other = [await accounts.reserve(ALICE, MOST, ignore) for _ in range(2)]
-    settle = ledger.settle
+    fails_always, other = [await ledger.reserve(ALICE, MOST, ignore) for _ in range(2)]
+    settle = store.settle
 
-    async def settle_others(reserved: Reservation, usage: Usage, **more: Any) -> Reading | None:
-        if reserved is fails_always:
+    async def settle_others(reservation: Reservation, usage: Usage, **more: Any) -> Counters | None:
+        if reservation is fails_always:
             raise StoreUnavailable
-        return await settle(reserved, usage, **more)
+        return await settle(reservation, usage, **more)
 
-    ledger.before = fails
+    store.before = fails
     for one in (fails_always, other):
-        await accounts.settle(ALICE, one, Usage(7, 5), ignore)
+        await ledger.settle(ALICE, one, Usage(7, 5), ignore)
     with monkeypatch.context() as patched:
-        patched.setattr(ledger, "settle", settle_others)
-        ledger.before = _pass
+        patched.setattr(store, "settle", settle_others)
+        store.before = _pass
         async with asyncio.timeout(30):
-            while await held(ledger.real) > HELD:
+            while await held(store.real) > HELD:
                 await asyncio.sleep(0.01)
-    await settled(ledger)
+    await settled(store)
 
 
 async def test_a_failure_that_nobody_foresaw_is_in_the_log_once_until_the_store_is_back(
-    accounts: Accounts, ledger: Faulty
+    ledger: Ledger, store: Faulty
 ) -> None:
-    ledger.before = crashes
+    store.before = crashes
     with logged() as lines:
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
-                await accounts.look(ALICE)
-        ledger.before = _pass
-        await accounts.look(ALICE)
+                await ledger.quota(ALICE)
+        store.before = _pass
+        await ledger.quota(ALICE)
     assert [line.split()[1] for line in lines] == ["crash", "store_is_back"]
 
 
-async def test_what_is_not_settled_at_the_end_is_in_the_log(ledger: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_not_settled_at_the_end_is_in_the_log(store: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hfchat.ledger.ledger.LAST_SETTLING_S", 0.01)
-    accounts = Accounts(ledger, clock=lambda: NOW)
-    reserved = await accounts.reserve(ALICE, MOST, ignore)
-    ledger.before = fails
+    ledger = Ledger(store, clock=lambda: NOW)
+    reservation = await ledger.reserve(ALICE, MOST, ignore)
+    store.before = fails
     with logged() as lines:
-        await accounts.settle(ALICE, reserved, NOTHING, ignore)
-        await accounts.close()
+        await ledger.settle(ALICE, reservation, NOTHING, ignore)
+        await ledger.close()
     assert any("not_settled" in line and "'reservations': 1" in line for line in lines)
 
 
 async def test_what_fails_for_good_is_kept_within_bounds(
-    accounts: Accounts, ledger: Faulty, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, store: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfchat.ledger.ledger.MAX_UNSETTLED", 3)
-    ledger.before = fails
+    store.before = fails
     for _ in range(10):
         with pytest.raises(StoreUnavailable):
-            await accounts.reserve(ALICE, MOST, ignore)
-    assert len(accounts._unsettled) == 3
-    ledger.before = _pass
-    kept = [await accounts.reserve(BOB, MOST, ignore) for _ in range(3)]
-    ledger.before = fails
-    for reserved in kept:
-        await accounts.settle(BOB, reserved, Usage(1, 1), ignore)
+            await ledger.reserve(ALICE, MOST, ignore)
+    assert len(ledger._unsettled) == 3
+    store.before = _pass
+    kept = [await ledger.reserve(BOB, MOST, ignore) for _ in range(3)]
+    store.before = fails
+    for reservation in kept:
+        await ledger.settle(BOB, reservation, Usage(1, 1), ignore)
     with pytest.raises(StoreUnavailable):
-        await accounts.reserve(ALICE, MOST, ignore)
+        await ledger.reserve(ALICE, MOST, ignore)
     # What was really used goes before what may never have been taken.
-    assert [used for _, used in accounts._unsettled.values()] == [Usage(1, 1)] * 3
-    ledger.before = _pass
-    await asyncio.to_thread(wait_until, lambda: not accounts._unsettled)
+    assert [used for _, used in ledger._unsettled.values()] == [Usage(1, 1)] * 3
+    store.before = _pass
+    await asyncio.to_thread(wait_until, lambda: not ledger._unsettled)
 
 
 ONE_ID_IN_EACH_OF_TWO = """

@@ -16,10 +16,10 @@ import httpx2
 import pytest
 
 from hfchat.auth.policy import PolicyClaim, read_policy
-from hfchat.chat.token_count import prompt_about, prompt_at_most
+from hfchat.chat.token_count import estimated_prompt_tokens, max_prompt_tokens
 from hfchat.errors import StoreUnavailable
-from hfchat.ledger.open_store import open_ledger
-from hfchat.ledger.store import Account, Ledger, Meter, Person, Reading
+from hfchat.ledger.open_store import open_store
+from hfchat.ledger.store import Counters, Meter, Principal, Store, UsageTotals
 from hfchat.types import Message
 from tests.conftest import KEY, make_token, wait_until
 from tests.support.process import REPOSITORY, Process, forked
@@ -53,16 +53,16 @@ class Setup:
     bring_back: Callable[[], None]
 
     @asynccontextmanager
-    async def ledger(self) -> AsyncIterator[Ledger]:
-        opened = open_ledger(self.url)
+    async def store(self) -> AsyncIterator[Store]:
+        opened = open_store(self.url)
         try:
             yield opened
         finally:
             await opened.close()
 
-    async def account(self, subject: str, now: float | None = None) -> Account:
-        async with self.ledger() as ledger:
-            (found,) = await ledger.accounts(subject, now=now or time.time())
+    async def account(self, subject: str, now: float | None = None) -> UsageTotals:
+        async with self.store() as store:
+            (found,) = await store.totals(subject, now=now or time.time())
             return found
 
 
@@ -153,7 +153,7 @@ async def until(fact: Callable[[], Awaitable[bool]]) -> None:
 
 async def one_stream(web: httpx2.AsyncClient, url: str, words: int, ending: str, leave: bool) -> int:
     """How many tokens it must cost."""
-    prompt = prompt_about(messages(words, ending))
+    prompt = estimated_prompt_tokens(messages(words, ending))
     async with web.stream("POST", f"{url}/api/ai/chat", json=body(words, ending, stream=True)) as said:
         if said.status_code != 200:
             refused = json.loads(await said.aread())["error"]["code"]
@@ -186,10 +186,10 @@ async def test_the_books_of_300_streams_are_exact_and_the_budget_is_never_oversh
     async def watch() -> int:
         meter = Meter("tokens", "day", budget)
         most = 0
-        async with setup.ledger() as ledger:
+        async with setup.store() as store:
             while not over.is_set():
-                reading = await ledger.look(Person("hfchat", "streamer"), "-", [meter], now=time.time())
-                most = max(most, reading.used[0][1])
+                counters = await store.quota(Principal("hfchat", "streamer"), "-", [meter], now=time.time())
+                most = max(most, counters.used[0][1])
                 await asyncio.sleep(0.005)
         return most
 
@@ -206,7 +206,7 @@ async def test_the_books_of_300_streams_are_exact_and_the_budget_is_never_oversh
     await asyncio.to_thread(wait_until, lambda: stub.in_progress == 0)
 
 
-async def settled(setup: Setup, subject: str) -> Account:
+async def settled(setup: Setup, subject: str) -> UsageTotals:
     """Their account once nothing is held any more."""
 
     async def nothing_is_held() -> bool:
@@ -227,16 +227,16 @@ async def in_progress(setup: Setup, subject: str, streams: int) -> None:
 
 async def reading_of(setup: Setup, subject: str, budget: int, now: float | None = None) -> tuple[int, int]:
     """Tokens of today, replies in progress."""
-    async with setup.ledger() as ledger:
+    async with setup.store() as store:
         meter = Meter("tokens", "day", budget)
-        reading: Reading = await ledger.look(Person("hfchat", subject), "-", [meter], now=now or time.time())
-        return reading.used[0][1], reading.streams
+        counters: Counters = await store.quota(Principal("hfchat", subject), "-", [meter], now=now or time.time())
+        return counters.used[0][1], counters.streams
 
 
 async def test_killed_in_the_middle_of_50_streams_nothing_is_granted_twice_or_stuck_past_its_lease(
     setup: Setup, tmp_path: Path
 ) -> None:
-    held = prompt_at_most(messages(5, "hang")) + 100
+    held = max_prompt_tokens(messages(5, "hang")) + 100
     budget = 50 * held + 50
     token = token_for("victim", budget=f"{budget}/day", streams=50)
     with forked(tmp_path, **setup.variables) as program:
@@ -321,9 +321,9 @@ async def test_while_the_store_is_away_nobody_is_admitted_and_it_goes_on_by_itse
         await asyncio.to_thread(setup.take_away)
         await asyncio.sleep(0.1)
         away.set()
-        asked = len(stub.requests)
+        reservation = len(stub.requests)
         await asyncio.to_thread(wait_until, lambda: len(during) >= 40)
-        assert len(stub.requests) == asked
+        assert len(stub.requests) == reservation
         await asyncio.to_thread(setup.bring_back)
         back.set()
         async with asyncio.timeout(60):
@@ -346,8 +346,8 @@ async def test_the_page_that_says_it_is_ready_asks_the_store(setup: Setup) -> No
 
 
 async def test_this_ledger_here_is_the_processes_own(setup: Setup) -> None:
-    async with setup.ledger() as ledger:
+    async with setup.store() as store:
         try:
-            assert await ledger.accounts("nobody", now=time.time()) == []
+            assert await store.totals("nobody", now=time.time()) == []
         except StoreUnavailable:
             pytest.fail("the store is not there")

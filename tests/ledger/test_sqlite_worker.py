@@ -60,12 +60,12 @@ async def test_the_file_is_opened_in_the_thread_and_what_is_brief_then_done_in_t
 
 async def test_all_is_done_in_the_order_it_is_asked_wherever_it_is_done(worker: SqliteWorker) -> None:
     kinds: list[dict[str, Any]] = [{"brief": True}, {}, {"brief": True, "can_wait": True}, {"brief": True}, {}]
-    asked = []
+    reservation = []
     for number in range(50):
-        asked.append(worker.run(step(number, wait_s=0.001 if number % 7 == 0 else 0), **kinds[number % 5]))
+        reservation.append(worker.run(step(number, wait_s=0.001 if number % 7 == 0 else 0), **kinds[number % 5]))
         if number % 3 == 0:
             await asyncio.sleep(0)
-    await asyncio.gather(*asked)
+    await asyncio.gather(*reservation)
     assert await worker.run(steps, writes=False, brief=True) == [str(number) for number in range(50)]
 
 

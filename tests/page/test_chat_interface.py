@@ -8,7 +8,7 @@ import pytest
 
 from hfchat.i18n.page import CHAT
 from hfchat.page.chat_interface import TURN_ID, ChatPage, with_stop
-from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, NOTICE_ID, WAIT_ID, sendable
+from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, NOTICE_ID, WAIT_ID, messages_for_model
 
 # What `ChatPage` uses of `gr.ChatInterface` that Gradio promises to nobody.
 METHODS = ("_setup_events", "_append_message_to_history", "_pop_last_user_message", "_api_wrapper", "_stream_fn")
@@ -130,7 +130,7 @@ def test_a_turn_that_was_stopped_says_so(came: list[dict[str, Any]]) -> None:
     assert before[:2] == BEFORE
     assert before[2]["content"] == ASKED["content"]
     assert before[3:] in ([], came, [said("assistant", "hm", title="Reasoning", status="done")])
-    assert [message.content for message in sendable([*before, notice])] == ["one", "first"]
+    assert [message.content for message in messages_for_model([*before, notice])] == ["one", "first"]
 
 
 def test_a_question_that_is_too_long_to_restore_stays() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hfchat.i18n.conversations import HISTORY
 from hfchat.i18n.texts import Language
-from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, shown
+from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, messages_to_show
 from tests.conftest import RunningApp, make_token
 
 STATIC = Path(__file__).parents[2] / "hfchat" / "page" / "static"
@@ -59,17 +59,17 @@ GIVEN: dict[str, tuple[list[Any], list[Any]]] = {
 
 @pytest.mark.parametrize(("given", "expected"), GIVEN.values(), ids=GIVEN.keys())
 def test_only_text_and_our_marks_are_shown_again(given: list[Any], expected: list[Any]) -> None:
-    assert shown(given) == expected
+    assert messages_to_show(given) == expected
 
 
 def test_of_too_much_the_newest_is_shown() -> None:
     many = [said("user", f"{number}") for number in range(2 * MAX_SHOWN_MESSAGES)]
-    assert [message["content"][0]["text"] for message in shown(many)] == [
+    assert [message["content"][0]["text"] for message in messages_to_show(many)] == [
         f"{number}" for number in range(MAX_SHOWN_MESSAGES, 2 * MAX_SHOWN_MESSAGES)
     ]
     heavy = [said("user", "x" * (MAX_SHOWN_CHARS // 2)) for _ in range(5)]
-    assert len(shown(heavy)) == 2
-    assert shown([said("user", "x" * (MAX_SHOWN_CHARS + 1))]) == []
+    assert len(messages_to_show(heavy)) == 2
+    assert messages_to_show([said("user", "x" * (MAX_SHOWN_CHARS + 1))]) == []
 
 
 def test_the_script_shows_as_much_as_the_server() -> None:

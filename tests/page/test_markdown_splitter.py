@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.page.history import sendable
-from hfchat.page.markdown_splitter import PIECE_CHARS, Pieces
-from hfchat.page.reply_view import Shown
+from hfchat.page.history import messages_for_model
+from hfchat.page.markdown_splitter import PIECE_CHARS, MarkdownSplitter
+from hfchat.page.reply_view import ReplyView
 from hfchat.types import Delta, Finish
 
 LONG = "a word " * 100
 
 
-def pieces_of(*texts: str) -> Pieces:
-    pieces = Pieces()
+def pieces_of(*texts: str) -> MarkdownSplitter:
+    pieces = MarkdownSplitter()
     for text in texts:
         pieces.add(text)
     return pieces
@@ -65,7 +65,7 @@ def test_it_may_come_sign_by_sign() -> None:
 
 @pytest.mark.parametrize("ends", [True, False])
 def test_it_is_shown_in_pieces_until_it_ends_and_then_as_one(ends: bool) -> None:
-    shown = Shown("en")
+    shown = ReplyView("en")
     shown.trying("m")
     text = f"{LONG}\n\n" * 20
     for _ in range(20):
@@ -81,7 +81,7 @@ def test_it_is_shown_in_pieces_until_it_ends_and_then_as_one(ends: bool) -> None
 
 def test_a_dollar_sign_is_shown_with_what_comes_after_it() -> None:
     """At the end of the text it would end a formula that begins with the price before it."""
-    shown = Shown("en")
+    shown = ReplyView("en")
     shown.trying("m")
     for said, seen in (("$30, or US$", "$30, or US"), ("8. A $", "$30, or US$8. A "), ("x$", "$30, or US$8. A $x")):
         shown.add(Delta(said))
@@ -92,4 +92,4 @@ def test_a_dollar_sign_is_shown_with_what_comes_after_it() -> None:
 def test_one_that_was_stopped_goes_to_the_model_as_one() -> None:
     pieces = ["One.", "Two.", "Three.  "]
     history = [{"role": "user", "content": "Say it."}, *({"role": "assistant", "content": piece} for piece in pieces)]
-    assert [message.content for message in sendable(history)] == ["Say it.", "One.\n\nTwo.\n\nThree."]
+    assert [message.content for message in messages_for_model(history)] == ["Say it.", "One.\n\nTwo.\n\nThree."]

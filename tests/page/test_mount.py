@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from gradio_client import Client
 
-from hfchat.page.history import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, sendable
+from hfchat.page.history import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, messages_for_model
 from hfchat.types import Call, Delta, Finish, Message
 from tests.conftest import CALL, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
@@ -75,17 +75,17 @@ HISTORIES: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize(("history", "sent"), HISTORIES.values(), ids=HISTORIES.keys())
 def test_only_text_of_whole_turns_is_sent(history: list[Any], sent: list[tuple[str, str]]) -> None:
-    assert [(message.role, message.content) for message in sendable(history)] == sent
+    assert [(message.role, message.content) for message in messages_for_model(history)] == sent
 
 
 def test_a_long_history_loses_its_oldest_turns() -> None:
     turns = [said(role, f"{number}") for number in range(MAX_HISTORY_MESSAGES) for role in ("user", "assistant")]
-    kept = sendable(turns)
+    kept = messages_for_model(turns)
     assert len(kept) == MAX_HISTORY_MESSAGES
     assert kept[0].role == "user"
     assert kept[-1] == Message("assistant", f"{MAX_HISTORY_MESSAGES - 1}")
     heavy = [said(role, "x" * (MAX_HISTORY_CHARS // 3)) for _ in range(5) for role in ("user", "assistant")]
-    assert [message.role for message in sendable(heavy)] == ["user", "assistant"]
+    assert [message.role for message in messages_for_model(heavy)] == ["user", "assistant"]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, prompt_at_most
+from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, max_prompt_tokens
 from hfchat.errors import HfchatError, InvalidRequest, UnsupportedInput
 from hfchat.i18n.error_texts import DETAILS
 from hfchat.i18n.pictures import PICTURES
@@ -50,7 +50,7 @@ def said(text: str, role: str = "user") -> Message:
 
 
 def contents(messages: tuple[Message, ...]) -> list[Any]:
-    return [message.as_sent()["content"] for message in messages]
+    return [message.payload()["content"] for message in messages]
 
 
 def image(data: str) -> dict[str, Any]:
@@ -112,14 +112,14 @@ def test_nothing_that_is_sent_breaks_it(sent: str) -> None:
 def test_no_question_breaks_it(text: str) -> None:
     pictures = {number(place): picture() for place in range(4)}
     (sent,) = with_pictures([said(text)], pictures, "m", SEES)
-    assert "#hfchat-image-0000" not in json.dumps(sent.as_sent())
+    assert "#hfchat-image-0000" not in json.dumps(sent.payload())
 
 
 def test_a_question_is_sent_with_its_picture_and_without_the_reference() -> None:
     sent = with_pictures([said(f"what is this?\n\n{reference()}")], {number(1): picture()}, "m", SEES)
     assert contents(sent) == [[{"type": "text", "text": "what is this?"}, image(picture())]]
     assert sent[0].content == "what is this?\n\n🖼 photo.jpg"
-    assert prompt_at_most(sent) > MOST_TOKENS_A_PICTURE
+    assert max_prompt_tokens(sent) > MOST_TOKENS_A_PICTURE
 
 
 def test_a_question_may_be_a_picture_alone() -> None:

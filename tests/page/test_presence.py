@@ -5,7 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
-from hfchat.page.presence import GONE_S, LATE_S, Listeners, Listening
+from hfchat.page.presence import GONE_S, LATE_S, ConnectionTracker, OpenConnections
 
 pytestmark = pytest.mark.anyio
 JOIN = "/gradio_api/queue/join"
@@ -21,50 +21,50 @@ class Clock:
 
 def test_a_page_that_closes_is_missed_after_a_moment() -> None:
     clock = Clock()
-    listeners = Listeners(clock)
-    listeners.opened("a")
-    turn = listeners.turn(JOIN, "a")
+    connections = OpenConnections(clock)
+    connections.opened("a")
+    turn = connections.turn(JOIN, "a")
     clock.now = 1000
-    assert not turn.gone()
-    listeners.opened("a")
-    listeners.closed("a")
-    assert not turn.gone()
-    listeners.closed("a")
-    listeners.opened("another")
-    assert not turn.gone()
+    assert not turn.disconnected()
+    connections.opened("a")
+    connections.closed("a")
+    assert not turn.disconnected()
+    connections.closed("a")
+    connections.opened("another")
+    assert not turn.disconnected()
     clock.now += GONE_S + 0.01
-    assert turn.gone()
+    assert turn.disconnected()
 
 
 def test_a_moment_between_two_connections_is_no_end() -> None:
     clock = Clock()
-    listeners = Listeners(clock)
-    listeners.opened("a")
-    turn = listeners.turn(JOIN, "a")
+    connections = OpenConnections(clock)
+    connections.opened("a")
+    turn = connections.turn(JOIN, "a")
     for _ in range(5):
-        listeners.closed("a")
+        connections.closed("a")
         clock.now += GONE_S / 2
-        assert not turn.gone()
-        listeners.opened("a")
-        assert not turn.gone()
+        assert not turn.disconnected()
+        connections.opened("a")
+        assert not turn.disconnected()
         clock.now += 10
 
 
 def test_who_was_never_connected_may_come_late_but_not_for_ever() -> None:
     clock = Clock()
-    turn = Listeners(clock).turn(f"/behind/a/proxy{JOIN}", "a")
-    assert not turn.gone()
+    turn = OpenConnections(clock).turn(f"/behind/a/proxy{JOIN}", "a")
+    assert not turn.disconnected()
     clock.now = LATE_S - 1
-    assert not turn.gone()
+    assert not turn.disconnected()
     clock.now = LATE_S + 1
-    assert turn.gone()
+    assert turn.disconnected()
 
 
 def test_what_is_fetched_later_has_all_the_time_there_is() -> None:
     clock = Clock()
-    turn = Listeners(clock).turn("/gradio_api/call/chat", "a")
+    turn = OpenConnections(clock).turn("/gradio_api/call/chat", "a")
     clock.now = 10_000
-    assert not turn.gone()
+    assert not turn.disconnected()
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ def test_what_is_fetched_later_has_all_the_time_there_is() -> None:
     ],
 )
 async def test_connections_that_stay_open_are_noted_while_they_are(path: str, noted: bool) -> None:
-    listeners = Listeners()
+    connections = OpenConnections()
     went = asyncio.Event()
 
     async def app(scope: object, receive: object, send: object) -> None:
-        assert listeners.any("a") is noted
+        assert connections.any("a") is noted
         went.set()
         raise ConnectionError
 
-    transport = httpx2.ASGITransport(app=Listening(app, listeners=listeners))
+    transport = httpx2.ASGITransport(app=ConnectionTracker(app, connections=connections))
     async with httpx2.AsyncClient(transport=transport, base_url="http://here") as web:
         with pytest.raises(ConnectionError):
             await web.get(path)
     assert went.is_set()
-    assert not listeners.any("a")
+    assert not connections.any("a")

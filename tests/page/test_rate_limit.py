@@ -3,7 +3,7 @@
 import pytest
 
 from hfchat.errors import RateLimitExceeded, TooManyStreams
-from hfchat.page.rate_limit import MAX_PEOPLE, Visitors
+from hfchat.page.rate_limit import MAX_PEOPLE, PageRateLimit
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_steps_come_back_with_time() -> None:
     clock = Clock()
-    visitors = Visitors(steps_a_second=2, burst=10, clock=clock)
+    visitors = PageRateLimit(steps_a_second=2, burst=10, clock=clock)
     for _ in range(10):
         visitors.check("ann")
         visitors.take("ann", 1)
@@ -33,7 +33,7 @@ def test_steps_come_back_with_time() -> None:
 
 def test_a_step_that_costs_more_than_is_left_is_paid_off() -> None:
     clock = Clock()
-    visitors = Visitors(steps_a_second=1, burst=10, clock=clock)
+    visitors = PageRateLimit(steps_a_second=1, burst=10, clock=clock)
     visitors.take("ann", 30)
     with pytest.raises(RateLimitExceeded) as refused:
         visitors.check("ann")
@@ -46,14 +46,14 @@ def test_a_step_that_costs_more_than_is_left_is_paid_off() -> None:
 
 
 def test_of_so_many_people_only_is_anything_known() -> None:
-    visitors = Visitors()
+    visitors = PageRateLimit()
     for number in range(MAX_PEOPLE + 10):
         visitors.take(str(number), 1)
     assert len(visitors._left) == MAX_PEOPLE
 
 
 def test_so_many_connections_are_open_at_once() -> None:
-    visitors = Visitors(max_connections=2)
+    visitors = PageRateLimit(max_connections=2)
     with visitors.connected("ann"), visitors.connected("ann"):
         with pytest.raises(TooManyStreams), visitors.connected("ann"):
             pass

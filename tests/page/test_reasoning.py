@@ -3,8 +3,8 @@
 import pytest
 
 from hfchat.i18n.texts import Language
-from hfchat.page.reasoning import told_apart
-from hfchat.page.reply_view import Shown
+from hfchat.page.reasoning import split_reasoning
+from hfchat.page.reply_view import ReplyView
 from hfchat.types import Delta, Finish
 
 REPLIES: dict[str, tuple[str, str, str]] = {
@@ -24,20 +24,20 @@ REPLIES: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize(("reply", "thoughts", "answer"), REPLIES.values(), ids=REPLIES)
 def test_thoughts_are_told_apart(reply: str, thoughts: str, answer: str) -> None:
-    assert told_apart(reply, whole=True) == (thoughts, answer)
+    assert split_reasoning(reply, whole=True) == (thoughts, answer)
 
 
 @pytest.mark.parametrize(("reply", "thoughts", "answer"), REPLIES.values(), ids=REPLIES)
 def test_what_is_shown_only_grows_and_no_part_of_a_tag_is_shown(reply: str, thoughts: str, answer: str) -> None:
     for length in range(len(reply)):
-        so_far = told_apart(reply[:length], whole=False)
+        so_far = split_reasoning(reply[:length], whole=False)
         assert thoughts.startswith(so_far[0].strip())
         assert answer.startswith(so_far[1])
 
 
-def a_turn(language: Language = "en") -> tuple[Shown, list[float]]:
+def a_turn(language: Language = "en") -> tuple[ReplyView, list[float]]:
     now = [100.0]
-    shown = Shown(language, lambda: now[0])
+    shown = ReplyView(language, lambda: now[0])
     shown.trying("model")
     return shown, now
 

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser
 from starlette.routing import Mount
 
-from hfchat.page.rate_limit import Visitors
-from hfchat.page.requests import PageRequests
-from hfchat.page.session_limits import BoundedSessions, Bounds, PageBounds
+from hfchat.page.rate_limit import PageRateLimit
+from hfchat.page.requests import PageRequestMiddleware
+from hfchat.page.session_limits import Bounds, SessionLimitMiddleware, SessionLimits
 from tests.conftest import RunningApp, make_settings, running, wait_until
 from tests.support.browser import visiting
 from tests.support.raw_client import UNSET, Said, ask, bearer, functions, line_to, post
@@ -36,9 +36,9 @@ def page(app: RunningApp) -> Any:
 
 
 @pytest.fixture
-def bounds(app: RunningApp, stub: StubUpstream) -> Iterator[PageBounds]:
+def bounds(app: RunningApp, stub: StubUpstream) -> Iterator[SessionLimits]:
     """The program's bounds, narrow, with no session there."""
-    (found,) = (layer.kwargs["bounds"] for layer in gradio(app).user_middleware if layer.cls is BoundedSessions)
+    (found,) = (layer.kwargs["bounds"] for layer in gradio(app).user_middleware if layer.cls is SessionLimitMiddleware)
     before = found._bounds
     found._bounds = BOUNDS
     yield found
@@ -48,7 +48,7 @@ def bounds(app: RunningApp, stub: StubUpstream) -> Iterator[PageBounds]:
     assert (found._count, found._size) == (0, 0)
 
 
-def drop_all(bounds: PageBounds) -> bool:
+def drop_all(bounds: SessionLimits) -> bool:
     """Drop every session in which nothing is in progress. Whether none is left."""
     for person in list(bounds._people):
         while bounds._drop_oldest(person):
@@ -85,7 +85,7 @@ def sessions_of(app: RunningApp) -> Any:
     return page(app).state_holder.session_data
 
 
-def test_a_person_has_so_many_sessions_and_the_others_have_theirs(app: RunningApp, bounds: PageBounds) -> None:
+def test_a_person_has_so_many_sessions_and_the_others_have_theirs(app: RunningApp, bounds: SessionLimits) -> None:
     assert show(app, "bob", "his").status == 200
     for number in range(20):
         assert show(app, "alice", f"s{number}").status == 200
@@ -93,7 +93,7 @@ def test_a_person_has_so_many_sessions_and_the_others_have_theirs(app: RunningAp
     assert [len(person.sessions) for person in bounds._people.values()] == [1, 5]
 
 
-def test_what_is_used_stays_and_what_was_used_longest_ago_goes(app: RunningApp, bounds: PageBounds) -> None:
+def test_what_is_used_stays_and_what_was_used_longest_ago_goes(app: RunningApp, bounds: SessionLimits) -> None:
     show(app, "alice", "used")
     (used,) = sessions_of(app)
     for number in range(12):
@@ -102,7 +102,7 @@ def test_what_is_used_stays_and_what_was_used_longest_ago_goes(app: RunningApp, 
     assert used in sessions_of(app)
 
 
-def test_what_the_sessions_of_one_person_hold_is_bounded(app: RunningApp, bounds: PageBounds) -> None:
+def test_what_the_sessions_of_one_person_hold_is_bounded(app: RunningApp, bounds: SessionLimits) -> None:
     show(app, "bob", "his", "b" * 50_000)
     for number in range(5):
         assert show(app, "alice", f"s{number}", "a" * 40_000).status == 200
@@ -113,7 +113,7 @@ def test_what_the_sessions_of_one_person_hold_is_bounded(app: RunningApp, bounds
     assert kept_letters(app, "b") >= 50_000
 
 
-def test_all_together_hold_so_much_and_who_has_most_gives_first(app: RunningApp, bounds: PageBounds) -> None:
+def test_all_together_hold_so_much_and_who_has_most_gives_first(app: RunningApp, bounds: SessionLimits) -> None:
     show(app, "small", "one", "b" * 1000)
     for number in range(5):
         show(app, f"person-{number}", "s", "a" * 60_000)
@@ -125,7 +125,7 @@ def test_all_together_hold_so_much_and_who_has_most_gives_first(app: RunningApp,
 
 
 def test_a_session_that_is_dropped_leaves_nothing_in_gradio(
-    app: RunningApp, stub: StubUpstream, bounds: PageBounds
+    app: RunningApp, stub: StubUpstream, bounds: SessionLimits
 ) -> None:
     stub.answer = lambda _: reply(["done"])
     queue = page(app)._queue
@@ -143,7 +143,7 @@ def test_a_session_that_is_dropped_leaves_nothing_in_gradio(
 
 
 def test_a_session_in_the_middle_of_a_reply_is_not_dropped(
-    app: RunningApp, stub: StubUpstream, bounds: PageBounds
+    app: RunningApp, stub: StubUpstream, bounds: SessionLimits
 ) -> None:
     stub.answer = lambda _: Answer(pieces=[event("one ")], ending="hang")
     busy = [join(app, "alice", f"busy{number}").json["event_id"] for number in range(5)]
@@ -162,7 +162,7 @@ def test_a_session_in_the_middle_of_a_reply_is_not_dropped(
 
 
 def test_what_nobody_fetches_is_not_asked_for_without_end(
-    app: RunningApp, stub: StubUpstream, bounds: PageBounds
+    app: RunningApp, stub: StubUpstream, bounds: SessionLimits
 ) -> None:
     stub.answer = lambda _: reply(["done"])
     events = [join(app, "alice", "same") for _ in range(5)]
@@ -174,7 +174,9 @@ def test_what_nobody_fetches_is_not_asked_for_without_end(
     assert join(app, "alice", "same").status == 200
 
 
-def test_a_call_without_a_session_gets_one_of_its_own(app: RunningApp, stub: StubUpstream, bounds: PageBounds) -> None:
+def test_a_call_without_a_session_gets_one_of_its_own(
+    app: RunningApp, stub: StubUpstream, bounds: SessionLimits
+) -> None:
     stub.answer = lambda _: reply(["done"])
     for _ in range(20):
         event_id = post(app, CALL, {"data": ["hi", [], *UNSET]}).json["event_id"]
@@ -184,7 +186,7 @@ def test_a_call_without_a_session_gets_one_of_its_own(app: RunningApp, stub: Stu
 
 @pytest.mark.parametrize("session", [{"session_hash": "theirs"}, {}], ids=["of a page", "of a program"])
 def test_another_persons_event_is_nobodys(
-    app: RunningApp, stub: StubUpstream, bounds: PageBounds, session: dict[str, str]
+    app: RunningApp, stub: StubUpstream, bounds: SessionLimits, session: dict[str, str]
 ) -> None:
     stub.answer = lambda _: reply([f"swordfish{place} " for place in range(20)], pause_s=0.05)
     event_id = post(app, CALL, {"data": ["hi", [], *UNSET], **session}, "bob").json["event_id"]
@@ -205,7 +207,7 @@ def test_another_persons_event_is_nobodys(
     assert b"swordfish19" in ask(app, "GET", f"{CALL}/{done}", bearer("bob")).body
 
 
-def test_a_person_cancels_their_own_event(app: RunningApp, stub: StubUpstream, bounds: PageBounds) -> None:
+def test_a_person_cancels_their_own_event(app: RunningApp, stub: StubUpstream, bounds: SessionLimits) -> None:
     stub.answer = lambda _: Answer(pieces=[event("one ")], ending="hang")
     event_id = join(app, "bob", "his").json["event_id"]
     wait_until(lambda: stub.in_progress == 1)
@@ -214,12 +216,12 @@ def test_a_person_cancels_their_own_event(app: RunningApp, stub: StubUpstream, b
     wait_until(lambda: stub.in_progress == 0)
 
 
-def visitors_of(app: RunningApp) -> Visitors:
-    return next(layer.kwargs["visitors"] for layer in gradio(app).user_middleware if layer.cls is PageRequests)
+def visitors_of(app: RunningApp) -> PageRateLimit:
+    return next(layer.kwargs["visitors"] for layer in gradio(app).user_middleware if layer.cls is PageRequestMiddleware)
 
 
 @pytest.fixture
-def narrow(app: RunningApp) -> Iterator[Visitors]:
+def narrow(app: RunningApp) -> Iterator[PageRateLimit]:
     visitors = visitors_of(app)
     before = (visitors._burst, visitors._steps_a_second, visitors._max_connections)
     visitors._burst, visitors._steps_a_second, visitors._max_connections = 20.0, 0.5, 3
@@ -239,8 +241,10 @@ STEPS = {
 
 
 @pytest.mark.parametrize(("method", "path", "body"), STEPS.values(), ids=STEPS)
-def test_steps_of_the_page_have_a_rate(app: RunningApp, narrow: Visitors, method: str, path: str, body: bytes) -> None:
-    number = functions(app)["who_is_here"]
+def test_steps_of_the_page_have_a_rate(
+    app: RunningApp, narrow: PageRateLimit, method: str, path: str, body: bytes
+) -> None:
+    number = functions(app)["account_menu"]
     headers = {**bearer(f"fast-{path}"), "Content-Type": "application/json"}
     said = [ask(app, method, path, headers, body and body % (number, place)) for place in range(30)]
     assert 10 <= [one.status for one in said].count(429) <= 12
@@ -250,14 +254,14 @@ def test_steps_of_the_page_have_a_rate(app: RunningApp, narrow: Visitors, method
     assert ask(app, "GET", "/api/ai/usage", headers).status == 200
 
 
-def test_a_large_step_counts_as_many(app: RunningApp, narrow: Visitors) -> None:
+def test_a_large_step_counts_as_many(app: RunningApp, narrow: PageRateLimit) -> None:
     number = functions(app)["open_"]
     body = {"data": [[message("x" * 1_000_000)]], "fn_index": number, "session_hash": "a"}
     said = [post(app, PREDICT, body, "heavy") for _ in range(2)]
     assert [one.status for one in said] == [200, 429]
 
 
-def test_a_body_is_not_read_of_whoever_asks_too_fast(app: RunningApp, narrow: Visitors) -> None:
+def test_a_body_is_not_read_of_whoever_asks_too_fast(app: RunningApp, narrow: PageRateLimit) -> None:
     narrow.take("hfchat\x1fhasty", 100)
     with line_to(app) as line:
         head = {**bearer("hasty"), "Content-Length": "4000000"}
@@ -265,7 +269,7 @@ def test_a_body_is_not_read_of_whoever_asks_too_fast(app: RunningApp, narrow: Vi
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/heartbeat/a%d"])
-def test_connections_are_counted(app: RunningApp, narrow: Visitors, path: str) -> None:
+def test_connections_are_counted(app: RunningApp, narrow: PageRateLimit, path: str) -> None:
     lines = [line_to(app) for _ in range(4)]
     opened = [line.__enter__() for line in lines]
     statuses = [line.begin("GET", path % number, bearer("open")).status for number, line in enumerate(opened)]
@@ -298,7 +302,7 @@ def test_the_same_in_another_encoding_is_refused(app: RunningApp) -> None:
 
 
 def test_a_page_whose_session_was_dropped_goes_on(
-    browser: Browser, app: RunningApp, stub: StubUpstream, bounds: PageBounds
+    browser: Browser, app: RunningApp, stub: StubUpstream, bounds: SessionLimits
 ) -> None:
     stub.answer = lambda request: reply([f"answer {len(request['messages'])}."])
     with visiting(browser, app) as visit:
@@ -316,7 +320,7 @@ def test_a_page_whose_session_was_dropped_goes_on(
 
 
 def test_a_page_that_asks_too_fast_waits_and_says_so(
-    browser: Browser, app: RunningApp, stub: StubUpstream, narrow: Visitors
+    browser: Browser, app: RunningApp, stub: StubUpstream, narrow: PageRateLimit
 ) -> None:
     stub.answer = lambda _: reply(["here you are."])
     with visiting(browser, app) as visit:

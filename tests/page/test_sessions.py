@@ -15,7 +15,7 @@ from starlette.types import Message
 
 from hfchat.errors import HfchatError, InvalidRequest, PayloadTooLarge
 from hfchat.http.body import read_body, replayed
-from hfchat.page.sessions import MAX_PAGE_BODY_BYTES, own_hash, own_session
+from hfchat.page.sessions import MAX_PAGE_BODY_BYTES, scope_session, scoped_session_hash
 from tests.conftest import KEY, RunningApp, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, functions, line_to, post
 from tests.support.stub_upstream import StubUpstream, reply
@@ -32,7 +32,7 @@ class Listener:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/x.png"
         self.connections = 0
 
-    def look(self) -> int:
+    def quota(self) -> int:
         try:
             self._socket.accept()[0].close()
             self.connections += 1
@@ -131,7 +131,7 @@ def test_a_forged_file_or_component_gives_nothing_away(
             assert _is_refused(said), (target, path, said)
             assert b"swordfish" not in said.body
             assert b"PATH=" not in said.body
-    assert listener.look() == 0
+    assert listener.quota() == 0
 
 
 def test_an_edit_that_names_files_takes_none(offline_app: RunningApp, listener: Listener, secret_file: Path) -> None:
@@ -149,7 +149,7 @@ def test_an_edit_that_names_files_takes_none(offline_app: RunningApp, listener: 
         body = {"data": [None, None], "fn_index": number["_append_message_to_history_1"], "session_hash": "files"}
         said = post(offline_app, "/gradio_api/run/predict", body)
         assert b"path" not in said.body
-    assert listener.look() == 0
+    assert listener.quota() == 0
 
 
 SPARE_FIELDS = {
@@ -163,7 +163,7 @@ SPARE_FIELDS = {
 
 @pytest.mark.parametrize("field", SPARE_FIELDS.values(), ids=SPARE_FIELDS)
 def test_a_field_that_the_page_never_sends_is_refused(offline_app: RunningApp, field: dict[str, Any]) -> None:
-    body = {"data": [], "fn_index": functions(offline_app)["who_is_here"], **field}
+    body = {"data": [], "fn_index": functions(offline_app)["account_menu"], **field}
     assert _is_refused(post(offline_app, "/gradio_api/run/predict", body))
 
 
@@ -230,8 +230,8 @@ def test_another_persons_session_hash_reaches_nothing(stub_app: RunningApp, stub
             "queue/data?session_hash=other&session_hash=shared",
             "queue/data?session%5fhash=shared",
             "call/chat/shared",
-            f"call/chat/{own_hash(b'', 'bob', 'shared')}",
-            f"call/chat/{own_hash(b'', 'bob', 'shared')[:32]}",
+            f"call/chat/{scoped_session_hash(b'', 'bob', 'shared')}",
+            f"call/chat/{scoped_session_hash(b'', 'bob', 'shared')[:32]}",
             "stream/shared/1/1/playlist.m3u8",
         )
     ]
@@ -322,9 +322,13 @@ def test_a_session_hash_of_another_form_in_an_address_is_refused(offline_app: Ru
 
 
 def test_a_session_is_worked_out_by_nobody_without_the_key() -> None:
-    own = own_hash(b"key", "alice", "abc")
-    assert own == own_hash(b"key", "alice", "abc")
-    others = {own_hash(b"another", "alice", "abc"), own_hash(b"key", "bob", "abc"), own_hash(b"key", "alice", "abd")}
+    own = scoped_session_hash(b"key", "alice", "abc")
+    assert own == scoped_session_hash(b"key", "alice", "abc")
+    others = {
+        scoped_session_hash(b"another", "alice", "abc"),
+        scoped_session_hash(b"key", "bob", "abc"),
+        scoped_session_hash(b"key", "alice", "abd"),
+    }
     assert len({own, *others}) == 4
     # An event's id has 32 characters, and what is asked for under `call/` must have.
     assert len(own) != 32
@@ -372,7 +376,7 @@ async def received(scope: dict[str, Any], body: bytes, subject: str = "alice") -
         return {"type": "http.request", "body": body}
 
     scope["query_string"] = b""
-    message = await (await own_session(scope, receive, subject, b"key"))()
+    message = await (await scope_session(scope, receive, subject, b"key"))()
     assert message["more_body"] is False
     return json.loads(message["body"])
 
@@ -383,7 +387,7 @@ async def test_a_body_is_passed_on_with_only_its_session_another() -> None:
     scope = {"method": "POST", "path": "/gradio_api/queue/join", "headers": headers}
     sent = {"data": ["ñ", 1, 2.5, None, True, {"text": "\u2028"}], "session_hash": "abc", "fn_index": 3}
     got = await received(scope, json.dumps(sent).encode("utf-16"))
-    assert got == {**sent, "session_hash": own_hash(b"key", "alice", "abc")}
+    assert got == {**sent, "session_hash": scoped_session_hash(b"key", "alice", "abc")}
     length = len(json.dumps(got, separators=(",", ":"), ensure_ascii=False).encode())
     assert scope["headers"] == [(b"accept", b"*/*"), (b"content-length", str(length).encode())]
 
@@ -399,13 +403,13 @@ async def test_the_session_in_an_address_becomes_the_persons_own() -> None:
     async def receive() -> Message:
         raise AssertionError("a GET has no body")
 
-    own = own_hash(b"key", "alice", "abc")
+    own = scoped_session_hash(b"key", "alice", "abc")
     scope: dict[str, Any] = {
         "method": "GET",
         "path": "/gradio_api/heartbeat/abc",
         "query_string": b"a=%26&session_hash=abc&b=",
     }
-    assert await own_session(scope, receive, "alice", b"key") is receive
+    assert await scope_session(scope, receive, "alice", b"key") is receive
     assert (scope["path"], scope["raw_path"]) == (
         f"/gradio_api/heartbeat/{own}",
         f"/gradio_api/heartbeat/{own}".encode(),

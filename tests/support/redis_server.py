@@ -52,7 +52,7 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    def tell(self, *words: str) -> bytes:
+    def set_quota(self, *words: str) -> bytes:
         """One command, and the beginning of its answer."""
         command = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w.encode()) for w in words)
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as line:
@@ -61,7 +61,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         with suppress(OSError):
-            return self.tell("PING") == b"+PONG\r\n"
+            return self.set_quota("PING") == b"+PONG\r\n"
         return False
 
 

@@ -1,6 +1,6 @@
 """In a crowd of replies each is passed on in steps, whoever begins at once; a few, or slow ones, never wait."""
 
-from hfchat.upstream.coalescing import CROWD_PER_S, STEP_S, WINDOW_S, Crowd
+from hfchat.upstream.coalescing import CROWD_PER_S, STEP_S, WINDOW_S, Coalescer
 
 
 class Replies:
@@ -8,7 +8,7 @@ class Replies:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.crowd = Crowd(lambda: self.now)
+        self.coalescer = Coalescer(lambda: self.now)
 
     def pass_on(self, replies: int, per_s: float, seconds: float, events: int = 1) -> list[float]:
         """The pauses of each piece; a reply's pieces that come while it pauses are one, as its reader gets them."""
@@ -22,9 +22,9 @@ class Replies:
                     due[one] += 1 / per_s
                     waiting[one] += events
                 if waiting[one] and ready[one] <= self.now:
-                    pause_s, passed[one] = self.crowd.pause_s(waiting[one], passed[one])
-                    ready[one], waiting[one] = self.now + pause_s, 0
-                    pauses.append(pause_s)
+                    delay_s, passed[one] = self.coalescer.delay_s(waiting[one], passed[one])
+                    ready[one], waiting[one] = self.now + delay_s, 0
+                    pauses.append(delay_s)
         return pauses
 
 
@@ -46,9 +46,9 @@ def test_a_crowd_is_passed_on_in_steps_as_long_as_it_is_one_and_no_longer() -> N
 def test_a_reply_that_begins_or_comes_slowly_does_not_wait_in_a_crowd_either() -> None:
     replies = Replies()
     replies.pass_on(200, 50, 1)
-    assert replies.crowd.pause_s(1, 0.0)[0] == 0
-    assert replies.crowd.pause_s(1, replies.now - 3 * STEP_S)[0] == 0
-    assert replies.crowd.pause_s(1, replies.now - STEP_S)[0] == STEP_S
+    assert replies.coalescer.delay_s(1, 0.0)[0] == 0
+    assert replies.coalescer.delay_s(1, replies.now - 3 * STEP_S)[0] == 0
+    assert replies.coalescer.delay_s(1, replies.now - STEP_S)[0] == STEP_S
 
 
 def test_a_crowd_is_more_than_one_core_passes_on_at_ease() -> None:

@@ -367,12 +367,12 @@ async def test_no_text_of_an_error_has_the_token_or_what_was_written(stub: StubU
 WORDS = [ServerSentEvent(event(word).decode()[6:].strip()) for word in ("a ", "b ", "c ", "d ")]
 
 
-@pytest.mark.parametrize("verbatim", [False, True])
-def test_what_came_at_once_is_put_together_but_for_the_first_word_and_where_the_limit_lies(verbatim: bool) -> None:
-    whole, split = (replace(CALL, max_tokens=most, verbatim=verbatim) for most in (10, 3))
+@pytest.mark.parametrize("passthrough", [False, True])
+def test_what_came_at_once_is_put_together_but_for_the_first_word_and_where_the_limit_lies(passthrough: bool) -> None:
+    whole, split = (replace(CALL, max_tokens=most, passthrough=passthrough) for most in (10, 3))
     first, rest = Reply(whole, {}).take(WORDS)
     assert (first.content, first.count, rest.content, rest.count) == ("a ", 1, "b c d ", 3)
-    assert rest.events == ([word.data for word in WORDS[1:]] if verbatim else None)
+    assert rest.events == ([word.data for word in WORDS[1:]] if passthrough else None)
     assert [(delta.content, delta.count) for delta in Reply(split, {}).take(WORDS)] == [
         ("a ", 1),
         ("b c ", 2),
@@ -391,7 +391,7 @@ def test_what_came_before_an_error_is_given_before_it() -> None:
 def test_what_says_nothing_is_no_delta() -> None:
     role = ServerSentEvent('{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}')
     assert list(Reply(CALL, {}).take([role])) == []
-    (shown,) = Reply(replace(CALL, verbatim=True), {}).take([role])
+    (shown,) = Reply(replace(CALL, passthrough=True), {}).take([role])
     assert (shown.content, shown.count, shown.events) == ("", 0, [role.data])
 
 
@@ -423,7 +423,7 @@ async def test_what_came_before_a_broken_connection_is_given_to_a_slow_reader_to
 @pytest.fixture
 def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every piece of every reply is followed by a pause, as in a crowd."""
-    monkeypatch.setattr("hfchat.upstream.coalescing.Crowd.pause_s", lambda *_: (0.03, 0.0))
+    monkeypatch.setattr("hfchat.upstream.coalescing.Coalescer.delay_s", lambda *_: (0.03, 0.0))
 
 
 @pytest.mark.usefixtures("crowd")
@@ -457,7 +457,7 @@ async def test_what_ends_while_a_reply_pauses_ends_it_as_ever(stub: StubUpstream
 async def test_stopping_a_reply_that_pauses_stops_the_provider(
     stub: StubUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfchat.upstream.coalescing.Crowd.pause_s", lambda *_: (60.0, 0.0))
+    monkeypatch.setattr("hfchat.upstream.coalescing.Coalescer.delay_s", lambda *_: (60.0, 0.0))
     stub.answer = lambda _: Answer(pieces=[event("one")], ending="hang")
     async with hub(stub, timeout_s=3600) as upstream:
         parts = upstream.stream(CALL)

@@ -217,8 +217,10 @@ def test_a_reply_is_rated_and_the_log_tells_of_which_turn(
     visit: Visit, stub: StubUpstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="hfchat")
-    told: list[str] = []
-    visit.page.on("request", lambda request: "liked" in (request.post_data or "") and told.append(request.post_data))
+    on_quota: list[str] = []
+    visit.page.on(
+        "request", lambda request: "liked" in (request.post_data or "") and on_quota.append(request.post_data)
+    )
     ask(visit, "my secret")
     for name, pressed, count in (("Like", "Liked", 1), ("Dislike", "Disliked", 2), ("Disliked", "Dislike", 3)):
         button(visit, name).click()
@@ -232,7 +234,7 @@ def test_a_reply_is_rated_and_the_log_tells_of_which_turn(
     turn = next(record.__dict__["facts"] for record in caplog.records if record.message == "turn")
     assert set(models) == {turn["model"]}
     assert set(requests) == {turn["request_id"]}
-    assert "secret" not in "".join(told) + caplog.text
+    assert "secret" not in "".join(on_quota) + caplog.text
     # A thumb belongs to its reply, and not to the place where that stands.
     button(visit, "Retry").click()
     wait_until(lambda: len(stub.requests) == 2)

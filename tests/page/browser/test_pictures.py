@@ -86,7 +86,7 @@ def ask(visit: Visit, text: str) -> None:
 
 def parts(call: Call, place: int = -1) -> tuple[str, list[Image.Image]]:
     """A message that was sent: its text and its pictures, decoded."""
-    content = call.messages[place].as_sent()["content"]
+    content = call.messages[place].payload()["content"]
     if isinstance(content, str):
         return content, []
     text = "".join(part["text"] for part in content if part["type"] == "text")
@@ -134,7 +134,7 @@ def test_a_chosen_picture_goes_to_the_model_small_and_without_what_the_camera_wr
     assert text == "what is this?"
     assert max(picture.size) <= 1024
     assert picture.width * 2 == pytest.approx(picture.height * 3, rel=0.01)
-    sent = json.dumps(upstream.calls[-1].messages[-1].as_sent())
+    sent = json.dumps(upstream.calls[-1].messages[-1].payload())
     assert len(sent) < 400_000 * 4 // 3 + 300
     assert not picture.getexif()
     assert b"SECRETMAKER" not in base64.b64decode(sent.partition("base64,")[2].partition('"')[0])
@@ -424,14 +424,14 @@ def test_an_export_has_them_and_an_import_brings_them_back_and_signing_out_leave
     written = {form: exported(page, LIST[f"as_{form}"]) for form in ("json", "markdown")}
     assert "🖼 photo.png" in written["markdown"]
     assert "#hfchat-image" not in written["markdown"]
-    told = json.loads(written["json"])
-    (name,) = told["pictures"]
+    on_quota = json.loads(written["json"])
+    (name,) = on_quota["pictures"]
     sign_out(visit)
     assert kept(page) == []
     visit.sign_in(make_token("bob"))
     ready(visit)
-    told["pictures"] |= {"f" * 32: "data:image/jpeg;base64,AAAA", "__proto__": "x"}
-    (tmp_path / "talk.json").write_text(json.dumps(told), "utf-8")
+    on_quota["pictures"] |= {"f" * 32: "data:image/jpeg;base64,AAAA", "__proto__": "x"}
+    (tmp_path / "talk.json").write_text(json.dumps(on_quota), "utf-8")
     page.locator("#hfchat-history input[type=file]").set_input_files(tmp_path / "talk.json")
     page.locator("li .title").click()
     expect(page.locator(SHOWN)).to_have_count(1)
@@ -456,7 +456,7 @@ def test_an_imported_file_shows_only_what_is_a_picture(
     visit: Visit, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
     asked = [f"[🖼 {n}](#hfchat-image-{f'{n}' * 32})" for n in range(4)]
-    told = {
+    on_quota = {
         "format": "hfchat-conversations",
         "conversations": [
             {"messages": [{"role": "user", "content": "\n".join(asked)}, {"role": "assistant", "content": "x"}]}
@@ -468,7 +468,7 @@ def test_an_imported_file_shows_only_what_is_a_picture(
             "3" * 32: ["data:image/png;base64,AAAA"],
         },
     }
-    (tmp_path / "talk.json").write_text(json.dumps(told), "utf-8")
+    (tmp_path / "talk.json").write_text(json.dumps(on_quota), "utf-8")
     visit.page.locator("#hfchat-history input[type=file]").set_input_files(tmp_path / "talk.json")
     visit.page.locator("li .title").click()
     expect(visit.page.locator(".message.bot")).to_have_count(1)

@@ -183,8 +183,8 @@ def test_who_deletes_when_signing_out_leaves_no_settings_and_takes_nobody_elses(
     visit: Visit, upstream: ScriptedUpstream
 ) -> None:
     page = visit.page
-    told = {"bob": "Answer as a pirate.", "alice": "Answer in rhyme."}
-    for name, text in told.items():
+    on_quota = {"bob": "Answer as a pirate.", "alice": "Answer in rhyme."}
+    for name, text in on_quota.items():
         visit.sign_in(make_token(name))
         visit.expect_signed_in(name)
         open_settings(page)
@@ -196,7 +196,7 @@ def test_who_deletes_when_signing_out_leaves_no_settings_and_takes_nobody_elses(
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Delete them and sign out").click()
     page.wait_for_url("**/login")
-    for name, text in (("alice", ""), ("bob", told["bob"])):
+    for name, text in (("alice", ""), ("bob", on_quota["bob"])):
         visit.sign_in(make_token(name))
         visit.expect_signed_in(name)
         open_settings(page)

@@ -83,7 +83,7 @@ def leave(client: Client) -> dict[str, Any]:
     return {"first": first, "alone": alone}
 
 
-def tell(kind: type[Client]) -> None:
+def set_quota(kind: type[Client]) -> None:
     """Do all of it and print what came of it."""
     make = cache(kind)
     plan = json.loads(sys.argv[1])

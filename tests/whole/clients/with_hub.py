@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from huggingface_hub import InferenceClient
-from story import PARAMETERS, tell
+from story import PARAMETERS, set_quota
 
 
 class Client:
@@ -34,4 +34,4 @@ class Client:
         return {"asked": json.loads(call.function.arguments), "said": self.say([*messages, message, answered])}
 
 
-tell(Client)
+set_quota(Client)

@@ -7,7 +7,7 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-from story import tell
+from story import set_quota
 
 
 class Recipe(BaseModel):
@@ -59,4 +59,4 @@ class Client:
         return recipe.minutes
 
 
-tell(Client)
+set_quota(Client)

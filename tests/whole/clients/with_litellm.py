@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import litellm
-from story import PARAMETERS, SCHEMA, tell
+from story import PARAMETERS, SCHEMA, set_quota
 
 litellm.suppress_debug_info = True
 
@@ -48,4 +48,4 @@ class Client:
         return int(json.loads(said.choices[0].message.content)["minutes"])
 
 
-tell(Client)
+set_quota(Client)

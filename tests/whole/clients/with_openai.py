@@ -6,7 +6,7 @@ from typing import Any
 
 import openai
 from pydantic import BaseModel, Field
-from story import PARAMETERS, tell
+from story import PARAMETERS, set_quota
 
 
 class Recipe(BaseModel):
@@ -51,4 +51,4 @@ class Client:
         return said.choices[0].message.parsed.minutes
 
 
-tell(Client)
+set_quota(Client)
