@@ -14,6 +14,8 @@ from tests.bench.cells import Cell
 from tests.bench.measuring import Bench
 from tests.process import REPOSITORY
 
+pytestmark = pytest.mark.whole
+
 
 def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
     file = tmp_path / "samples.json"

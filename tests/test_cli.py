@@ -603,6 +603,7 @@ def test_help_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--days" in capsys.readouterr().out
 
 
+@pytest.mark.whole
 def test_it_runs_as_a_module_and_exits_with_the_status(a_folder_with_a_key: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if name in ("PATH", "SYSTEMROOT")}
     environ |= {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "error"}

@@ -20,6 +20,8 @@ from tests.real_model import real_model
 from tests.stub_upstream import DONE, Answer, StubUpstream, reply, usage_event
 from tests.test_openai_clients import NO_PROVIDER, chunk, refused, whole
 
+pytestmark = pytest.mark.whole
+
 FOLDER = Path(__file__).parent / "clients"
 LIMITS = {"HFCHAT_RATE": "1000000/minute", "HFCHAT_BUDGET": "1000000000/day", "HFCHAT_STREAMS": "1000"}
 # Whatever would go past loopback meets a closed door at once; the rest keeps each from looking for news of its own.

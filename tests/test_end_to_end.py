@@ -16,6 +16,8 @@ from tests.browser import visiting
 from tests.conftest import RunningApp, make_settings, make_token, running
 from tests.real_model import real_model
 
+pytestmark = pytest.mark.whole
+
 QUESTION = {"messages": [{"role": "user", "content": "Once upon a time"}], "max_tokens": 24}
 
 

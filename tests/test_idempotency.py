@@ -279,6 +279,7 @@ def test_a_claim_whose_owner_was_killed_ends(
     assert len(stub.requests) == 2
 
 
+@pytest.mark.whole
 def test_a_long_first_try_keeps_its_claim(
     app: RunningApp, stub: StubUpstream, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from tests.conftest import CALL, RunningApp, make_settings, make_token, page_cli
 from tests.raw_client import UNSET
 from tests.stub_upstream import StubUpstream, reply
 
+pytestmark = pytest.mark.whole
+
 PEOPLE = 50
 TURNS = 800
 AT_ONCE = 50

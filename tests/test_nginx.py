@@ -17,6 +17,8 @@ from tests.nginx import Proxy, nginx
 from tests.stub_upstream import DONE, Answer, StubUpstream, event, reply
 from tests.test_openai_clients import whole
 
+pytestmark = pytest.mark.whole
+
 DOORS = ["/api/ai/chat", "/v1/chat/completions"]
 QUESTION = {"messages": [{"role": "user", "content": "hi"}]}
 READ_TIMEOUT_S = 1

@@ -20,6 +20,8 @@ from tests.process import REPOSITORY, Process, forked, started
 from tests.raw_client import UNSET
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
+pytestmark = pytest.mark.whole
+
 QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
 
 

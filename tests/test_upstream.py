@@ -298,6 +298,7 @@ async def test_refusals_one_after_another_share_a_connection(stub: StubUpstream)
     assert stub.connections == 1
 
 
+@pytest.mark.whole
 async def test_nothing_is_left_behind_by_many_replies(stub: StubUpstream) -> None:
     async with hub(stub) as upstream:
         await read(upstream)
@@ -395,6 +396,7 @@ def test_what_says_nothing_is_no_delta() -> None:
     assert (shown.content, shown.count, shown.events) == ("", 0, [role.data])
 
 
+@pytest.mark.whole
 async def test_the_time_that_a_slow_reader_takes_is_not_the_provider_s(stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=WHOLE, pause_s=0.05)
     async with hub(stub, timeout_s=0.3) as upstream, aclosing(upstream.stream(CALL)) as parts:
