@@ -466,6 +466,7 @@ def test_a_ledger_that_cannot_be_read_is_a_fault_that_says_why(
     assert ledger.read_text().startswith("no database")
 
 
+@pytest.mark.whole
 def test_a_token_that_the_running_program_took_back_is_a_no_here_and_the_other_way_round(
     capsys: pytest.CaptureFixture[str], a_folder_with_a_key: Path
 ) -> None:

@@ -22,6 +22,8 @@ from tests.raw_client import ask, bearer
 from tests.redis_server import redis_server
 from tests.stub_upstream import Answer, StubUpstream, event, reply
 
+pytestmark = pytest.mark.whole
+
 DOORS = ["/api/ai/chat", "/v1/chat/completions"]
 WHOLE = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi there"}, "finish_reason": "stop"}],
@@ -279,7 +281,6 @@ def test_a_claim_whose_owner_was_killed_ends(
     assert len(stub.requests) == 2
 
 
-@pytest.mark.whole
 def test_a_long_first_try_keeps_its_claim(
     app: RunningApp, stub: StubUpstream, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

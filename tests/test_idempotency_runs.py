@@ -68,6 +68,7 @@ async def until_waiting(runs: Runs, count: int) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.whole
 async def test_two_thousand_who_wait_ask_the_ledger_nothing(accounts: Accounts, ledger: CountingLedger) -> None:
     runs = Runs(accounts)
     first = await runs.claim(KEY, ALICE, until, stays)

@@ -80,6 +80,7 @@ def test_both_commands_install_from_files_that_are_there() -> None:
     assert blocks("sh").count(start[1]) == 2  # in English and in Spanish
 
 
+@pytest.mark.whole
 def test_the_curl_line_answers_as_it_says(app: RunningApp) -> None:
     curl = (
         next(block for block in blocks("sh") if "\ncurl" in block)
@@ -96,6 +97,7 @@ def test_the_curl_line_answers_as_it_says(app: RunningApp) -> None:
     assert list(json.loads(said.stdout)) == ["reply", "model", "usage"]
 
 
+@pytest.mark.whole
 def test_the_python_lines_answer(app: RunningApp, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     for code in blocks("python"):

@@ -263,6 +263,7 @@ def test_a_file_that_may_not_be_written_is_a_no_and_heals() -> None:
     assert (ran.stdout, ran.returncode) == ("healed\n", 0), ran.stderr
 
 
+@pytest.mark.whole
 async def test_several_processes_open_a_new_file_at_once(file: Path) -> None:
     code = (
         "import asyncio, sys; from pathlib import Path; from hfchat.sqlite_ledger import SqliteLedger\n"
@@ -466,6 +467,7 @@ async def test_a_reservation_of_which_a_part_was_evicted_stops_nothing(server: R
         assert (await account(ledger, later)).prompt_tokens == 60
 
 
+@pytest.mark.whole
 async def test_thousands_of_accounts_are_read_in_few_steps(server: RedisServer) -> None:
     async with on(server) as ledger:
         for number in range(450):

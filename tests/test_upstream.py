@@ -108,6 +108,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.whole
 async def test_without_a_token_none_is_sent_nor_looked_for(stub: StubUpstream, tmp_path: Path) -> None:
     # The hub client would take a saved token of the machine's user, and hand it to whatever server this is.
     (tmp_path / "token").write_text("hf_saved_by_somebody")
