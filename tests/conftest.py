@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # The files that take longest, the longest first: a long one that comes last leaves the other worker with nothing to do.
 LONGEST = (
-    *("test_page_two_people", "test_page_history_browser", "test_page", "test_page_failures"),
+    *("test_page_two_people", "test_page_history_browser", "test_page", "test_page_failures", "test_requirements"),
     *("test_clients", "test_page_pictures_browser", "test_page_settings", "test_page_buttons", "test_page_access"),
     *("test_books", "test_load", "test_openapi", "test_limits_at_the_doors", "test_serve", "test_end_to_end"),
     *("test_page_long_reply", "test_space", "test_idempotency", "test_upstream", "test_api", "test_gate"),
