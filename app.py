@@ -2,7 +2,7 @@
 
 import sys
 
-from hfchat.serve import main
+from hfchat.server import main
 
 if __name__ == "__main__":
     sys.exit(main())

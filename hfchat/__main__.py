@@ -2,6 +2,6 @@
 
 import sys
 
-from hfchat.cli import main
+from hfchat.cli.main import main
 
 sys.exit(main())

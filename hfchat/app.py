@@ -10,36 +10,36 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
 from hfchat import __version__
-from hfchat.account_api import account_router
-from hfchat.accounts import Accounts
-from hfchat.api import ChatEndpoint
-from hfchat.assembly import make_accounts, make_verifier
-from hfchat.authentication import Authentication
-from hfchat.body_reader import BodyReader
-from hfchat.catalog import Catalog
-from hfchat.chat import Chat
-from hfchat.docs import docs_route
-from hfchat.documentation import documented, openapi_document
+from hfchat.api.account import account_router
+from hfchat.api.chat import ChatEndpoint
+from hfchat.api.docs import docs_route
+from hfchat.api.health import health_routes
+from hfchat.api.idempotency_runs import Runs
+from hfchat.api.models import models_router
+from hfchat.api.openai import CompletionsEndpoint
+from hfchat.api.openapi import documented, openapi_document
+from hfchat.api.turn_body import TurnBodies
+from hfchat.auth.authenticator import Authentication
+from hfchat.auth.revocation import revocation
+from hfchat.auth.verifier import Verifier
+from hfchat.chat.catalog import Catalog
+from hfchat.chat.chat import Chat
+from hfchat.config.settings import ROUTER_URL, Settings
 from hfchat.errors import Overloaded
-from hfchat.gate import Drain, Endpoint, Gate
-from hfchat.health import health_routes
-from hfchat.idempotency_runs import Runs
-from hfchat.ledger import Ledger
-from hfchat.models_api import models_router
-from hfchat.offline import OfflineUpstream
-from hfchat.openai_api import CompletionsEndpoint
-from hfchat.own_token import own_token_route
-from hfchat.page_visitors import Visitors
-from hfchat.passage import EXPOSED
-from hfchat.revocation import revocation
-from hfchat.session_cookie import SessionCookie
-from hfchat.settings import ROUTER_URL, Settings
-from hfchat.signin import SignIn
-from hfchat.turn_body import TurnBodies
+from hfchat.factory import make_accounts, make_verifier
+from hfchat.gate.gate import Drain, Endpoint, Gate
+from hfchat.gate.own_token import own_token_route
+from hfchat.gate.response_headers import EXPOSED
+from hfchat.gate.signin import SignIn
+from hfchat.http.body import BodyReader
+from hfchat.http.session_cookie import SessionCookie
+from hfchat.ledger.ledger import Accounts
+from hfchat.ledger.store import Ledger
+from hfchat.page.appearance import Appearance
+from hfchat.page.mount import mount_page
 from hfchat.types import Upstream
-from hfchat.ui import mount_page
-from hfchat.upstream import HubUpstream
-from hfchat.verifier import Verifier
+from hfchat.upstream.hub import HubUpstream
+from hfchat.upstream.offline import OfflineUpstream
 
 
 def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Ledger | None = None) -> FastAPI:
@@ -68,8 +68,6 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         "drain": drain,
         "origins": settings.hfchat_cors_origins,
         "direct": direct,
-        "reader": reader,
-        "visitors": Visitors(),
     }
     app = _Application(
         title="hfchat",
@@ -112,11 +110,12 @@ def create_app(settings: Settings, upstream: Upstream | None = None, ledger: Led
         app,
         chat,
         catalog,
-        settings.appearance,
+        _appearance(settings),
         routed=settings.hf_chat_base_url == ROUTER_URL,
         offline=isinstance(upstream, OfflineUpstream),
         public_url=settings.public_url,
         on_space=on_space,
+        reader=reader,
     )
     return app
 
@@ -137,6 +136,16 @@ class _Application(FastAPI):
 
 async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
     raise LookupError("an endpoint that is direct has nothing behind the gate")
+
+
+def _appearance(settings: Settings) -> Appearance:
+    return Appearance(
+        title=settings.hfchat_title,
+        greeting=settings.hfchat_greeting,
+        examples=settings.hfchat_examples,
+        logo=settings.hfchat_logo,
+        accent=settings.hfchat_accent,
+    )
 
 
 def _upstream(settings: Settings) -> Upstream:

@@ -19,26 +19,18 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from hfchat.app import create_app
-from hfchat.ledger import Ledger
-from hfchat.protocol import BoundedHead
-from hfchat.settings import Settings, load_settings
-from hfchat.tokens import issue_token
+from hfchat.auth.own_tokens import issue_token
+from hfchat.config.settings import Settings, load_settings
+from hfchat.http.protocol import BoundedHead
+from hfchat.ledger.store import Ledger
 from hfchat.types import Upstream
-from tests.stub_upstream import StubUpstream
+from tests.support.stub_upstream import StubUpstream
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.scripted_upstream import ScriptedUpstream
+    from tests.support.scripted_upstream import ScriptedUpstream
 
-# The files that take longest, the longest first: a long one that comes last leaves the other worker with nothing to do.
-LONGEST = (
-    *("test_page_two_people", "test_page_history_browser", "test_page", "test_page_failures", "test_requirements"),
-    *("test_clients", "test_page_pictures_browser", "test_page_settings", "test_page_buttons", "test_page_access"),
-    *("test_books", "test_load", "test_openapi", "test_limits_at_the_doors", "test_serve", "test_end_to_end"),
-    *("test_page_long_reply", "test_space", "test_idempotency", "test_upstream", "test_api", "test_gate"),
-    *("test_bench", "test_openai_api", "test_nginx", "test_readme", "test_store_failures", "test_client"),
-)
 KEY = "Rk9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWQ"
 
 # How the tests call: patient with a busy machine, and with this one context, which each call would else make in 25 ms.
@@ -52,11 +44,18 @@ hypothesis_settings.load_profile("busy")
 
 @pytest.hookimpl(tryfirst=True)  # before pytest itself selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+        if item.path.parent.name == "whole":
+            item.add_marker("whole")
+
+    # The longest first, so that no worker is alone with one of them at the end: browsers, whole programs, large files.
+    def rank(item: pytest.Item) -> tuple[bool, bool, int]:
+        first = [item.get_closest_marker(name) is None for name in ("browser", "whole")]
+        return (first[0], first[1], -item.path.stat().st_size)
+
+    items.sort(key=rank)
 
 
 def pytest_collection_finish() -> None:
@@ -197,7 +196,7 @@ def app(shared_stub: StubUpstream) -> Iterator[RunningApp]:
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """One for all tests of a file. It cannot stay for longer: where Playwright is at work, no other event loop runs."""
-    from tests.browser import chromium  # only where a page is looked at
+    from tests.support.browser import chromium  # only where a page is looked at
 
     with chromium() as found:
         yield found

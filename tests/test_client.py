@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from hfchat.client import send_chat_message
-from hfchat.error_body import say
 from hfchat.errors import (
     HfchatError,
     InvalidRequest,
@@ -19,9 +18,10 @@ from hfchat.errors import (
     UpstreamUnavailable,
     catalogue,
 )
+from hfchat.http.error_response import say
 from hfchat.types import Call, Delta, Finish
 from tests.conftest import RunningApp, free_port, make_settings, make_token, running
-from tests.stub_upstream import Answer, StubUpstream
+from tests.support.stub_upstream import Answer, StubUpstream
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from hfchat import errors
-from hfchat.error_body import error_body, error_headers, say
-from hfchat.error_texts import DETAILS, ENGLISH, SPANISH, TOKEN_PAGE
 from hfchat.errors import HfchatError, catalogue
-from hfchat.texts import Language, spoken
+from hfchat.http.error_response import error_body, error_headers, say
+from hfchat.i18n.error_texts import DETAILS, ENGLISH, SPANISH, TOKEN_PAGE
+from hfchat.i18n.texts import Language, spoken
 
-SOURCES = "\n".join(path.read_text("utf-8") for path in (Path(__file__).parent.parent / "hfchat").glob("*.py"))
+SOURCES = "\n".join(path.read_text("utf-8") for path in (Path(__file__).parent.parent / "hfchat").rglob("*.py"))
 KEYS = ["code", "message", "hint", "fault", "retryable", "retry_after_s", "param", "type", "request_id"]
 LANGUAGES: tuple[Language, Language] = ("en", "es")
 

@@ -1,139 +1,76 @@
-"""A module imports only from floors below its own."""
+"""A package imports only from lines above its own, and inside a package there is no circle. Names of packages, not of files."""
 
 import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
-PACKAGE = Path(__file__).parent.parent / "hfchat"
-FLOORS = {
-    0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance", "media"],
-    1: [
-        *("types", "error_body", "logs", "pages", "page_texts", "page_language", "history_texts", "sse"),
-        *("security_policy", "session_cookie"),
-        "silence",
-        "crowd",
-        "page_assets",
-        "picture_texts",
-        "chunks",
-        "page_thoughts",
-        "failure_rules",
-        "page_pieces",
-        "protocol",
-        "json_bounds",
-        "request_fields",
-        "page_visitors",
-    ],
-    2: [
-        *("conversation", "policy", "call_body", "counting", "ledger", "public_keys", "translate", "offline"),
-        *(
-            "message_fields",
-            "page_early",
-            "page_sessions",
-            "page_head",
-            "pool",
-            "model_list",
-            "turn_response",
-            "sqlite_file",
-        ),
-    ],
-    3: [
-        "body_reader",
-        *("setting_values", "tokens", "jwks", "passage", "sqlite_worker", "redis_ledger", "accounts", "reply"),
-        *(
-            "page_history",
-            "page_listeners",
-            "page_pictures",
-            "page_ratings",
-            "page_who",
-            "page_theme",
-            "own_token",
-            "openai_body",
-            "api_bodies",
-            "catalog",
-        ),
-    ],
-    4: [
-        *("early_refusal", "idempotency_runs", "page_bounds"),
-        *("setting_rules", "verifier", "sqlite_ledger", "turns", "upstream", "openai_schema"),
-        *("page_models", "page_notice", "page_shown"),
-    ],
-    5: [
-        "idempotency",
-        "turn_body",
-        "chat_interface",
-        "settings",
-        "stores",
-        "authentication",
-        "revocation",
-        "chat",
-        "page_choices",
-    ],
-    6: [
-        "page_conversations",
-        "assembly",
-        "gate",
-        "signin",
-        "page_settings",
-        "page_turn",
-        "health",
-        "docs",
-        "openai_api",
-    ],
-    7: ["page_layout", "api", "account_api", "models_api", "documentation", "command_ledger"],
-    8: ["ui", "token_commands", "usage_command"],
-    9: ["app"],
-    10: ["serve", "cli", "client"],
-    11: ["__main__"],
+ROOT = Path(__file__).parent.parent
+LAYERS = (
+    "errors limits logs",
+    "types i18n",
+    "http ledger upstream",
+    "auth chat",
+    "api config gate page",
+    "factory",
+    "app cli client",
+    "server __main__",
+)
+LIBRARIES = {
+    "gradio": "page",
+    "huggingface_hub": "upstream",
+    "aiohttp": "upstream",
+    "jwt": "auth",
+    "sqlite3": "ledger",
+    "redis": "ledger",
 }
-FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
-ONLY = {
-    "gradio": {
-        "chat_interface",
-        "ui",
-        "page_bounds",
-        "page_conversations",
-        "page_layout",
-        "page_ratings",
-        "page_settings",
-        "page_theme",
-        "page_turn",
-        "page_who",
-    },
-    "huggingface_hub": {"upstream", "translate"},
-    "jwt": {"tokens", "public_keys"},
-    "fastapi": {"account_api", "models_api", "documentation", "ui", "app"},
-    "aiohttp": {"pool", "upstream", "translate"},
-    "pydantic": {"api_bodies", "settings", "setting_values", "setting_rules"},
-    "sqlite3": {"sqlite_file", "sqlite_worker", "sqlite_ledger"},
-    "redis": {"redis_ledger"},
-    "hfchat.settings": {"app", "serve", "cli", "assembly", "command_ledger", "token_commands", "usage_command"},
-}
+LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
 
 
-def imports_of(module: str) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+def imports() -> Iterator[tuple[str, str]]:
+    """Each module with each name that it imports, as `hfchat.chat.turns`."""
+    for path in (ROOT / "hfchat").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((module, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from ((module, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-def test_every_module_has_a_floor() -> None:
-    assert {path.stem for path in PACKAGE.glob("*.py")} == set(FLOOR_OF)
+def package_of(name: str) -> str:
+    return f"{name}.".split(".")[1]
 
 
-@pytest.mark.parametrize("module", FLOOR_OF)
-def test_a_module_imports_from_below(module: str) -> None:
-    ours = {name.removeprefix("hfchat.") for name in imports_of(module) if name.startswith("hfchat.")}
-    assert [name for name in ours if FLOOR_OF[name] >= FLOOR_OF[module]] == []
+def test_a_package_imports_only_from_lines_above_its_own() -> None:
+    ours = [(module, name) for module, name in imports() if name.startswith("hfchat.") and package_of(name) in LAYER_OF]
+    assert len({package_of(module) for module, _ in ours}) > 15
+    wrong = [
+        f"{module} imports {name}"
+        for module, name in ours
+        if package_of(module) != package_of(name) and LAYER_OF.get(package_of(module), 0) <= LAYER_OF[package_of(name)]
+    ]
+    assert not wrong
 
 
-@pytest.mark.parametrize("library", ONLY)
-def test_a_library_is_known_to_few(library: str) -> None:
-    users = {
-        module for module in FLOOR_OF if any((f"{name}.").startswith(f"{library}.") for name in imports_of(module))
-    }
-    assert users <= ONLY[library]
+def test_every_module_is_in_the_table() -> None:
+    assert {package_of(module) for module, _ in imports()} - {"__init__"} <= LAYER_OF.keys()
+
+
+def test_there_is_no_circle() -> None:
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "hfchat").rglob("*.py")}
+    graph: dict[str, set[str]] = {}
+    for module, name in imports():
+        imported = name if name in modules else name.rpartition(".")[0]
+        if imported in modules:
+            graph.setdefault(module, set()).add(imported)
+    list(TopologicalSorter(graph).static_order())
+
+
+def test_a_library_is_known_to_one_package() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, name in imports()
+        if LIBRARIES.get(name.split(".")[0], package_of(module)) != package_of(module)
+    ]
+    assert not wrong

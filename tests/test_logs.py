@@ -10,7 +10,7 @@ import pytest
 from hfchat.logs import configure_logging, log_crash, log_event
 
 pytestmark = pytest.mark.usefixtures("loggers_as_they_were")
-logger = logging.getLogger("hfchat.chat")
+logger = logging.getLogger("hfchat.chat.chat")
 
 Lines = Callable[[], list[str]]
 

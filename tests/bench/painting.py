@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import sync_playwright
 
-from hfchat.session_cookie import COOKIE
+from hfchat.http.session_cookie import COOKIE
 from tests.bench.load import next_number
 from tests.bench.programs import installed
 

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from hfchat.auth.own_tokens import issue_token
+from hfchat.auth.policy import PolicyClaim
 from hfchat.limits import parse_limit
-from hfchat.policy import PolicyClaim
-from hfchat.tokens import issue_token
 from tests.bench.processes import LOADING, MEASURED, ROOT, Program, free_port
 from tests.bench.replies import TYPICAL, Shape
 

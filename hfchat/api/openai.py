@@ -1,0 +1,121 @@
+"""`/v1/*`: OpenAI's form of the same chat, for every program that speaks it. What the provider answers passes unchanged."""
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hfchat.api.idempotency import OnceResponse, Try, key_of
+from hfchat.api.idempotency_runs import Runs
+from hfchat.api.openai_body import read_completion
+from hfchat.api.streaming import TurnResponse
+from hfchat.api.turn_body import TurnBodies
+from hfchat.chat.chat import Chat, authorize
+from hfchat.i18n.texts import language_of
+from hfchat.ledger.ledger import Accounts
+from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish
+
+MAX_BODY_BYTES = 16 * 1024 * 1024  # pictures stand in it
+MAX_VALUES = 50_000
+
+
+class CompletionsEndpoint:
+    """`POST /v1/chat/completions`. The gate has let in only who has a bearer token.
+
+    `media_hosts`: those from which pictures may be fetched by whoever answers; None is any.
+    """
+
+    def __init__(
+        self, chat: Chat, accounts: Accounts, bodies: TurnBodies, runs: Runs, media_hosts: Collection[str] | None
+    ) -> None:
+        self._chat = chat
+        self._accounts = accounts
+        self._bodies = bodies
+        self._runs = runs
+        self._media_hosts = media_hosts
+
+    async def __call__(self, request: Request) -> Response:
+        """A chat completion, as OpenAI's API has it, streamed or not.
+
+        With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
+        """
+        sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
+        asked = read_completion(sent, self._media_hosts)
+        state = request.state
+        caller: Caller = state.caller
+        response = TurnResponse(
+            self._chat.stream(caller, asked, request_id=state.request_id, told=state.told),
+            _OpenAiForm(asked.model or caller.policy.default_model, state.request_id),
+            stream=asked.stream,
+            language=language_of(request.headers.get("accept-language", "")),
+            request_id=state.request_id,
+            to_owner=ADMIN_SCOPE in caller.scopes,
+        )
+        key = key_of(request.headers)
+        if key is None:
+            return response
+        authorize(caller, asked)
+        tried = await Try.soon(caller, request.url.path, key, sent)
+        return OnceResponse(response, self._accounts, self._runs, caller, tried, state.told)
+
+
+class _OpenAiForm:
+    """The provider's own events; for an upstream that has none, the stand-in, the same made of its words."""
+
+    def __init__(self, model: str, request_id: str) -> None:
+        self._model = model
+        self._request_id = request_id
+        self._made = int(time.time())
+        self._pieces: list[str] = []
+        self._own_words = False
+
+    def delta(self, part: Delta) -> bytes:
+        if part.events is not None:
+            self._pieces.append(part.content)
+            return "".join([_event_of(data) for data in part.events]).encode(errors="replace")
+        if not part.content:
+            return b""
+        self._own_words = True
+        first = {} if self._pieces else {"role": "assistant"}
+        self._pieces.append(part.content)
+        return self._event({"delta": {**first, "content": part.content}, "finish_reason": None})
+
+    def done(self, finish: Finish) -> bytes:
+        ending = (
+            self._event({"delta": {}, "finish_reason": finish.finish_reason}) if self._own_words or finish.cut else b""
+        )
+        return ending + b"data: [DONE]\n\n"
+
+    def failed(self, body: dict[str, Any]) -> bytes:
+        return b"data: " + orjson.dumps(body) + b"\n\n"
+
+    def whole(self, finish: Finish) -> bytes:
+        if finish.data is not None:
+            return finish.data.encode(errors="replace")
+        usage = finish.usage
+        message = {"role": "assistant", "content": "".join(self._pieces)}
+        answer = {
+            **self._head("chat.completion"),
+            "choices": [{"index": 0, "message": message, "finish_reason": finish.finish_reason}],
+        }
+        if usage is not None:
+            answer["usage"] = {
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "total_tokens": usage.total_tokens,
+            }
+        return orjson.dumps(answer)
+
+    def _event(self, choice: dict[str, Any]) -> bytes:
+        chunk = {**self._head("chat.completion.chunk"), "choices": [{"index": 0, **choice}]}
+        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": f"chatcmpl-{self._request_id}", "object": kind, "created": self._made, "model": self._model}
+
+
+def _event_of(data: str) -> str:
+    return f"data: {data}\n\n" if "\n" not in data else "data: " + data.replace("\n", "\ndata: ") + "\n\n"

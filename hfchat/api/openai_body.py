@@ -1,0 +1,104 @@
+"""Pure: a body in OpenAI's form as a request. Each field passes as it is written if it is listed, and is refused if not."""
+
+import codecs
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+
+from hfchat.api.message_fields import check_message
+from hfchat.api.request_fields import DATA, FIELDS, check_fields
+from hfchat.errors import InvalidRequest
+from hfchat.types import ChatRequest, Message
+from hfchat.upstream.request_body import LENGTHS
+
+MAX_MESSAGES = 2000
+MAX_REPLIES = 128
+MAX_TOKENS = 1_000_000
+_READ_HERE = frozenset(("model", "messages", "stream"))
+_LISTED = {**FIELDS, **dict.fromkeys((*LENGTHS, *_READ_HERE), DATA)}
+
+
+def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset()) -> ChatRequest:
+    """The request. `media_hosts` are those from which pictures may be fetched; None is any.
+
+    Raises: InvalidRequest with the place as `param`; UnsupportedInput for a field, a part or an address that is not passed on.
+    """
+    try:
+        sent = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
+    except ValueError as broken:
+        raise InvalidRequest("not_json", param="body") from broken
+    if not isinstance(sent, dict):
+        raise InvalidRequest("object", param="body")
+    try:
+        orjson.dumps(sent)  # deeper than this it can be read and not written
+    except TypeError as deep:
+        raise InvalidRequest("unreadable", param="body") from deep
+    check_fields(sent, _LISTED)
+    # A null of a field that is not listed says nothing, and does not go on.
+    options = {name: value for name, value in sent.items() if name in _LISTED and name not in _READ_HERE}
+    lengths = [_whole(options, name, MAX_TOKENS) for name in LENGTHS if options.get(name) is not None]
+    return ChatRequest(
+        messages=_messages(sent.get("messages"), media_hosts),
+        model=_model(sent.get("model")),
+        max_tokens=min(lengths, default=None),
+        options=options,
+        replies=1 if options.get("n") is None else _whole(options, "n", MAX_REPLIES),
+        verbatim=True,
+        stream=_stream(sent.get("stream")),
+    )
+
+
+def _model(model: object) -> str | None:
+    if model is not None and not isinstance(model, str):
+        raise InvalidRequest("text", param="model")
+    return model or None
+
+
+def _stream(stream: object) -> bool:
+    if not isinstance(stream, bool | None):
+        raise InvalidRequest("boolean", param="stream")
+    return bool(stream)
+
+
+def _whole(options: dict[str, Any], name: str, most: int) -> int:
+    value = options[name]
+    if isinstance(value, float) and value.is_integer():  # 1.0 is an integer in JSON Schema, and in some languages
+        value = options[name] = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidRequest("whole_number", param=name)
+    if not 1 <= value <= most:
+        raise InvalidRequest(f"at_least|{1}" if value < 1 else f"at_most|{most}", param=name)
+    return value
+
+
+def _messages(sent: object, media_hosts: Collection[str] | None) -> tuple[Message, ...]:
+    if sent is None:
+        raise InvalidRequest("required", param="messages")
+    if not isinstance(sent, list):
+        raise InvalidRequest("list", param="messages")
+    if not sent:
+        raise InvalidRequest("no_messages", param="messages")
+    if len(sent) > MAX_MESSAGES:
+        raise InvalidRequest(f"too_many_messages|{MAX_MESSAGES}", param="messages")
+    return tuple(_message(message, f"messages[{place}]", media_hosts) for place, message in enumerate(sent))
+
+
+def _message(sent: object, place: str, media_hosts: Collection[str] | None) -> Message:
+    if not isinstance(sent, dict):
+        raise InvalidRequest("object", param=place)
+    role, content = sent.get("role"), sent.get("content")
+    if not isinstance(role, str) or not role:
+        raise InvalidRequest("required" if role is None else "text", param=f"{place}.role")
+    if content is not None and not isinstance(content, str | list):
+        raise InvalidRequest("text", param=f"{place}.content")
+    if len(sent) > 2 or not isinstance(content, str):  # else it is a role and a text
+        check_message(sent, place, media_hosts)
+    return Message(role, _text(content), sent)
+
+
+def _text(content: str | list[Any] | None) -> str:
+    if isinstance(content, list):
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        return "\n".join(text for text in texts if isinstance(text, str))
+    return content or ""

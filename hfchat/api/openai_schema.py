@@ -1,0 +1,71 @@
+"""What `/v1/chat/completions` takes and answers, as the OpenAPI document has it: the fields that are passed on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hfchat.api.message_fields import MESSAGE_FIELDS, PARTS, PICTURE
+from hfchat.api.openai_body import MAX_MESSAGES, MAX_REPLIES, MAX_TOKENS
+from hfchat.api.request_fields import FIELDS, Kind
+from hfchat.http.media import PICTURE_PARTS
+from hfchat.types import MODEL_ID
+from hfchat.upstream.request_body import LENGTHS
+
+
+def _to(most: int, description: str) -> dict[str, Any]:
+    return {"type": ["integer", "null"], "minimum": 1, "maximum": most, "description": description}
+
+
+def _object(kinds: Mapping[str, Kind], **properties: Any) -> dict[str, Any]:
+    """The schema of an object whose fields are listed."""
+    listed = {name: kind.schema for name, kind in kinds.items()}
+    return {"type": "object", "properties": {**listed, **properties}, "additionalProperties": False}
+
+
+_PICTURE_URL = {
+    "type": "string",
+    "pattern": "^data:image/png;base64,iVBORw0KGgo[A-Za-z0-9+/]*$",
+    "description": "A `data:` URL, or an https address of a host that is allowed.",
+}
+_PICTURE = {"anyOf": [_PICTURE_URL, {**_object(PICTURE, url=_PICTURE_URL), "required": ["url"]}]}
+
+
+def _part(kind: str, fields: Mapping[str, Kind]) -> dict[str, Any]:
+    picture = {"image_url": _PICTURE} if kind in PICTURE_PARTS else {}
+    return {**_object(fields, type={"const": kind}, **picture), "required": ["type", *picture]}
+
+
+_CONTENT = {
+    "anyOf": [
+        {"type": ["string", "null"]},
+        {"type": "array", "items": {"anyOf": [_part(kind, fields) for kind, fields in PARTS.items()]}},
+    ],
+    "description": "A text, or parts: texts and pictures.",
+}
+_MESSAGE = {**_object(MESSAGE_FIELDS, role={"type": "string", "minLength": 1}, content=_CONTENT), "required": ["role"]}
+
+COMPLETION: dict[str, Any] = {
+    **_object(
+        FIELDS,
+        messages={"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": _MESSAGE},
+        model={
+            "type": ["string", "null"],
+            "pattern": f"^({MODEL_ID.pattern})?$",
+            "description": "One that this chat offers.",
+        },
+        stream={"type": ["boolean", "null"], "description": "Server-sent events instead of one JSON object."},
+        n=_to(MAX_REPLIES, "Several replies, each of which counts."),
+        **{name: _to(MAX_TOKENS, "Cut to the owner's limit.") for name in LENGTHS},
+    ),
+    "title": "CompletionBody",
+    "description": "A request of OpenAI's chat completions. The fields that are listed pass to the provider as they are.",
+    "required": ["messages"],
+    "examples": [{"messages": [{"role": "user", "content": "Why is the sky blue?"}]}],
+}
+
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "title": "Completion",
+    "description": "The provider's own answer.",
+    "required": ["choices"],
+    "properties": {"choices": {"type": "array", "items": {"type": "object"}}},
+}

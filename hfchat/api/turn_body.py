@@ -1,0 +1,41 @@
+"""The body of a chat call at the API's two doors: read within what the caller has left, and checked before it is parsed."""
+
+from functools import partial
+
+from starlette.requests import Request
+
+from hfchat.chat.early_refusal import refuse_too_large, refuse_used_up, small
+from hfchat.http.body import BodyReader, content_length
+from hfchat.http.json_bounds import check_json
+from hfchat.ledger.ledger import Accounts
+from hfchat.ledger.store import Person
+from hfchat.types import Caller
+
+
+class TurnBodies:
+    """Reads the bodies of chat calls. Used in one event loop."""
+
+    def __init__(self, accounts: Accounts, reader: BodyReader) -> None:
+        self._accounts = accounts
+        self._reader = reader
+
+    async def read(self, request: Request, limit: int, max_values: int, *, pictures: bool) -> bytes:
+        """The body. Of one that is not small, the ledger is asked first whether there is room for it.
+
+        Raises: as `BodyReader.read`; InvalidRequest past `max_values` JSON values; RevokedToken, RateLimitExceeded,
+        BudgetExceeded, TooManyStreams, StoreUnavailable.
+        """
+        caller: Caller = request.state.caller
+        person, headers = Person.of(caller).key, request.headers
+        if small(content_length(headers)):
+            body = await self._reader.read(person, headers, request.receive, limit)
+        else:
+            standing = await self._accounts.look(caller)
+            request.state.told(standing)
+            checks = {}
+            if "idempotency-key" not in headers:  # the answer may be there already, and costs nothing
+                refuse_used_up(standing)
+                checks["check_size"] = partial(refuse_too_large, standing, pictures=pictures)
+            body = await self._reader.read(person, headers, request.receive, limit, **checks)
+        await check_json(body, max_values)
+        return body

@@ -1,0 +1,87 @@
+"""Refusals before a body is read: by limits that are used up, and by a size that no limit has room for.
+
+A turn reserves in one round trip to the ledger, with its body read. Only who was refused a moment ago, or announces a large
+body, is looked up before that: whoever may, may.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, prompt_at_most
+from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
+from hfchat.ledger.store import Allowance, Person, Standing
+from hfchat.types import Caller
+
+# Reading and parsing so much takes about 1 ms: not much more than to look.
+SMALL_BODY_BYTES = 64 * 1024
+# JSON writes a byte of text with six at most (`\u0041`).
+MOST_BYTES_A_TOKEN = 6
+_LEAST_TOKENS_A_TURN = prompt_at_most(()) + 1
+_MAX_REFUSED = 10_000
+
+
+class RefusedLately:
+    """Who met a limit, until it may have changed. Nobody is refused because they stand here: they are looked up first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._until: OrderedDict[Person, float] = OrderedDict()
+        self._clock = clock
+
+    def note(self, caller: Caller, refusal: LimitReached) -> None:
+        """This caller was refused just now."""
+        person = Person.of(caller)
+        self._until[person] = self._clock() + (refusal.retry_after_s or 1)
+        self._until.move_to_end(person)
+        if len(self._until) > _MAX_REFUSED:
+            self._until.popitem(last=False)
+
+    def __contains__(self, caller: Caller) -> bool:
+        if not self._until:
+            return False
+        person = Person.of(caller)
+        until = self._until.get(person)
+        if until is not None and until <= self._clock():
+            del self._until[person]
+            return False
+        return until is not None
+
+
+def refuse_used_up(standing: Standing) -> None:
+    """Raises: RateLimitExceeded, BudgetExceeded, TooManyStreams where no turn, however small, can be reserved."""
+    if (rate := standing.rate) is not None and rate.remaining < 1:
+        raise RateLimitExceeded("rate_used", facts=_facts(rate), retry_after_s=rate.reset_s)
+    if (budget := standing.budget) is not None and budget.remaining < _LEAST_TOKENS_A_TURN:
+        detail = "budget_short" if budget.remaining else "budget_used"
+        facts = {**_facts(budget), "needed": _LEAST_TOKENS_A_TURN}
+        raise BudgetExceeded(detail, facts=facts, retry_after_s=budget.reset_s)
+    if (streams := standing.streams) is not None and streams.remaining < 1:
+        raise TooManyStreams("streams_used", facts={"limit": streams.limit})
+
+
+def refuse_too_large(standing: Standing, body_bytes: int, *, pictures: bool) -> None:
+    """Raises: BudgetExceeded for a chat call's body whose text, however it is written, takes more than the budget has.
+
+    `pictures` where the body may have some: their bytes are not counted, so a budget that has room for one has no bound.
+    """
+    budget = standing.budget
+    if budget is None or (pictures and budget.remaining >= MOST_TOKENS_A_PICTURE):
+        return
+    tokens = (body_bytes - SMALL_BODY_BYTES) // MOST_BYTES_A_TOKEN
+    if tokens > budget.remaining:
+        detail = "budget_never" if tokens > budget.limit else "budget_short"
+        raise BudgetExceeded(detail, facts={**_facts(budget), "needed": tokens}, retry_after_s=budget.reset_s)
+
+
+def small(body_bytes: int | None) -> bool:
+    """Whether a body of this announced size is so small that to look first costs more than to read it."""
+    return body_bytes is not None and body_bytes <= SMALL_BODY_BYTES
+
+
+def _facts(allowance: Allowance) -> dict[str, int | str]:
+    return {
+        "limit": allowance.limit,
+        "window": allowance.window or "",
+        "reset_s": allowance.reset_s or 0,
+        "left": allowance.remaining,
+    }

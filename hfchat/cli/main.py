@@ -1,0 +1,104 @@
+"""`python -m hfchat`: an answer alone on stdout, what is wrong on stderr; exits 0, 1 (the answer is no) or 2 (usage)."""
+
+import argparse
+import secrets
+import sys
+from collections.abc import Callable
+
+from hfchat.auth.own_tokens import SCOPES
+from hfchat.auth.policy import MAX_STREAMS, MAX_TOKENS
+from hfchat.cli.token import issue_command, revoke_command, show_command
+from hfchat.cli.usage import usage_command
+from hfchat.config.settings import SECRET_BYTES, SettingsError
+from hfchat.errors import HfchatError
+from hfchat.http.error_response import say
+from hfchat.limits import Limit, parse_limit
+from hfchat.types import CHAT_SCOPE
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns the exit status."""
+    asked = _parser().parse_args(arguments)
+    try:
+        return int(asked.command(asked))
+    except (SettingsError, ValueError) as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    except HfchatError as failed:
+        print(*say(failed, "en", to_owner=True), file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hfchat", description="Issue and check tokens for hfchat; see who used what."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    token = commands.add_parser("token", help="issue a token, explain one, take one back")
+    tokens = token.add_subparsers(required=True, metavar="COMMAND")
+
+    issue = tokens.add_parser("issue", help="a token for a person or a program")
+    issue.add_argument("subject", help="whose token it is, for example alice")
+    issue.add_argument("--days", type=_days, required=True, help="how long it is good for")
+    issue.add_argument("--scope", default=CHAT_SCOPE, help=f"space-separated, out of: {' '.join(SCOPES)}")
+    issue.add_argument("--models", type=_models, help="the only models it may use, comma-separated")
+    issue.add_argument("--rate", type=_limit, help="requests, for example 10/minute")
+    issue.add_argument("--budget", type=_limit, help="tokens of prompt and completion, for example 50000/day")
+    issue.add_argument("--streams", type=_up_to(MAX_STREAMS), help="replies in progress at once")
+    issue.add_argument("--max-tokens", type=_up_to(MAX_TOKENS), help="what one reply may cost")
+    issue.add_argument("--link", action="store_true", help="print an invite link instead of the token")
+    issue.set_defaults(command=issue_command)
+
+    show = tokens.add_parser("show", help="what a token says and whether it is good")
+    show.add_argument("token", help="a token or an invite link")
+    show.set_defaults(command=show_command)
+
+    revoke = tokens.add_parser("revoke", help="refuse a token from now on, and end its replies in progress")
+    revoke.add_argument(
+        "token", metavar="TOKEN_OR_JTI", help="a token, an invite link, or a token's id as the log has it"
+    )
+    revoke.set_defaults(command=revoke_command)
+
+    usage = commands.add_parser("usage", help="who used how much, ever")
+    usage.add_argument("subject", nargs="?", help="of this person only")
+    usage.add_argument("--csv", action="store_true", help="for a spreadsheet or a program")
+    usage.set_defaults(command=usage_command)
+
+    secret = commands.add_parser("secret", help="a fresh JWT_SECRET")
+    secret.set_defaults(command=_secret)
+    return parser
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0
+    if not 0 < days <= 3660:
+        raise argparse.ArgumentTypeError("it must be a number more than 0 and at most 3660")
+    return days
+
+
+def _models(text: str) -> tuple[str, ...]:
+    return tuple(model.strip() for model in text.split(",") if model.strip())
+
+
+def _limit(text: str) -> Limit:
+    try:
+        return parse_limit(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"it must be a whole number from 1 to {most}")
+        return int(text)
+
+    return read
+
+
+def _secret(_: argparse.Namespace) -> int:
+    print(secrets.token_urlsafe(SECRET_BYTES))
+    return 0

@@ -1,0 +1,290 @@
+"""The environment and `.env` as one checked, frozen `Settings`; it refuses what is wrong or unsafe, by the variable's name.
+
+Only `app`, `serve` and `cli` see it; everything else is handed plain values.
+"""
+
+import io
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv.parser import parse_stream
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from hfchat.auth.policy import MAX_STREAMS, MAX_TOKENS
+from hfchat.config import rules as rule
+from hfchat.config import validators as check
+from hfchat.config.validators import SECRET_BYTES, is_loopback
+from hfchat.limits import Limit, parse_limit
+from hfchat.types import ROUTER_URL, Policy
+
+__all__ = ["ROUTER_URL", "SECRET_BYTES", "Settings", "SettingsError", "find_dotenv", "is_loopback", "load_settings"]
+
+_SERVER_NAME = "127.0.0.1"
+# pydantic's words, where ours are plainer.
+_SAID = {
+    "int_parsing": "it is not a whole number",
+    "int_from_float": "it is not a whole number",
+    "float_parsing": "it is not a number",
+    "greater_than_equal": "it must be {ge} or more",
+    "greater_than": "it must be more than {gt}",
+    "less_than_equal": "it must be {le} or less",
+    "literal_error": "it must be {expected}",
+    "string_too_long": "it is longer than {max_length} characters",
+    "too_long": "it has more than {max_length}",
+}
+
+
+class SettingsError(Exception):
+    """The program cannot start like this. Its text has a line for each variable: what is wrong, what to write instead."""
+
+
+def _checked(check: Callable[[str], object]) -> BeforeValidator:
+    return BeforeValidator(lambda value: check(value.strip()) if isinstance(value, str) else value)
+
+
+_LIST = BeforeValidator(check.comma_separated)
+_Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
+_ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
+_Hosts = Annotated[tuple[Annotated[str, _checked(check.media_host)], ...], _LIST]
+_Origins = Annotated[tuple[Annotated[str, _checked(check.origin)], ...], _LIST]
+_Examples = Annotated[
+    tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
+]
+_Algorithms = Annotated[tuple[Annotated[str, _checked(check.algorithm)], ...], _LIST]
+_Limit = Annotated[Limit, _checked(parse_limit)]
+
+
+class Settings(BaseModel):
+    """Every setting by its variable's name in lower case. Made by `load_settings`; a secret shows in no repr."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    huggingface_api_token: Annotated[SecretStr, _checked(check.hf_token)] | None = Field(
+        None, description="The owner's Hugging Face token, with “Make calls to Inference Providers”."
+    )
+    hf_chat_model: Annotated[str, _checked(check.model)] = Field(
+        "meta-llama/Llama-3.2-3B-Instruct:fastest", description="The default model."
+    )
+    hf_chat_models: _ModelsOrAll = Field(
+        (), description="Models that people may choose from, comma-separated; `*` for all."
+    )
+    hf_chat_fallback_models: _Models = Field(
+        (), description="Models tried in order when one cannot answer, comma-separated."
+    )
+    hf_chat_base_url: Annotated[str, _checked(check.base_url)] = Field(
+        ROUTER_URL, description="Any server that speaks chat completions; another than the default needs no token."
+    )
+    hf_chat_media_hosts: _Hosts = Field(
+        (), description="Hosts from which whoever answers may fetch pictures by https, comma-separated."
+    )
+    hf_chat_bill_to: Annotated[str, _checked(check.organisation)] | None = Field(
+        None, description="The organisation to bill, by its name on Hugging Face."
+    )
+    hf_chat_system_prompt: str | None = Field(
+        None, description="The owner's system prompt; no caller can remove it.", max_length=100_000, repr=False
+    )
+    hf_chat_max_tokens: int = Field(1024, ge=1, le=MAX_TOKENS, description="What a reply may cost at most, in tokens.")
+    hf_chat_timeout_s: float = Field(
+        60, gt=0, le=3600, description="The longest silence in seconds, before the first token and between tokens."
+    )
+    jwt_secret: Annotated[SecretStr, _checked(check.jwt_secret)] | None = Field(
+        None, description="The key that signs tokens (HS256), 32 bytes or more."
+    )
+    jwt_public_key: Annotated[str, _checked(check.public_key)] | None = Field(
+        None, description="The public key of a backend or provider, as PEM text or a file's name.", repr=False
+    )
+    jwt_jwks_url: Annotated[str, _checked(check.jwks_url)] | None = Field(
+        None, description="The address where a provider publishes its public keys.", repr=False
+    )
+    jwt_algorithms: _Algorithms = Field((), description="The only algorithms that are taken, comma-separated.")
+    jwt_issuer: Annotated[str, _checked(check.issuer)] | None = Field(
+        None, description="What `iss` of others' tokens must be."
+    )
+    jwt_audience: Annotated[str, _checked(check.claim_value)] | None = Field(
+        None, description="What `aud` of others' tokens must contain."
+    )
+    jwt_subject_claim: Annotated[str, _checked(check.claim_name)] = Field(
+        check.SUBJECT_CLAIM, description="The claim that names the person in others' tokens."
+    )
+    hfchat_store: Annotated[str, _checked(check.store)] = Field(
+        check.STORE, description="Where it is kept who has used how much.", repr=False
+    )
+    hfchat_rate: _Limit = Field(Limit(30, "minute"), description="Requests per person.")
+    hfchat_budget: _Limit = Field(Limit(200_000, "day"), description="Tokens of prompts and replies per person.")
+    hfchat_streams: int = Field(4, ge=1, le=MAX_STREAMS, description="Replies in progress at once per person.")
+    hfchat_cors_origins: _Origins = Field((), description="Browser origins that may call the API, comma-separated.")
+    hfchat_public_url: Annotated[str, _checked(check.origin)] | None = Field(
+        None, description="The address in links; needed behind a reverse proxy."
+    )
+    hfchat_title: str = Field("hfchat", description="The name of the chat page.", max_length=60)
+    hfchat_greeting: str | None = Field(
+        None, description="What stands on the page before the first question.", max_length=500
+    )
+    hfchat_examples: _Examples = Field((), description="Example questions, with | between them.")
+    hfchat_logo: Annotated[str, _checked(check.logo)] | None = Field(
+        None, description="A picture for the top of the page: a PNG, JPEG, WebP, GIF or SVG file.", repr=False
+    )
+    hfchat_accent: Annotated[str, _checked(check.colour)] = Field("#2563eb", description="The page's colour.")
+    hfchat_log_format: Annotated[Literal["text", "json"], _checked(str.lower)] = Field(
+        "text", description="`json` for machines."
+    )
+    gradio_server_name: Annotated[str, _checked(check.server_name)] = Field(
+        _SERVER_NAME, description="The address to listen on: 127.0.0.1, 0.0.0.0 or a host's name."
+    )
+    gradio_server_port: int = Field(7860, ge=1, le=65535, description="The port to listen on.")
+    space_id: str | None = Field(None, description="Set by Hugging Face on a Space.")
+    space_host: Annotated[str, _checked(check.space_host)] | None = Field(
+        None, description="Set by Hugging Face on a Space: its own host, then its custom domains, comma-separated."
+    )
+    key_made_for_this_run: bool = Field(False, description="Whether `jwt_secret` was made at start.")
+
+    @property
+    def allowed_models(self) -> frozenset[str] | None:
+        """The models that may be named; None where the owner wrote `*`. The default model is always one of them."""
+        if "*" in self.hf_chat_models:
+            return None
+        return frozenset((self.hf_chat_model, *self.hf_chat_models))
+
+    @property
+    def media_hosts(self) -> frozenset[str] | None:
+        """The hosts whose pictures may be named by address; None is any, where the public router answers."""
+        if not self.hf_chat_media_hosts and self.hf_chat_base_url == ROUTER_URL:
+            return None
+        return frozenset(self.hf_chat_media_hosts)
+
+    @property
+    def policy(self) -> Policy:
+        """What everybody may use whose token says nothing narrower."""
+        return Policy(
+            default_model=self.hf_chat_model,
+            models=self.allowed_models,
+            fallback_models=self.hf_chat_fallback_models,
+            max_tokens=self.hf_chat_max_tokens,
+            rate=(self.hfchat_rate,),
+            budget=(self.hfchat_budget,),
+            streams=self.hfchat_streams,
+        )
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key to check tokens with; without one, nobody is let in."""
+        return any(key is not None for key in (self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
+
+    @property
+    def offline(self) -> bool:
+        """Whether the stand-in answers: no token, and the address is one that needs it."""
+        return self.huggingface_api_token is None and self.hf_chat_base_url == ROUTER_URL
+
+    @property
+    def public_url(self) -> str | None:
+        """The address people use, where it is known beforehand: on a Space with custom domains, the last of them."""
+        host = self.space_host.rpartition(",")[2] if self.space_host else None
+        return self.hfchat_public_url or (f"https://{host}" if host else None)
+
+    @property
+    def own_space_host(self) -> str | None:
+        """The Space's own host, on hf.space: the only one that OAuth redirects may name, whatever custom domains it has."""
+        return self.space_host.partition(",")[0] if self.space_host else None
+
+    @property
+    def reached_by_others(self) -> bool:
+        """Whether other machines can open it, on any Space or beyond loopback."""
+        return self.space_id is not None or not is_loopback(self.gradio_server_name)
+
+    @property
+    def local_url(self) -> str:
+        """The address the program listens on, as a browser on the same machine writes it."""
+        name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.gradio_server_name, self.gradio_server_name)  # noqa: S104
+        return f"http://{f'[{name}]' if ':' in name else name}:{self.gradio_server_port}"
+
+
+def load_settings(environ: Mapping[str, str], dotenv: Path | None = None) -> Settings:
+    """The settings from the environment, and from the file `dotenv` for what the environment leaves out.
+
+    An empty value counts as absent, and in the environment makes the file's absent too. Relative paths begin at the folder
+    of `dotenv`, whether or not it exists, so that all who find the same file find the same ledger. Raises: `SettingsError`,
+    with every fault in one text, where a value is wrong, a variable's name is not ours, or strangers could come in.
+    """
+    values = {name: value.strip() for name, value in {**_read(dotenv), **environ}.items() if value.strip()}
+    folder = (Path() if dotenv is None else dotenv.parent).resolve()
+    token_name = "HUGGINGFACE_API_TOKEN" if "HUGGINGFACE_API_TOKEN" in values else "HF_TOKEN"
+    ours = _ours(values, token_name, folder)
+    problems = rule.names(values, _variables())
+    problems += rule.keys(values, ours.get("gradio_server_name", _SERVER_NAME), on_space="SPACE_ID" in values)
+    try:
+        settings = Settings.model_validate(ours)
+    except ValidationError as invalid:
+        raise SettingsError("\n".join(problems + _explain(invalid, token_name))) from None
+    problems += _problems_between(settings, token_name)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    settings = settings.model_copy(update={"hfchat_store": check.store_from(folder, settings.hfchat_store)})
+    if settings.has_key or settings.space_id is not None:
+        return settings
+    made = {"jwt_secret": SecretStr(secrets.token_urlsafe(SECRET_BYTES)), "key_made_for_this_run": True}
+    return settings.model_copy(update=made)
+
+
+def find_dotenv() -> Path:
+    """The file `.env` of the folder that the program was started in, or else the one beside `app.py`."""
+    here = Path(".env")
+    return here if here.is_file() else Path(__file__).resolve().parents[2] / ".env"
+
+
+def _variables() -> list[str]:
+    return [name.upper() for name in Settings.model_fields if name != "key_made_for_this_run"]
+
+
+def _ours(values: Mapping[str, str], token_name: str, folder: Path) -> dict[str, str]:
+    ours = {name.lower(): value for name, value in values.items() if name in _variables()}
+    if token_name in values:
+        ours["huggingface_api_token"] = values[token_name]
+    if "JWT_PUBLIC_KEY" in values and "-----BEGIN" not in values["JWT_PUBLIC_KEY"]:
+        ours["jwt_public_key"] = str(folder / values["JWT_PUBLIC_KEY"])
+    if "HFCHAT_LOGO" in values:
+        ours["hfchat_logo"] = str(folder / values["HFCHAT_LOGO"])
+    if "SPACE_ID" in values:
+        ours.setdefault("gradio_server_name", "0.0.0.0")  # noqa: S104  a Space forwards to it from outside
+    return ours
+
+
+def _problems_between(settings: Settings, token_name: str) -> list[str]:
+    token = settings.huggingface_api_token
+    return [
+        *rule.hf_token(token.get_secret_value() if token else None, settings.hf_chat_base_url, token_name),
+        *rule.budget(settings.hfchat_budget, settings.hf_chat_max_tokens),
+        *rule.algorithms(
+            settings.jwt_algorithms,
+            secret=settings.jwt_secret is not None,
+            public_key=settings.jwt_public_key,
+            jwks=settings.jwt_jwks_url is not None,
+        ),
+    ]
+
+
+def _read(dotenv: Path | None) -> dict[str, str]:
+    if dotenv is None or not dotenv.is_file():
+        return {}
+    try:
+        # utf-8-sig: Windows' editors begin a file with a BOM, which would become part of the first name.
+        text = dotenv.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise SettingsError(f"{dotenv.name}: it cannot be read as UTF-8 text ({type(unreadable).__name__})") from None
+    lines = list(parse_stream(io.StringIO(text)))
+    # python-dotenv itself would skip such a line with a warning: a setting that silently does not hold.
+    bad = [str(line.original.line) for line in lines if line.error]
+    if bad:
+        raise SettingsError(f"{dotenv.name}: line {', '.join(bad)} is not NAME=value; look for a quote left open")
+    return {line.key: line.value for line in lines if line.key and line.value is not None}
+
+
+def _explain(invalid: ValidationError, token_name: str) -> list[str]:
+    lines = []
+    for fault in invalid.errors(include_url=False, include_input=False):
+        name = str(fault["loc"][0])
+        said = _SAID.get(fault["type"], fault["msg"]).format(**fault.get("ctx", {})).removeprefix("Value error, ")
+        written = token_name if name == "huggingface_api_token" else name.upper()
+        lines.append(f"{written}: {said}. ({Settings.model_fields[name].description})")
+    return lines

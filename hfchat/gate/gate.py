@@ -1,0 +1,384 @@
+"""The one guard in front of everything, closed by default: what is not listed here does not pass, for anybody.
+
+It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes after
+it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"standing"`, and in `"told"` whom to
+tell when that changes.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from html import escape
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hfchat import errors as e
+from hfchat.auth.authenticator import Authentication
+from hfchat.chat.early_refusal import RefusedLately, refuse_used_up, small
+from hfchat.gate.language_cookie import chosen_first
+from hfchat.gate.response_headers import Passage
+from hfchat.http.body import content_length
+from hfchat.http.content_security_policy import small_page_policy
+from hfchat.http.error_response import error_body, error_headers, say
+from hfchat.http.html import STYLE, page
+from hfchat.http.session_cookie import SessionCookie
+from hfchat.i18n.error_texts import SIGN_IN_DETAILS
+from hfchat.i18n.texts import language_of
+from hfchat.ledger.store import Standing
+from hfchat.logs import log_crash, log_event
+from hfchat.types import ADMIN_SCOPE, Caller
+
+logger = logging.getLogger(__name__)
+
+_READ = frozenset({"GET", "HEAD"})
+_GET, _POST = frozenset({"GET"}), frozenset({"POST"})
+
+OPEN = {"/healthz": _READ, "/readyz": _READ, "/login": _READ | _POST, "/logout": _POST}
+API = {
+    "/api/ai/chat": _POST,
+    "/api/ai/usage": _GET,
+    "/api/ai/revoke": _POST,
+    "/api/ai/models": _GET,
+    "/v1/chat/completions": _POST,
+    "/v1/models": _GET,
+}
+PAGES = {
+    "/": _READ,
+    "/docs": _READ,
+    "/openapi.json": _READ,
+    "/config": _GET,
+    "/theme.css": _GET,
+    "/favicon.ico": _GET,
+    "/manifest.json": _GET,
+    "/own-token": _POST,
+    "/gradio_api/app_id": _GET,  # asked again and again by a page that lost its connection
+    "/gradio_api/info": _GET,
+    "/gradio_api/theme.css": _GET,
+    "/gradio_api/startup-events": _GET,
+    "/gradio_api/run/predict": _POST,
+    "/gradio_api/queue/join": _POST,
+    "/gradio_api/queue/data": _GET,
+    "/gradio_api/cancel": _POST,
+    "/gradio_api/reset": _POST,
+    "/gradio_api/call/chat": _POST,
+}
+PAGE_PATTERNS = (
+    (re.compile(r"/(assets|static)/[\w.@/-]{1,300}"), _GET),
+    (re.compile(r"/gradio_api/heartbeat/[\w-]+"), _GET),
+    # An event's id only: for what is no event's id, Gradio looks for a session of that name.
+    (re.compile(r"/gradio_api/call/chat/[0-9a-f]{32}"), _GET),
+)
+
+# What a browser may fetch these as (Fetch Metadata): a document that its user sees, or the page's own sign-out. Never a picture,
+# a style or a script that a reply names.
+_OPENED_AS = {"/login": {"document"}, "/logout": {"document", "empty"}}
+
+# Of `Sec-Fetch-Site`; `none` is what a person typed, or opened from a bookmark.
+_OWN_SITE = frozenset({"same-origin", "none"})
+
+# A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
+_DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
+# Nobody sends more than five. To read the 30,000 that a head has room for takes 20 to 200 ms.
+MAX_QUERY_FIELDS = 100
+_LONGEST_CONNECTION_S = 86_400.0
+LAST_WORDS_S = 2.0
+_HEARTBEAT = "/gradio_api/heartbeat/"
+
+# They have to be different, not secret.
+_IDS = random.Random()
+os.register_at_fork(after_in_child=_IDS.seed)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Drain:
+    """Whether the server is about to stop: replies in progress go on, nothing new begins, idle streams end."""
+
+    def __init__(self, last_call: Callable[[], None] = lambda: None, *, after_s: float = 27.0) -> None:
+        self.began = False
+        self._last_call = last_call
+        self._after_s = after_s
+        self._idle: set[asyncio.Timeout] = set()
+
+    def begin(self) -> None:
+        """Start draining; `last_call` follows `after_s` seconds later, in time for last words. Called in the event loop."""
+        self.began = True
+        asyncio.get_running_loop().call_later(self._after_s, self._last_call)
+        for idle in self._idle:
+            if not idle.expired():
+                idle.reschedule(asyncio.get_running_loop().time())
+
+    def watch(self, idle: asyncio.Timeout) -> None:
+        """End this stream when draining begins."""
+        self._idle.add(idle)
+
+    def forget(self, idle: asyncio.Timeout) -> None:
+        """The stream has ended."""
+        self._idle.discard(idle)
+
+
+class Gate:
+    """ASGI middleware; outermost of the app's own."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticate: Authentication,
+        drain: Drain,
+        cookie: SessionCookie | None = None,
+        origins: Iterable[str] = (),
+        public_url: str | None = None,
+        direct: Mapping[str, Endpoint] | None = None,
+    ) -> None:
+        """`direct` are endpoints that answer without the rest of the application in between; `public_url` is the server's own
+        origin, where a proxy does not pass the `Host` header on.
+        """
+        self._app = app
+        self._direct = direct or {}
+        self._authenticate = authenticate
+        self._drain = drain
+        self._cookie = cookie or SessionCookie()
+        self._origins = frozenset(origins)
+        self._public_url = public_url
+        self._small_page_csp = small_page_policy(STYLE, form=False, on_space=self._cookie.framed)
+        self._refused = RefusedLately()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with a refusal."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._guard(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # nothing here speaks websocket
+
+    async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"] = chosen_first(scope["headers"])
+        headers = Headers(scope=scope)
+        request_id = f"{_IDS.getrandbits(64):016x}"
+        caller: Caller | None = None
+        passage = Passage(
+            send, request_id, self._allowed_origin(headers), scope["path"], small_page_csp=self._small_page_csp
+        )
+        try:
+            if not self._is_preflight(scope, headers):
+                caller = await self._admit(scope, headers, passage)
+            told = {"caller": caller, "request_id": request_id, "standing": passage.standing, "told": passage.tell}
+            scope["state"] = {**scope.get("state", {}), **told}
+            scope["headers"] = [
+                (name, value)
+                for name, value in scope["headers"]
+                if not _DROPPED.fullmatch(name) or (name, value) == (b"x-forwarded-proto", b"https")
+            ]
+            passage.translates = caller is not None and _is_page(scope["path"])
+            await self._pass(scope, receive, passage, caller)
+            if passage.withheld is not None:
+                raise passage.withheld
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as failure:
+            # Also what is no Exception, as a panic of a library in Rust: the server would answer it with a text of its own.
+            if isinstance(failure, asyncio.CancelledError) and passage.began:
+                raise
+            error = self._error(failure, request_id)
+            if caller is not None and isinstance(error, e.LimitReached):
+                self._refused.note(caller, error)
+            if caller is not None and passage.standing is None and isinstance(failure, Exception):
+                error = await self._look_after_all(caller, passage, error)
+            passage.translates = False
+            if passage.began:
+                await passage.cut()
+            else:
+                if error.request_id is None:  # a turn has its own line in the log
+                    _log_refusal(error, scope["method"], request_id, caller)
+                response = _refusal(error, scope, headers, request_id, caller)
+                await response(scope, receive, passage)
+            if isinstance(failure, asyncio.CancelledError):
+                raise  # the server's own: it ends what has not ended in time
+
+    def _error(self, failure: BaseException, request_id: str) -> e.HfchatError:
+        if isinstance(failure, e.HfchatError):
+            return failure
+        if isinstance(failure, asyncio.CancelledError) and self._drain.began:
+            return e.Overloaded()
+        # Gradio refuses in the middle of a stream: to a page that asks for a session from before a restart.
+        if not isinstance(failure.__cause__, HTTPException):
+            log_crash(logger, failure, request_id=request_id)
+        return e.InternalError()
+
+    async def _look_after_all(self, caller: Caller, passage: Passage, error: e.HfchatError) -> e.HfchatError:
+        """The refusal of a turn that did not come to reserve: whoever may not come in is told that first."""
+        try:
+            passage.standing = await self._authenticate.look(caller)
+        except e.HfchatError as refused:
+            return refused
+        return error
+
+    async def _admit(self, scope: Scope, headers: Headers, passage: Passage) -> Caller | None:
+        """Who may pass; None where nobody has to be known. Raises: the refusal."""
+        path, method = scope["path"], scope["method"]
+        if scope["query_string"].count(b"&") > MAX_QUERY_FIELDS:
+            raise e.InvalidRequest("unreadable", param="query")
+        methods = OPEN.get(path)
+        if methods is not None and method in methods:
+            self._check_opening(headers, path, method)
+            return None
+        caller = await self._caller(scope, headers, method)
+        # A chat turn reserves before anything is done, and looks with it.
+        turn = path in self._direct and method == "POST"
+        if not turn or caller in self._refused:
+            passage.standing = await self._authenticate.look(caller)
+        try:
+            if turn and passage.standing is not None:
+                _refuse_early(passage.standing, headers)
+            methods = methods or _methods_of(path)
+            if methods is None:
+                raise e.NotFound
+            if method not in methods:
+                raise e.MethodNotAllowed(", ".join(sorted(methods)))
+            if self._drain.began:
+                raise e.Overloaded
+        except e.HfchatError as refused:
+            refused.subject, refused.token_id = caller.subject, caller.token_id
+            raise
+        return caller
+
+    def _check_opening(self, headers: Headers, path: str, method: str) -> None:
+        """Refuse what no person opened: the sign-in as a picture, or its form sent by another page (login CSRF).
+
+        Raises: InvalidRequest. A program that sends none of a browser's headers passes.
+        """
+        opened_as = _OPENED_AS.get(path)
+        if opened_as is None:
+            return
+        if not opened_as | ({"iframe"} if self._cookie.framed else set()) >= set(headers.getlist("sec-fetch-dest")):
+            raise e.InvalidRequest("only_as_page", param="Sec-Fetch-Dest")
+        if method == "POST" and self._is_cross_site(headers):
+            raise e.InvalidRequest("cross_site", param="Origin")
+
+    def _is_cross_site(self, headers: Headers) -> bool:
+        """Whether `Sec-Fetch-Site` or `Origin`, each where it is sent, names another origin than this server's.
+
+        An `Origin` of `null`, of a document that hides its own, is another one.
+        """
+        host = headers.get("host")
+        own = {f"http://{host}", f"https://{host}", self._public_url}
+        return not (
+            _OWN_SITE.issuperset(headers.getlist("sec-fetch-site")) and own.issuperset(headers.getlist("origin"))
+        )
+
+    async def _caller(self, scope: Scope, headers: Headers, method: str) -> Caller:
+        path = scope["path"]
+        authorization = headers.getlist("authorization")
+        if authorization:
+            scheme, _, token = authorization[0].partition(" ")
+            if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
+                raise e.InvalidToken("token_scheme")
+            return await self._authenticate.verify(token.strip())
+        token = self._cookie.token(scope) if _is_page(path) else ""
+        if not token:
+            raise e.MissingToken
+        caller = await self._authenticate.verify(token)
+        follows_a_link = method in _READ and headers.get("sec-fetch-mode") == "navigate"
+        if self._is_cross_site(headers) and (not follows_a_link or path.startswith("/gradio_api/")):
+            raise e.MissingToken("cross_site")
+        if method not in _READ and not _same_origin_shown(headers):
+            raise e.MissingToken("cross_site")
+        return caller
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> None:
+        endpoint = self._direct.get(scope["path"])
+        if endpoint is not None and caller is not None:
+            response = await endpoint(Request(scope, receive))
+            return await response(scope, receive, send)
+        if caller is None or not scope["path"].startswith("/gradio_api/"):
+            return await self._app(scope, receive, send)
+        # A stream of the page ends with the token that opened it; a heartbeat, which never ends, with the server too.
+        # A little later than the turn itself, whose last words, that the session is over, come through it.
+        grace_s = LAST_WORDS_S if scope["path"].startswith(("/gradio_api/queue/data", "/gradio_api/call/")) else 0
+        left_s = min(max(caller.expires_at - time.time() + grace_s, 0), _LONGEST_CONNECTION_S)
+        limit = asyncio.timeout(left_s)
+        try:
+            async with limit:
+                if scope["path"].startswith(_HEARTBEAT):
+                    self._drain.watch(limit)
+                await self._app(scope, receive, send)
+        except TimeoutError as ended:
+            if not limit.expired():
+                raise
+            raise (e.Overloaded if self._drain.began else e.ExpiredToken) from ended
+        finally:
+            self._drain.forget(limit)
+
+    def _allowed_origin(self, headers: Headers) -> str | None:
+        origin = headers.get("origin")
+        return origin if origin in self._origins else None
+
+    def _is_preflight(self, scope: Scope, headers: Headers) -> bool:
+        """The Fetch standard sends no credentials with a preflight; CORSMiddleware answers it, no route does."""
+        asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        return asks and self._allowed_origin(headers) is not None and not _is_page(scope["path"])
+
+
+def _refuse_early(standing: Standing, headers: Headers) -> None:
+    """Raises: the refusal of a turn for which nothing is left, before its body is read."""
+    # A kept answer costs nothing, and is looked for by the body.
+    if "idempotency-key" not in headers or not small(content_length(headers)):
+        refuse_used_up(standing)
+
+
+def _methods_of(path: str) -> frozenset[str] | None:
+    methods = API.get(path) or PAGES.get(path)
+    if methods is None and ".." not in path and "//" not in path:
+        methods = next((methods for pattern, methods in PAGE_PATTERNS if pattern.fullmatch(path)), None)
+    return methods
+
+
+def _is_page(path: str) -> bool:
+    return path not in API and not path.startswith(("/api/", "/v1/"))
+
+
+def _same_origin_shown(headers: Headers) -> bool:
+    """Every browser sends one of the two with a POST; what sends neither is no browser and has no use for a cookie."""
+    return "sec-fetch-site" in headers or "origin" in headers
+
+
+def _log_refusal(error: e.HfchatError, method: str, request_id: str, caller: Caller | None) -> None:
+    log_event(
+        logger,
+        logging.INFO,
+        "refused",
+        request_id=request_id,
+        code=error.code,
+        method=method,
+        subject=caller.subject if caller else error.subject,
+        jti=caller.token_id if caller else error.token_id,
+    )
+
+
+def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None) -> Response:
+    navigates = scope["method"] in _READ and "text/html" in headers.get("accept", "")
+    if error.status == 401 and navigates and _is_page(scope["path"]) and not scope["path"].startswith("/gradio_api/"):
+        detail = f"&detail={error.detail}" if error.detail in SIGN_IN_DETAILS else ""
+        why = "" if error.code == "missing_token" else f"?why={error.code}{detail}"
+        return RedirectResponse(f"/login{why}", status_code=303)
+    language = language_of(headers.get("accept-language", ""))
+    if error.status in (429, 503) and navigates and _is_page(scope["path"]):
+        # It loads anew by itself.
+        message, hint = say(error, language)
+        shown = f"<p>{escape(hint)}</p>"
+        retry = {**error_headers(error), "Refresh": str(error.retry_after_s or 5)}
+        return HTMLResponse(page(language, message, shown), error.status, headers=retry)
+    to_owner = caller is not None and ADMIN_SCOPE in caller.scopes
+    body = error_body(error, language, request_id=request_id, to_owner=to_owner)
+    return JSONResponse(body, error.status, headers=error_headers(error))

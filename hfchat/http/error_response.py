@@ -1,0 +1,69 @@
+"""An error as it is written into an answer, on every route the same, and as the owner's log has it."""
+
+from typing import Any
+
+from hfchat.errors import HfchatError
+from hfchat.i18n.error_texts import DETAILS, ENGLISH, SPANISH
+from hfchat.i18n.texts import Language, spoken
+
+_THE_MODEL = {"en": "the model", "es": "el modelo"}
+
+
+def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tuple[str, str]:
+    """`(message, hint)` in this language. `to_owner` gives the owner's hint, with the page that mends it, where there is one."""
+    text = (SPANISH if language == "es" else ENGLISH)[error.code]
+    model = f"`{error.model}`" if error.model else _THE_MODEL[language]
+    facts = {
+        "model": model,
+        "detail": in_words(error, language),
+        "wait": error.retry_after_s or 0,
+        "page": (error.model or "").partition(":")[0],
+    }
+    hint = text.owner_hint if to_owner and text.owner_hint else text.hint
+    place = f"`{error.param}`: " if error.param and "{detail}" in text.message else ""
+    facts["detail"] = f"{place}{facts['detail']}"
+    message = text.message.format(**facts).strip()
+    return message[:1].upper() + message[1:], hint.format(**facts)
+
+
+def in_words(error: HfchatError, language: Language) -> str:
+    """The particulars of an error in this language."""
+    key, _, value = error.detail.partition("|")
+    if key not in DETAILS:
+        return error.detail
+    return DETAILS[key][language == "es"].format(value=value, **spoken(error.facts, language))
+
+
+def error_body(
+    error: HfchatError, language: Language = "en", *, request_id: str = "", to_owner: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The JSON object of every error answer; OpenAI's clients read `message`, `type`, `param` and `code` of it."""
+    message, hint = say(error, language, to_owner=to_owner)
+    return {
+        "error": {
+            "code": error.code,
+            "message": message,
+            "hint": hint,
+            "fault": error.fault,
+            "retryable": error.retryable,
+            "retry_after_s": error.retry_after_s,
+            "param": error.param,
+            "type": error.type,
+            "request_id": request_id or error.request_id,
+        }
+    }
+
+
+def error_headers(error: HfchatError) -> dict[str, str]:
+    """The headers that belong to an error: `WWW-Authenticate` (RFC 6750 section 3), `Retry-After`, `Allow`."""
+    headers = {}
+    if error.status == 401:
+        known = "" if error.code == "missing_token" else ', error="invalid_token"'
+        headers["WWW-Authenticate"] = f'Bearer realm="hfchat"{known}'
+    if error.code == "insufficient_scope":
+        headers["WWW-Authenticate"] = 'Bearer realm="hfchat", error="insufficient_scope"'
+    if error.retry_after_s is not None and error.status in (429, 503):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if error.code == "method_not_allowed":
+        headers["Allow"] = error.detail
+    return headers

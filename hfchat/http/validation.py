@@ -1,0 +1,68 @@
+"""Validation of JSON bodies: a pydantic model, or an error that names the field and what is wrong with it."""
+
+import codecs
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from hfchat.errors import InvalidRequest
+from hfchat.types import MODEL_ID
+
+Body = TypeVar("Body", bound=BaseModel)
+STRICT = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+_ModelId = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"pattern": f"^{MODEL_ID.pattern}$"})]
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# 1.0 is an integer in JSON Schema, and in some languages.
+_Length = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
+
+
+class ChatParameters(BaseModel):
+    """What a call may set beside its messages, by the API or on the page."""
+
+    model_config = STRICT
+    model: Annotated[_ModelId | None, Field(description="One that this chat offers.")] = None
+    max_tokens: Annotated[_Length | None, Field(description="Cut to the owner's limit.")] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False, description="0 to 2.")] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
+
+
+# pydantic's error types as our sentences; `{...}` is taken from the error's context.
+_FAULTS = {
+    "json_invalid": "not_json",
+    "model_type": "object",
+    "list_type": "list",
+    "string_type": "text",
+    "int_type": "whole_number",
+    "int_from_float": "whole_number",
+    "float_type": "number",
+    "finite_number": "number",
+    "bool_type": "boolean",
+    "missing": "required",
+    "extra_forbidden": "unknown_field",
+    "literal_error": "one_of|{expected}",
+    "greater_than_equal": "at_least|{ge}",
+    "less_than_equal": "at_most|{le}",
+    "greater_than": "at_least|> {gt}",
+    "string_too_short": "required",
+    "too_short": "no_messages",
+    "too_long": "too_many_messages|{max_length}",
+    "string_too_long": "at_most|{max_length}",
+}
+
+
+def parse(model: type[Body], body: bytes) -> Body:
+    """The body as this model. Raises: InvalidRequest that names the place and what is wrong there."""
+    try:
+        return model.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
+    except ValidationError as invalid:
+        faults = invalid.errors(include_url=False, include_input=False)
+        # A mistyped name first: it is why the right one is missing.
+        fault = min(faults, key=lambda found: found["type"] != "extra_forbidden")
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
+        detail = _FAULTS.get(fault["type"], "unreadable").format(**fault.get("ctx", {}))
+        raise InvalidRequest(detail, param=place[:200] or "body") from None

@@ -1,0 +1,227 @@
+"""The ledger on SQLite: exact among all processes of one machine. `SqliteLedger(None)` is a ledger in memory, for one."""
+
+import asyncio
+import sqlite3
+from asyncio import Future
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import orjson
+
+from hfchat.ledger.sqlite_worker import SqliteWorker
+from hfchat.ledger.store import (
+    CLOCK_STEP_S,
+    KEPT_AFTER_LEASE_S,
+    MAX_ANSWER_S,
+    MAX_LEASE_S,
+    TOKENS,
+    Account,
+    Claim,
+    Meter,
+    Person,
+    Reading,
+    Reservation,
+    after_refusal,
+    counted,
+    first_refusal,
+)
+from hfchat.types import Usage
+
+_VERSIONS = (
+    """
+    CREATE TABLE meters (
+        person TEXT NOT NULL, meter TEXT NOT NULL, starts INTEGER NOT NULL, used INTEGER NOT NULL,
+        PRIMARY KEY (person, meter)
+    ) WITHOUT ROWID;
+    CREATE TABLE reservations (
+        id TEXT PRIMARY KEY, person TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+        windows TEXT NOT NULL, lease_ends REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX reservations_of_a_person ON reservations (person, lease_ends);
+    CREATE INDEX reservations_by_lease ON reservations (lease_ends);
+    CREATE TABLE people (
+        person TEXT PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL, requests INTEGER NOT NULL DEFAULT 0,
+        prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0,
+        estimated_tokens INTEGER NOT NULL DEFAULT 0, last_seen REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE revocations (token_id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE answers (
+        name TEXT PRIMARY KEY, body TEXT NOT NULL, owner TEXT NOT NULL, until REAL NOT NULL, answer BLOB
+    );
+    CREATE INDEX answers_by_end ON answers (until)
+    """,
+)
+# What lapsed, its lease ended and never settled, is spent in full and by estimate.
+_ACCOUNTS = """
+    SELECT issuer, subject, requests,
+        prompt_tokens + IFNULL((SELECT SUM(prompt_tokens) FROM reservations AS r
+            WHERE r.person = people.person AND (lease_ends <= :now OR lease_ends > :latest)), 0),
+        completion_tokens + IFNULL((SELECT SUM(completion_tokens) FROM reservations AS r
+            WHERE r.person = people.person AND (lease_ends <= :now OR lease_ends > :latest)), 0),
+        estimated_tokens + IFNULL((SELECT SUM(prompt_tokens + completion_tokens) FROM reservations AS r
+            WHERE r.person = people.person AND (lease_ends <= :now OR lease_ends > :latest)), 0),
+        IFNULL((SELECT SUM(prompt_tokens + completion_tokens) FROM reservations AS r
+            WHERE r.person = people.person AND lease_ends > :now AND lease_ends <= :latest), 0),
+        last_seen
+    FROM people WHERE :subject IS NULL OR subject = :subject ORDER BY subject, issuer
+"""
+_COUNT = """
+    INSERT INTO meters (person, meter, starts, used) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET starts = excluded.starts, used = excluded.used
+"""
+_SEEN = f"""
+    INSERT INTO people (person, issuer, subject, requests, last_seen) VALUES (?, ?, ?, 1, ?)
+    ON CONFLICT DO UPDATE SET requests = requests + 1, last_seen = CASE
+        WHEN last_seen > excluded.last_seen + {CLOCK_STEP_S} THEN excluded.last_seen
+        ELSE MAX(last_seen, excluded.last_seen) END
+"""  # noqa: S608  a constant of ours
+_SPENT = """
+    UPDATE people SET prompt_tokens = prompt_tokens + ?, completion_tokens = completion_tokens + ?,
+        estimated_tokens = estimated_tokens + ? WHERE person = ?
+"""
+
+
+class SqliteLedger:
+    """A ledger in one file, made on first use; None keeps it in memory."""
+
+    in_order = True
+
+    def __init__(self, path: Path | None) -> None:
+        self._worker = SqliteWorker(path, _VERSIONS)
+
+    def reserve(self, asked: Reservation, *, now: float, lease_ends: float) -> Future[Reading]:
+        """Take all or nothing."""
+        return self._worker.run(lambda db: _reserve(db, asked, now, lease_ends), durable=True, brief=True)
+
+    def settle(self, reserved: Reservation, usage: Usage, *, now: float, look: bool = True) -> Future[Reading | None]:
+        """Write what was used."""
+        return self._worker.run(lambda db: _settle(db, reserved, usage, now, look), can_wait=True, brief=True)
+
+    async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
+        """Keep the reservations, and tidy up."""
+        await self._worker.run(lambda db: _renew(db, reservation_ids, now, lease_ends))
+
+    def look(self, person: Person, token_id: str, meters: Sequence[Meter], *, now: float) -> Future[Reading]:
+        """What is used."""
+        return self._worker.run(lambda db: _look(db, person, token_id, meters, now), writes=False, brief=True)
+
+    async def revoke(self, token_id: str, *, now: float, until: float) -> None:
+        """Refuse the token from now on."""
+        change = "INSERT INTO revocations VALUES (?, ?) ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)"
+        await self._worker.run(lambda db: db.execute(change, (token_id, until)), synced_first=True)
+
+    async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
+        """Those that are revoked."""
+        asked = orjson.dumps(list(token_ids)).decode()
+        query = "SELECT token_id FROM revocations WHERE until > ? AND token_id IN (SELECT value FROM json_each(?))"
+        rows = await self._worker.run(lambda db: db.execute(query, (now, asked)).fetchall(), writes=False)
+        return {token_id for (token_id,) in rows}
+
+    async def claim(self, name: str, body: str, owner: str, *, now: float, until: float) -> Claim:
+        """Claim an answer."""
+        return await self._worker.run(lambda db: _claim(db, name, body, owner, now, until))
+
+    async def keep(self, name: str, owner: str, *, until: float, answer: bytes | None = None) -> None:
+        """Keep it."""
+        change = "UPDATE answers SET until = ?, answer = ? WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._worker.run(lambda db: db.execute(change, (until, answer, name, owner)))
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give it up."""
+        change = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._worker.run(lambda db: db.execute(change, (name, owner)))
+
+    async def accounts(self, subject: str | None, *, now: float) -> list[Account]:
+        """All that was ever used."""
+        names = {"now": now, "latest": now + MAX_LEASE_S, "subject": subject}
+        rows = await self._worker.run(lambda db: db.execute(_ACCOUNTS, names).fetchall(), writes=False)
+        return [Account(*row) for row in rows]
+
+    async def close(self) -> None:
+        """Close the file."""
+        await asyncio.to_thread(self._worker.close)
+
+
+def _look(db: sqlite3.Connection, person: Person, token_id: str, meters: Sequence[Meter], now: float) -> Reading:
+    revoked = db.execute("SELECT 1 FROM revocations WHERE token_id = ? AND until > ?", (token_id, now)).fetchone()
+    stored = {
+        meter: (starts, used)
+        for meter, starts, used in db.execute("SELECT meter, starts, used FROM meters WHERE person = ?", (person.key,))
+    }
+    (streams,) = db.execute(
+        "SELECT COUNT(*) FROM reservations WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
+        (person.key, now, now + MAX_LEASE_S),
+    ).fetchone()
+    used = tuple(counted(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
+    return Reading(used, streams, revoked is not None)
+
+
+def _reserve(db: sqlite3.Connection, asked: Reservation, now: float, lease_ends: float) -> Reading:
+    person = asked.person.key
+    before = _look(db, asked.person, asked.token_id, asked.meters, now)
+    if before.revoked:
+        return before
+    refused = first_refusal(asked, before.used, before.streams)
+    if refused is not None:
+        used = after_refusal(asked, before.used, refused)
+        _write_counts(db, asked, used)
+        (held,) = db.execute(
+            "SELECT IFNULL(SUM(prompt_tokens + completion_tokens), 0) FROM reservations"
+            " WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
+            (person, now, now + MAX_LEASE_S),
+        ).fetchone()
+        return Reading(used, before.streams, refused=refused, held=held)
+    after = tuple((start, used + meter.amount) for meter, (start, used) in zip(asked.meters, before.used, strict=True))
+    _write_counts(db, asked, after)
+    windows = {meter.key: start for meter, (start, _) in zip(asked.meters, after, strict=True) if meter.name == TOKENS}
+    db.execute(
+        "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)",
+        (asked.id, person, asked.prompt_tokens, asked.completion_tokens, orjson.dumps(windows).decode(), lease_ends),
+    )
+    db.execute(_SEEN, (person, asked.person.issuer, asked.person.subject, now))
+    return Reading(after, before.streams + 1)
+
+
+def _write_counts(db: sqlite3.Connection, asked: Reservation, counts: Sequence[tuple[int, int]]) -> None:
+    rows = [(asked.person.key, meter.key, *count) for meter, count in zip(asked.meters, counts, strict=True)]
+    db.executemany(_COUNT, rows)
+
+
+def _settle(db: sqlite3.Connection, reserved: Reservation, usage: Usage, now: float, look: bool) -> Reading | None:
+    rows = db.execute(
+        "DELETE FROM reservations WHERE id = ? RETURNING person, prompt_tokens + completion_tokens, windows",
+        (reserved.id,),
+    ).fetchall()
+    for person, held, windows in rows:
+        # Where the window has passed, what was used in it is nobody's limit any more.
+        db.executemany(
+            "UPDATE meters SET used = used + ? WHERE person = ? AND meter = ? AND starts = ?",
+            [(usage.total_tokens - held, person, meter, starts) for meter, starts in orjson.loads(windows).items()],
+        )
+        estimated = usage.total_tokens if usage.estimated else 0
+        db.execute(_SPENT, (usage.prompt_tokens, usage.completion_tokens, estimated, person))
+    return _look(db, reserved.person, reserved.token_id, reserved.meters, now) if look else None
+
+
+def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, lease_ends: float) -> None:
+    latest = now + MAX_LEASE_S
+    db.executemany(
+        "UPDATE reservations SET lease_ends = IIF(lease_ends > ?, ?, MAX(lease_ends, ?)) WHERE id = ?",
+        [(latest, lease_ends, lease_ends, reservation_id) for reservation_id in reservation_ids],
+    )
+    lapsed = db.execute(
+        "DELETE FROM reservations WHERE lease_ends <= ? OR lease_ends > ? RETURNING person, prompt_tokens, completion_tokens",
+        (now - KEPT_AFTER_LEASE_S, latest + KEPT_AFTER_LEASE_S),
+    ).fetchall()
+    db.executemany(_SPENT, [(prompt, completion, prompt + completion, person) for person, prompt, completion in lapsed])
+
+
+def _claim(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> Claim:
+    db.execute("DELETE FROM answers WHERE until <= ? OR until > ?", (now, now + MAX_ANSWER_S))
+    known = db.execute("SELECT body, owner, answer FROM answers WHERE name = ?", (name,)).fetchone()
+    if known is None:
+        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (name, body, owner, until))
+        return Claim()
+    return Claim(running=known[2] is None and known[1] != owner, other=known[0] != body, answer=known[2])

@@ -1,0 +1,1 @@
+"""The chat page: Gradio's `ChatInterface`, its sessions, its scripts and styles."""

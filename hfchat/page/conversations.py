@@ -1,0 +1,85 @@
+"""Ties the chat to the conversations that the visitor's browser keeps: `static/history*.js` keep, list and open them.
+`static/pictures*.js` take, keep and show the pictures of their questions, and hand them over with what is asked.
+
+Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+import gradio as gr
+
+from hfchat.i18n.conversations import HISTORY
+from hfchat.i18n.pictures import PICTURES
+from hfchat.ledger.store import Person
+from hfchat.page.chat_interface import ChatPage
+from hfchat.page.head import static
+from hfchat.page.history import FACTS_ID, NOTICE_ID, WAIT_ID, shown
+from hfchat.page.pictures import REFERENCE
+from hfchat.page.ratings import Ratings
+from hfchat.types import Caller
+
+_SCRIPTS = (
+    "history_wire.js",
+    "history_store.js",
+    "history_files.js",
+    "pictures.js",
+    "pictures_edit.js",
+    "pictures_tray.js",
+    "history_ratings.js",
+    "history_tab.js",
+    "history_panel.js",
+    "history.js",
+)
+PICTURES_ID = "hfchat-images"
+_FACTS = {
+    "says": HISTORY,
+    "notice": NOTICE_ID,
+    "wait": WAIT_ID,
+    "facts": FACTS_ID,
+    "pictures": PICTURES,
+    "pictures_id": PICTURES_ID,
+    "reference": REFERENCE.pattern,
+}
+
+
+def conversations_script() -> str:
+    """The script that the page needs for it."""
+    script = "\n".join((f"const FACTS = {json.dumps(_FACTS)};", *(static(name) for name in _SCRIPTS)))
+    return f"(() => {{\n{script}\n}})();"
+
+
+def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
+    """Let the page's script ask what the chat shows, and show what it opens. Called inside the page.
+
+    The script presses the buttons. It finds the conversation in the request that follows: that of the first it answers
+    itself, and into that of the second it writes what is to be opened. (Gradio's way, `js=`, needs `eval`, which the
+    page's policy forbids.)
+    """
+
+    def open_(given: list[Any], request: gr.Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        ratings.forget(request.session_hash)
+        conversation = shown(given)
+        return conversation, conversation
+
+    quiet = chat.quiet
+    read = gr.Button(elem_id="hfchat-read", visible="hidden")
+    read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
+    thumbs = gr.Button(elem_id="hfchat-thumbs", visible="hidden")
+    thumbs.click(_nothing, None, chat.chatbot, trigger_mode="multiple", **quiet)
+    opening = gr.Button(elem_id="hfchat-open", visible="hidden")
+    opening.click(open_, chat.chatbot, [chat.chatbot, chat.chatbot_state], **quiet)
+    person = gr.Button(elem_id="hfchat-person", visible="hidden")
+    answer = gr.Textbox(visible=False)
+    person.click(_person, None, answer, **quiet)
+
+
+def _person(request: gr.Request) -> str:
+    """Whose conversations the browser is to list: the same after each sign-in and restart, and no secret."""
+    caller: Caller = request.request.state.caller
+    return hashlib.sha256(f"hfchat\0{Person.of(caller).key}".encode()).hexdigest()[:32]
+
+
+def _nothing(*_: Any) -> Any:
+    return gr.skip()

@@ -1,0 +1,121 @@
+"""What of the page's conversation a model is sent: text of whole turns, and nothing that the page said itself.
+
+And what of a conversation that a browser kept is shown again.
+"""
+
+import re
+from typing import Any
+
+from hfchat.chat.conversation import drop_oldest
+from hfchat.i18n.texts import PAGE
+from hfchat.types import Message
+
+MAX_HISTORY_MESSAGES = 100
+MAX_HISTORY_CHARS = 200_000
+# More is not shown again at once: Gradio works through all of it at each step of a reply.
+MAX_SHOWN_MESSAGES = 200
+MAX_SHOWN_CHARS = 1_000_000
+MAX_MARK_CHARS = 200
+# Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit, that it
+# is waited for, and who gave it.
+NOTICE_ID = "hfchat-notice"
+CUT_ID = "hfchat-cut"
+WAIT_ID = "hfchat-wait"
+FACTS_ID = "hfchat-facts"
+_OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
+_ID = re.compile(r"[\w-]{1,64}")
+
+
+def sendable(history: list[Any]) -> list[Message]:
+    """The part of the page's history that a model is sent: text of whole turns.
+
+    A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
+    """
+    kept: list[Message] = []
+    turn_began = 0
+    for entry in history:
+        metadata = entry.get("metadata") or {}
+        role, text = entry.get("role"), _text(entry.get("content"))
+        if role == "user":
+            # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
+            kept = kept[:turn_began] if kept[turn_began:] and kept[-1].role == "user" else kept
+            turn_began = len(kept)
+        if metadata.get("id") == NOTICE_ID:
+            kept = kept[:turn_began]
+        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
+            continue
+        elif role == "assistant" and text.strip() and kept[turn_began:] and kept[-1].role == "assistant":
+            # A reply that was broken off is shown in pieces.
+            kept[-1] = Message(role, f"{kept[-1].content}\n\n{text.rstrip()}")
+        elif role in ("user", "assistant") and text.strip():
+            # Some models refuse a reply that ends in white space.
+            kept.append(Message(role, text.rstrip() if role == "assistant" else text))
+    if kept and kept[-1].role == "user":
+        kept = kept[:turn_began]
+    return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
+
+
+def aside(text: str, mark: str) -> dict[str, Any]:
+    """A message of the page's own, marked so that no model is sent it."""
+    return {"role": "assistant", "content": text, "metadata": {"id": mark}}
+
+
+def broken_off(turn: list[Any]) -> bool:
+    """Whether nothing followed the question of this turn but what was waited for, or a thought without an end."""
+    for entry in turn:
+        metadata = entry.get("metadata") or {}
+        if metadata.get("title"):
+            return bool(metadata.get("status") == "pending")
+        if entry.get("role") == "assistant" and metadata.get("id") != WAIT_ID and _text(entry.get("content")).strip():
+            return False
+    return True
+
+
+def thought_is_over(entry: dict[str, Any]) -> dict[str, Any]:
+    """The message as it is; a thought that was pending, as one that has ended."""
+    metadata = entry.get("metadata") or {}
+    if metadata.get("status") != "pending":
+        return entry
+    return {
+        **entry,
+        "metadata": {**metadata, "title": _OVER.get(metadata["title"], metadata["title"]), "status": "done"},
+    }
+
+
+def shown(conversation: list[Any]) -> list[dict[str, Any]]:
+    """What a browser kept, as messages for the page: texts of the two who speak, and the marks that `sendable` reads.
+
+    The newest of it, where it is too much to show.
+    """
+    kept: list[dict[str, Any]] = []
+    chars = 0
+    for entry in reversed(conversation):
+        role, text = entry.get("role"), _text(entry.get("content"))
+        if role not in ("user", "assistant") or not text:
+            continue
+        chars += len(text)
+        if len(kept) == MAX_SHOWN_MESSAGES or chars > MAX_SHOWN_CHARS:
+            break
+        metadata = _marks(entry.get("metadata") or {}) if role == "assistant" else {}
+        content = [{"type": "text", "text": text}]
+        kept.append({"role": role, "content": content, **({"metadata": metadata} if metadata else {})})
+    return kept[::-1]
+
+
+def _marks(metadata: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: said[:MAX_MARK_CHARS] for name, said in metadata.items() if isinstance(said, str)}
+    kept: dict[str, Any] = {name: texts[name] for name in ("id", "parent_id") if _ID.fullmatch(texts.get(name, ""))}
+    kept |= {name: texts[name] for name in ("title", "log") if name in texts}
+    if "title" in kept:  # what was thought when a reply was broken off is over, too
+        kept["title"] = _OVER.get(kept["title"], kept["title"])
+    duration = metadata.get("duration")
+    if isinstance(duration, int | float) and 0 <= duration < 1e6:
+        kept["duration"] = duration
+    return {**kept, "status": "done"} if "title" in kept else kept
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))

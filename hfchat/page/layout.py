@@ -1,0 +1,120 @@
+"""The page from top to bottom: header, settings folded away, conversation, box. All of it is Gradio's own."""
+
+from typing import Any
+
+import gradio as gr
+
+from hfchat.chat.catalog import Catalog
+from hfchat.chat.chat import Chat
+from hfchat.i18n.page import CHAT, GRADIO_KEYS
+from hfchat.i18n.texts import PAGE, language_of
+from hfchat.page.appearance import Appearance
+from hfchat.page.chat_interface import ChatPage
+from hfchat.page.conversations import PICTURES_ID, keep_conversations
+from hfchat.page.header import brand, what_is_left, who_is_here
+from hfchat.page.presence import Listeners
+from hfchat.page.ratings import Ratings
+from hfchat.page.respond import responder
+from hfchat.page.settings_panel import ChatSettings
+
+# The page's script that tells money from formulas knows the last four in this order.
+_LATEX = [
+    *(
+        {"left": f"\\begin{{{name}}}", "right": f"\\end{{{name}}}", "display": True}
+        for name in ("equation", "equation*", "align", "align*", "gather", "gather*")
+    ),
+    *(
+        {"left": left, "right": right, "display": display}
+        for left, right, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+    ),
+]
+_EXAMPLES = ("example_1", "example_2", "example_3")
+
+
+def translations() -> Any:
+    """The page's words by Gradio's own means; some of Gradio's, too, which have no Spanish."""
+    words = {}
+    for language in PAGE:
+        ours = {**CHAT[language], **{key: PAGE[language][key] for key in ("placeholder", "conversation", "greeting")}}
+        # With a prefix of ours: Gradio has texts of its own under some of these names.
+        words[language] = {f"hfchat_{key}": text for key, text in ours.items() if "{" not in text}
+    words["es"] |= GRADIO_KEYS
+    return gr.I18n(**words)
+
+
+def build_page(
+    chat: Chat,
+    catalog: Catalog,
+    look: Appearance,
+    listeners: Listeners,
+    ratings: Ratings,
+    *,
+    routed: bool,
+    offline: bool,
+) -> gr.Blocks:
+    """The page's blocks. `routed`: a model's name may have a provider after its colon; `offline`: no model answers."""
+    i18n = translations()
+    settings = ChatSettings(catalog, routed, i18n)
+    with gr.Blocks(title=look.title, fill_height=True, analytics_enabled=False) as page:
+        with gr.Row(elem_id="hfchat-header", equal_height=False):
+            gr.Markdown(brand(look), elem_id="hfchat-brand", sanitize_html=False, latex_delimiters=[])
+            settings.header()
+            who = gr.Markdown(elem_id="hfchat-who", sanitize_html=False, latex_delimiters=[])
+        if offline:
+            gr.Markdown(i18n("hfchat_offline"), elem_id="hfchat-offline", latex_delimiters=[])
+        settings.panel()
+        chatbot = gr.Chatbot(
+            label=i18n("hfchat_conversation"),
+            placeholder=look.greeting or i18n("hfchat_greeting"),
+            buttons=["copy"],
+            latex_delimiters=_LATEX,
+            scale=1,
+            editable="user",
+            allow_tags=True,  # tags that HTML does not know are shown as they are written: `List<String>`
+            show_label=False,
+            feedback_options=["Like", "Dislike"],
+            elem_id="hfchat-conversation",
+        )
+        # The page's script writes into it what the question, and what was said before, has of pictures.
+        pictures = gr.Textbox(visible=False, elem_id=PICTURES_ID)
+        interface = ChatPage(
+            responder(chat, ratings, catalog, listeners),
+            api_name="chat",
+            concurrency_limit=None,
+            flagging_mode="never",
+            save_history=False,
+            show_progress="hidden",
+            examples=[[text] for text in look.examples or (CHAT["en"][key] for key in _EXAMPLES)],
+            run_examples_on_click=False,
+            chatbot=chatbot,
+            textbox=gr.Textbox(
+                show_label=False,
+                label=i18n("hfchat_placeholder"),
+                placeholder=i18n("hfchat_placeholder"),
+                scale=7,
+                autofocus=True,
+                submit_btn=True,
+                stop_btn=True,
+                max_lines=12,
+                elem_id="hfchat-box",
+            ),
+            additional_inputs=[*settings.inputs, pictures],
+        )
+        keep_conversations(interface, ratings)
+        # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
+        turn_ended = gr.Button(elem_id="hfchat-turn-ended")
+        left, low = gr.Textbox(visible=False), gr.Textbox(visible=False)
+        quiet = interface.quiet
+        page.load(who_is_here, None, who, **quiet)
+        turn_ended.click(what_is_left, None, [left, low], **quiet)
+        chatbot.like(ratings.rate, None, None, trigger_mode="multiple", **quiet)
+        settings.connect(page, quiet)
+        if not look.examples:
+            page.load(_examples, None, chatbot, **quiet)
+    return page
+
+
+def _examples(request: gr.Request) -> Any:
+    """The page's own examples in the visitor's language."""
+    language = language_of(request.headers.get("accept-language", ""))
+    return gr.skip() if language == "en" else gr.Chatbot(examples=[{"text": CHAT[language][key]} for key in _EXAMPLES])

@@ -1,0 +1,102 @@
+"""What the picker offers, and its words for a model: what it is called, how much it reads, takes and costs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hfchat.chat.catalog import Offer
+from hfchat.i18n.page import CHAT, short
+from hfchat.i18n.texts import Language
+from hfchat.types import ModelFacts, Policy
+
+# As Hugging Face's router takes them after the colon; any other is a provider's name.
+RULES = ("fastest", "cheapest", "preferred")
+_MODALITIES = ("text", "image", "audio", "video")
+
+
+def named(model: str, provider: str) -> str:
+    """The model's name with the provider's after the colon."""
+    return f"{model}:{provider}" if model and provider else model
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A model as the picker has it, and what may stand after the colon: "" where nothing need stand there.
+
+    `name` is what it is called there: without its maker's name, where no other maker's is called the same.
+    """
+
+    offer: Offer
+    model: str
+    providers: tuple[str, ...]
+    name: str
+
+
+def picks(offers: Sequence[Offer], policy: Policy, *, routed: bool) -> list[Pick]:
+    """The models that may be chosen, the default first. Only a `routed` name has a provider after its colon."""
+    found: dict[str, tuple[Offer, tuple[str, ...]]] = {}
+    for offer in offers:
+        model, _, provider = offer.id.partition(":") if routed else (offer.id, "", "")
+        first, listed = found.get(model, (offer, ()))
+        listed = (*listed, provider)
+        if routed and policy.models is None:
+            known = offer.facts.providers if offer.facts else ()
+            listed = (*listed, "", *RULES, *known)
+        found[model] = first, tuple(dict.fromkeys(listed))
+    called = Counter(map(short, found))
+    return [
+        Pick(offer, model, providers, short(model) if called[short(model)] == 1 else model)
+        for model, (offer, providers) in found.items()
+    ]
+
+
+def label(pick: Pick, language: Language) -> str:
+    """A line of the picker: the model's name, and what is known of it, short."""
+    facts = pick.offer.facts
+    known = [] if facts is None else [_size(facts.context_length), _takes(facts, language), _price(facts, language)]
+    return " · ".join(filter(None, (pick.name, *known)))
+
+
+def about(pick: Pick, language: Language) -> str:
+    """Whole and in full words: the model's id, and all that is known of it."""
+    facts, texts = pick.offer.facts, CHAT[language]
+    known = []
+    if facts is not None:
+        size = _size(facts.context_length)
+        price = facts.price
+        costs = _price(facts, language)
+        if price and any(price):
+            each = {"input": _money(price[0], language), "output": _money(price[1], language)}
+            costs = texts["price"].format(**each)
+        known = [size and texts["context"].format(size=size), _takes(facts, language), costs]
+    return " · ".join(filter(None, (pick.model, *known)))
+
+
+def provider_label(provider: str, language: Language) -> str:
+    """What a provider, or the rule that picks one, is called."""
+    texts = CHAT[language]
+    if provider in RULES:
+        return texts[f"provider_{provider}"]
+    return provider or texts["provider_default"]
+
+
+def _size(tokens: int | None) -> str:
+    return "" if tokens is None else f"{tokens // 1000}k" if tokens >= 1000 else str(tokens)
+
+
+def _takes(facts: ModelFacts, language: Language) -> str:
+    taken = [name for name in _MODALITIES if name in (facts.input_modalities or ())]
+    return ", ".join(CHAT[language][f"takes_{name}"] for name in taken)
+
+
+def _price(facts: ModelFacts, language: Language) -> str:
+    if facts.price is None:
+        return ""
+    if not any(facts.price):
+        return CHAT[language]["free"]
+    return " / ".join(_money(price, language) for price in facts.price)
+
+
+def _money(dollars: float, language: Language) -> str:
+    written = f"{dollars:.2f}" if dollars >= 0.1 else f"{dollars:.3g}"
+    return f"${written}" if language == "en" else f"{written.replace('.', ',')}\u00a0US$"

@@ -1,0 +1,109 @@
+"""The chat page: a `gr.ChatInterface` on the same core as the API, and how it is mounted."""
+
+import logging
+import sys
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio import queueing, route_utils, routes
+from starlette.middleware import Middleware
+from starlette.requests import Request as StarletteRequest
+from starlette.routing import Mount
+
+from hfchat.chat.catalog import Catalog
+from hfchat.chat.chat import Chat
+from hfchat.http.body import BodyReader
+from hfchat.logs import log_crash
+from hfchat.page.appearance import Appearance
+from hfchat.page.assets import KeptAssets
+from hfchat.page.conversations import conversations_script
+from hfchat.page.document import PageScripts
+from hfchat.page.head import CSS, EARLY, SCRIPTS
+from hfchat.page.layout import build_page, translations
+from hfchat.page.presence import Listeners, Listening
+from hfchat.page.rate_limit import Visitors
+from hfchat.page.ratings import Ratings
+from hfchat.page.requests import PageRequests
+from hfchat.page.session_limits import BoundedSessions, PageBounds
+from hfchat.page.theme import theme
+from hfchat.types import Caller
+
+logger = logging.getLogger(__name__)
+
+
+def mount_page(
+    app: FastAPI,
+    chat: Chat,
+    catalog: Catalog,
+    look: Appearance,
+    *,
+    routed: bool,
+    offline: bool,
+    public_url: str | None,
+    on_space: bool,
+    reader: BodyReader,
+) -> None:
+    """Mount the page at `/`. Every request that reaches it has passed the gate.
+
+    `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers, `on_space` where
+    Hugging Face's page shows it in a frame. `reader` bounds what one person may be in the middle of sending.
+    """
+    listeners, ratings = Listeners(), Ratings()
+    page = build_page(chat, catalog, look, listeners, ratings, routed=routed, offline=offline)
+    bounds = PageBounds(page, ratings.forget)
+    # Without these every chat takes one of 40 threads, and one chat runs at a time.
+    page.max_threads = 500
+    page.queue(default_concurrency_limit=None, api_open=False)
+    # How often Gradio looks whether an event waits; every millisecond, as it is, costs 5 % of a core with nobody there.
+    page._queue.sleep_when_free = 0.005
+    # It counts its events after each, with pandas, which takes 18 ms once there were 10,000.
+    page._queue.ANALYTICS_MAX_EVENTS = 1
+    page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    middleware = [
+        Middleware(PageScripts, first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space),
+        Middleware(PageRequests, reader=reader, visitors=Visitors()),
+        Middleware(BoundedSessions, bounds=bounds),
+        Middleware(Listening, listeners=listeners),
+    ]
+    gr.mount_gradio_app(
+        app,
+        page,
+        "/",
+        root_path=public_url,
+        auth_dependency=_signed_in,
+        app_kwargs={"openapi_url": None, "middleware": middleware},
+        footer_links=[],
+        show_error=False,
+        max_file_size=1,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+        pwa=False,
+        i18n=translations(),
+        css=CSS,
+        theme=theme(look.accent),
+    )
+    mounted = app.routes[-1]
+    if isinstance(mounted, Mount) and isinstance(mounted.app, FastAPI):
+        mounted.app.add_middleware(KeptAssets)  # outside of Gradio's own, which compress
+    for module in (queueing, route_utils, routes):
+        module.traceback = _Crashes
+    # Until this is set, Gradio serves any file of this machine to whoever asks; mounting alone does not set it.
+    page.has_launched = True
+
+
+class _Crashes:
+    """Stands for `traceback` in Gradio, which prints exceptions with what people wrote in them, and knows no switch for it."""
+
+    @staticmethod
+    def print_exc() -> None:
+        crash = sys.exception()
+        if crash is not None:
+            log_crash(logger, crash)
+
+
+def _signed_in(request: StarletteRequest) -> str | None:
+    """The second lock, behind the gate: Gradio's own routes ask for a user name."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller.subject if caller else None

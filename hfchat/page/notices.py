@@ -1,0 +1,124 @@
+"""What the page says itself in a conversation: why a turn failed and what helps, what is waited for, who answered."""
+
+import re
+from html import escape
+from typing import Any
+
+from hfchat.errors import HfchatError, LimitReached
+from hfchat.http.error_response import in_words, say
+from hfchat.i18n.error_texts import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
+from hfchat.i18n.page import CHAT, short
+from hfchat.i18n.texts import PAGE, Language, spoken
+from hfchat.page.history import FACTS_ID, NOTICE_ID, aside
+from hfchat.types import Finish
+
+# What a provider says is shown as it is written.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&:@])")
+_ANOTHER_MODEL = frozenset(
+    {
+        "model_not_allowed",
+        "model_not_supported",
+        "model_gated",
+        "unsupported_input",
+        "upstream_rejected",
+        "upstream_rate_limited",
+        "model_loading",
+        "upstream_overloaded",
+        "upstream_timeout",
+        "upstream_unavailable",
+        "upstream_invalid_response",
+    }
+)
+# Where the owner mends it: the words of the link, and where it leads.
+_OWNERS_PAGES = {
+    "model_not_supported": ("enable_provider", PROVIDERS_PAGE),
+    "model_gated": ("accept_terms", "https://huggingface.co/{model}"),
+    "credits_exhausted": ("see_billing", CREDITS_PAGE),
+    "hf_token_invalid": ("new_token", TOKEN_PAGE),
+    "hf_token_forbidden": ("new_token", TOKEN_PAGE),
+}
+_SHORTER = frozenset({"context_length_exceeded", "payload_too_large", "budget_exceeded"})
+# Said without the words around it, which are for programs.
+_OF_PICTURES = frozenset({"picture_missing", "pictures_at_most"})
+_LONG_WAIT_S = 60
+
+
+def notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
+    """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on."""
+    if error.detail == "empty_content":
+        return aside(PAGE[language]["empty_message"], NOTICE_ID)
+    key = error.detail.partition("|")[0]
+    if key in _OF_PICTURES:
+        said = in_words(error, language)
+        back = _button("shorter", CHAT[language]["back_to_question"])
+        return aside(f"⚠️ **{said[:1].upper()}{said[1:]}**\n\n{back}", NOTICE_ID)
+    if key not in DETAILS:
+        error.detail = _plain(error.detail)
+    message, hint = say(error, language, to_owner=to_owner)
+    if key == "no_pictures":
+        message = in_words(error, language)
+    if error.code == "invalid_request":
+        hint = ""  # where programs find the form
+    number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
+    lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner), number)
+    return aside("\n\n".join(filter(None, lines)), NOTICE_ID)
+
+
+def stopped_notice(language: Language) -> dict[str, Any]:
+    """That the visitor stopped it before a word came, with what they may want next."""
+    texts = CHAT[language]
+    acts = {"retry": "retry", "another_model": "another_model", "shorter": "back_to_question"}
+    return aside(f"{texts['stopped']}\n\n{' '.join(_button(act, texts[key]) for act, key in acts.items())}", NOTICE_ID)
+
+
+def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
+    """What helps, the likeliest first. Every error has one: where nothing else helps, trying again is offered."""
+    texts = CHAT[language]
+    if error.status == 401:
+        return f'<a class="hfchat-do" href="/login">{texts["sign_in_again"]}</a>'
+    acts = []
+    if error.retryable and (error.retry_after_s or 0) <= _LONG_WAIT_S:
+        acts.append("retry")
+    if error.code in _ANOTHER_MODEL or (error.code == "invalid_request" and error.param == "model"):
+        acts.append("another_model")
+    if error.detail.startswith("no_pictures|"):
+        acts.append("retry")
+    if isinstance(error, LimitReached) and not acts:
+        acts.append("see_left")
+    if error.code in _SHORTER:
+        acts.append("shorter")
+    if error.code == "invalid_request" and error.param in ("temperature", "top_p", "max_tokens", "system_prompt"):
+        acts.append("choose_settings")
+    buttons = [_button(act, texts[act]) for act in acts or ["retry"]]
+    if to_owner and error.code in _OWNERS_PAGES:
+        words, page = _OWNERS_PAGES[error.code]
+        address = escape(page.format(model=(error.model or "").partition(":")[0]))
+        buttons.append(f'<a class="hfchat-do" href="{address}" target="_blank" rel="noreferrer">{texts[words]}</a>')
+    return " ".join(buttons)
+
+
+def _button(act: str, words: str) -> str:
+    # Of what stands in a conversation, Gradio keeps the class and little else.
+    return f'<button class="hfchat-do hfchat-do-{act}">{words}</button>'
+
+
+def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict[str, Any]:
+    """Which model gave the reply and what it took, small; and openly where it is another model than the one `asked`."""
+    texts, usage = CHAT[language], finish.usage
+    words = {"model": escape(short(finish.model)), "provider": escape(finish.provider or "")}
+    if usage is None:
+        said = texts["uncounted"].format(**words)
+    else:
+        tokens = spoken({"tokens": usage.total_tokens}, language)["tokens"]
+        words["tokens"] = texts["about"].format(tokens=tokens) if usage.estimated else tokens
+        said = texts["answered_by" if finish.provider else "answered"].format(**words)
+    instead = ""
+    if answered != asked:
+        names = {"asked": escape(short(asked)), "model": escape(short(answered))}
+        instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
+    # One HTML block: no name in it is read as Markdown.
+    return aside(f'<div class="hfchat-facts">{instead}{said}</div>', FACTS_ID)
+
+
+def _plain(text: str) -> str:
+    return _MARKDOWN.sub(lambda mark: f"&#{ord(mark[1])};", text)

@@ -1,0 +1,113 @@
+"""The reply as far as it has come, as Gradio's messages; before it comes, what is waited for."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hfchat.i18n.page import CHAT, short
+from hfchat.i18n.texts import PAGE, Language
+from hfchat.page.history import WAIT_ID, aside
+from hfchat.page.markdown_splitter import Pieces
+from hfchat.page.reasoning import told_apart
+from hfchat.types import Delta, Finish
+
+# A silence that nobody wonders about, and one after which people ask themselves what is going on.
+QUIET_S = 3.0
+LONG_S = 15.0
+
+
+class Shown:
+    """What is shown of a turn. `heard` of each model that is tried, of each part that came."""
+
+    def __init__(self, language: Language, clock: Callable[[], float] = time.monotonic) -> None:
+        self._language = language
+        self._clock = clock
+        self._asked_at = clock()
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+        self._tried: list[str] = []
+        self._pieces = Pieces()
+        self._thought_from: float | None = None
+        self._thought_s: float | None = None
+        self.finish: Finish | None = None
+        # Of what is shown, so much is drawn anew at each step.
+        self.growing_chars = 0
+
+    @property
+    def asked(self) -> str:
+        """The model that was asked first."""
+        return self._tried[0]
+
+    @property
+    def answered(self) -> str:
+        """The model that was asked last, if one was."""
+        return self._tried[-1] if self._tried else ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came that could be seen."""
+        return not "".join((*self._content, *self._reasoning)).strip()
+
+    def trying(self, model: str) -> None:
+        """This model is asked now."""
+        self._tried.append(model)
+        self._asked_at = self._clock()
+
+    def add(self, part: Delta | Finish) -> None:
+        """This came."""
+        if isinstance(part, Finish):
+            self.finish = part
+        else:
+            self._content.append(part.content)
+            self._reasoning.append(part.reasoning)
+
+    def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
+        """The messages to show now; at the end, `final`, nothing is waited for any more."""
+        said, reasoning = "".join(self._content), "".join(self._reasoning)
+        self._content, self._reasoning = [said], [reasoning]
+        whole = final or self.finish is not None
+        thoughts, content = told_apart(said, whole=whole)
+        if not whole:
+            # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
+            content = content.rstrip("$")
+        thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
+        shown: list[dict[str, Any]] = []
+        if thoughts:
+            metadata = self._thinking(over=bool(content.strip()) or final or self.finish is not None)
+            shown.append({"role": "assistant", "content": thoughts, "metadata": metadata})
+        waits = "" if content or thoughts or final or self.finish else self._waits()
+        if waits:
+            return [aside(waits, WAIT_ID)]
+        if content or not (shown or final):
+            pieces = [content] if final or self.finish is not None else self._in_pieces(content)
+            shown += [{"role": "assistant", "content": piece} for piece in pieces]
+        self.growing_chars = len(shown[-1]["content"]) if shown else 0
+        return shown
+
+    def _in_pieces(self, content: str) -> list[str]:
+        known = self._pieces.whole()
+        if not content.startswith(known):
+            self._pieces, known = Pieces(), ""
+        self._pieces.add(content[len(known) :])
+        return [*self._pieces.done, self._pieces.last]
+
+    def _thinking(self, *, over: bool) -> dict[str, Any]:
+        """Gradio's marks of a thought: its title, and how long it took once it is `over`."""
+        if self._thought_from is None:
+            self._thought_from = self._clock()
+        if not over:
+            return {"title": PAGE[self._language]["thinking"], "status": "pending"}
+        if self._thought_s is None:
+            self._thought_s = max(round(self._clock() - self._thought_from, 1), 0.1)
+        return {"title": PAGE[self._language]["thoughts"], "status": "done", "duration": self._thought_s}
+
+    def _waits(self) -> str:
+        texts, silent_s = CHAT[self._language], self._clock() - self._asked_at
+        if not self._tried:
+            return ""
+        names = {"model": f"`{short(self.answered)}`"}
+        if silent_s >= LONG_S:
+            return texts["waiting_long"].format(**names)
+        if len(self._tried) > 1:
+            return texts["trying"].format(failed=f"`{short(self._tried[-2])}`", **names)
+        return texts["waiting"].format(**names) if silent_s >= QUIET_S else ""

@@ -1,0 +1,140 @@
+"""A turn of the page: what the visitor wrote goes to the core, and what comes back is shown as it grows.
+
+A failed turn is shown, never raised: an exception would disable the page's text box until it is loaded anew.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from hfchat.chat.catalog import Catalog
+from hfchat.chat.chat import Chat
+from hfchat.errors import HfchatError
+from hfchat.http.json_bounds import check_json
+from hfchat.i18n.texts import PAGE, Language, language_of
+from hfchat.page.history import CUT_ID, aside, sendable
+from hfchat.page.inputs import Choices
+from hfchat.page.notices import facts, notice
+from hfchat.page.pictures import has_pictures, read_pictures, with_pictures
+from hfchat.page.presence import Listeners
+from hfchat.page.ratings import Ratings
+from hfchat.page.reply_view import Shown
+from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish, Message
+
+# A reader sees no more than this, and each yield makes Gradio work through the whole conversation. What grows to more than
+# so many signs in one piece, a table or a program, is drawn less often, so that the browser keeps up.
+SHOW_EVERY_S = 0.06
+SHOW_EVERY_CHARS = 4000
+# A conversation has so many at most: two for each.
+MAX_PICTURE_VALUES = 1000
+# Gradio notices a closed tab only when something is yielded.
+PULSE_S = 1.0
+
+
+def responder(
+    chat: Chat, ratings: Ratings, catalog: Catalog, listeners: Listeners
+) -> Callable[..., AsyncGenerator[Any, None]]:
+    """The function of the page's `gr.ChatInterface`."""
+
+    async def respond(
+        message: str,
+        history: list[Any],
+        request: gr.Request,
+        # None by default, so that a program need not name them.
+        model: str | None = None,
+        provider: str | None = None,
+        system_prompt: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: float | None = None,
+        details: bool = False,
+        pictures: str | None = None,
+    ) -> AsyncGenerator[Any, None]:
+        """Answer the message. Gives what there is of the reply, again and again, as it grows.
+
+        A text; a list of messages where there is more to it: what the model thought aloud, a notice of failure, or, with
+        `details`, which model answered. What is None is as the owner or the model has it. `pictures` are those that the
+        conversation refers to, as JSON: data URLs by id.
+        """
+        caller: Caller = request.request.state.caller
+        language = language_of(request.headers.get("accept-language", ""))
+        request_id = secrets.token_hex(8)
+        choices = Choices(model, provider, system_prompt, temperature, top_p, max_tokens)
+        shown = Shown(language)
+        listener = listeners.turn(request.request.url.path, request.session_hash)
+        try:
+            asked = choices.request((*sendable(history), Message("user", message or "")), caller.policy)
+            if has_pictures(asked.messages):
+                asked_model = asked.model or caller.policy.default_model
+                known = await catalog.facts(asked_model)
+                await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
+                seen = with_pictures(asked.messages, read_pictures(pictures), asked_model, known)
+                asked = replace(asked, messages=seen)
+            turn = chat.stream(caller, asked, request_id=request_id, tries=shown.trying)
+            async with aclosing(_paced(turn, shown)) as paces:
+                async for _ in paces:
+                    if listener.gone():
+                        return
+                    messages = shown.messages()
+                    yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
+            after = _after(shown, language, details=details is True)
+            if after:
+                yield [*shown.messages(final=True), *after]
+        except HfchatError as error:
+            yield [*shown.messages(final=True), notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
+        finally:
+            # After the history and the question.
+            ratings.answered(request.session_hash, len(history) + 1, request_id, shown.answered)
+
+    return respond
+
+
+def _after(shown: Shown, language: Language, *, details: bool) -> list[dict[str, Any]]:
+    """What is said under a whole reply; that another model answered is said in any case."""
+    finish = shown.finish
+    said = []
+    if finish is not None and shown.empty:
+        said.append(aside(PAGE[language]["said_nothing"], CUT_ID))
+    elif finish is not None and finish.finish_reason == "length":
+        said.append(aside(PAGE[language]["cut_at_limit"], CUT_ID))
+    if finish is not None and (details or shown.answered != shown.asked):
+        said.append(facts(finish, shown.asked, shown.answered, language))
+    return said
+
+
+async def _paced(turn: AsyncGenerator[Delta | Finish, None], shown: Shown) -> AsyncGenerator[None, None]:
+    """Read the turn in a task of its own and say when to show what came: not too often, and once a second in any case."""
+    news = asyncio.Event()
+
+    async def read() -> None:
+        try:
+            async with aclosing(turn):
+                async for part in turn:
+                    shown.add(part)
+                    news.set()
+        finally:
+            news.set()
+
+    reading = asyncio.create_task(read())
+    try:
+        while not reading.done():
+            # Not `asyncio.wait_for`: before Python 3.12 it may swallow a cancellation.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PULSE_S):
+                    await news.wait()
+            news.clear()
+            yield
+            if not reading.done():
+                pause_s = SHOW_EVERY_S * max(1, shown.growing_chars / SHOW_EVERY_CHARS)
+                await asyncio.wait({reading}, timeout=min(pause_s, PULSE_S))
+        await reading
+        yield
+    finally:
+        reading.cancel()
+        with suppress(asyncio.CancelledError, HfchatError):
+            await reading

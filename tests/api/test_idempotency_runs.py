@@ -1,0 +1,242 @@
+"""Calls that wait for the first of their key: woken, not polling, few of one person, and one of them runs next."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from hfchat.api import idempotency_runs
+from hfchat.api.idempotency_runs import Claimed, RunKey, Runs
+from hfchat.errors import StoreUnavailable, TooManyStreams
+from hfchat.ledger.ledger import Accounts
+from hfchat.ledger.open_store import open_ledger
+from hfchat.ledger.store import Claim
+from hfchat.types import Caller, Policy
+
+pytestmark = pytest.mark.anyio
+KEY = RunKey("name", "body")
+ALICE, BOB = (Caller(name, "jti", 0, Policy("m", None, streams=2000)) for name in ("alice", "bob"))
+
+
+class CountingLedger:
+    """A ledger that counts what it is asked for claims."""
+
+    def __init__(self) -> None:
+        self._ledger: Any = open_ledger("memory://")
+        self.claims = 0
+        self.away = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def claim(self, *args: Any, **more: Any) -> Claim:
+        self.claims += 1
+        if self.away:
+            raise StoreUnavailable
+        found: Claim = await self._ledger.claim(*args, **more)
+        return found
+
+
+@pytest.fixture
+async def ledger() -> CountingLedger:
+    return CountingLedger()
+
+
+@pytest.fixture
+async def accounts(ledger: CountingLedger) -> AsyncIterator[Accounts]:
+    accounts: Any = Accounts(ledger)  # type: ignore[arg-type]
+    yield accounts
+    await accounts.close()
+
+
+def until() -> float:
+    return time.time() + 30
+
+
+async def stays() -> None:
+    await asyncio.Event().wait()
+
+
+def waiting(runs: Runs, caller: Caller = ALICE, key: RunKey = KEY, left: Any = stays) -> "asyncio.Task[Claimed | None]":
+    return asyncio.create_task(runs.claim(key, caller, until, left))
+
+
+async def until_waiting(runs: Runs, count: int) -> None:
+    while runs.waiting != count:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.whole
+async def test_two_thousand_who_wait_ask_the_ledger_nothing(accounts: Accounts, ledger: CountingLedger) -> None:
+    runs = Runs(accounts)
+    first = await runs.claim(KEY, ALICE, until, stays)
+    assert first is not None
+    assert first.runs
+    others = [waiting(runs) for _ in range(2000)]
+    await until_waiting(runs, 2000)
+    await asyncio.sleep(3 * idempotency_runs.POLL_S)
+    assert ledger.claims == 1
+    await accounts.keep(KEY.name, first.owner, until=until(), answer=b"sealed")
+    runs.ended(KEY, b"sealed")
+    claims = await asyncio.gather(*others)
+    assert {one.claim.answer for one in claims if one} == {b"sealed"}
+    assert (ledger.claims, runs.waiting, runs._runs) == (1, 0, {})
+
+
+async def test_after_a_failure_the_one_who_waited_longest_runs_alone(
+    accounts: Accounts, ledger: CountingLedger
+) -> None:
+    runs = Runs(accounts)
+    first = await runs.claim(KEY, ALICE, until, stays)
+    assert first is not None
+    others = [waiting(runs) for _ in range(20)]
+    await until_waiting(runs, 20)
+    owner = first.owner
+    for place, one in enumerate(others):
+        await accounts.release(KEY.name, owner)
+        runs.ended(KEY, None)
+        claimed = await one
+        assert claimed is not None
+        assert claimed.runs
+        owner = claimed.owner
+        assert [task.done() for task in others].count(True) == place + 1
+    assert ledger.claims == 21
+    await accounts.release(KEY.name, owner)
+    runs.ended(KEY, None)
+    assert runs._runs == {}
+
+
+async def test_one_poller_asks_for_all_while_another_process_runs_it(
+    accounts: Accounts, ledger: CountingLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency_runs, "POLL_S", 0.01)
+    here, there = Runs(accounts), Runs(accounts)
+    first = await there.claim(KEY, ALICE, until, stays)
+    assert first is not None
+    others = [waiting(here) for _ in range(200)]
+    await until_waiting(here, 200)
+    before = ledger.claims
+    await asyncio.sleep(0.1)
+    # 0.01 s, and each time half as long again.
+    assert 1 <= ledger.claims - before <= 6
+    await accounts.keep(KEY.name, first.owner, until=until(), answer=b"sealed")
+    claims = await asyncio.gather(*others)
+    assert {one.claim.answer for one in claims if one} == {b"sealed"}
+    assert here._runs == {}
+
+
+async def test_when_another_process_fails_one_of_those_here_runs_it(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency_runs, "POLL_S", 0.01)
+    here, there = Runs(accounts), Runs(accounts)
+    first = await there.claim(KEY, ALICE, until, stays)
+    assert first is not None
+    others = [waiting(here) for _ in range(3)]
+    await until_waiting(here, 3)
+    await accounts.release(KEY.name, first.owner)
+    there.ended(KEY, None)
+    done, rest = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+    assert [task.result().runs for task in done if (task.result())] == [True]  # type: ignore[union-attr]
+    assert len(rest) == 2
+    here.ended(KEY, b"sealed")
+    assert {(await task).claim.answer for task in rest} == {b"sealed"}  # type: ignore[union-attr]
+
+
+async def test_of_one_person_no_more_wait_than_may_have_replies(accounts: Accounts) -> None:
+    runs = Runs(accounts)
+    narrow = Caller("carol", "jti", 0, Policy("m", None, streams=2))
+    await runs.claim(KEY, narrow, until, stays)
+    others = [waiting(runs, narrow) for _ in range(2)]
+    await until_waiting(runs, 2)
+    with pytest.raises(TooManyStreams) as refused:
+        await runs.claim(KEY, narrow, until, stays)
+    assert refused.value.detail == "waiting_used"
+    waits = waiting(runs, BOB)
+    await until_waiting(runs, 3)
+    runs.ended(KEY, b"sealed")
+    await asyncio.gather(*others, waits)
+    # Their places are free again.
+    again = RunKey("another", "body")
+    await runs.claim(again, narrow, until, stays)
+    other = waiting(runs, narrow, again)
+    await until_waiting(runs, 1)
+    runs.ended(again, b"sealed")
+    assert await other
+
+
+async def test_where_replies_have_no_limit_those_who_wait_have_one(accounts: Accounts) -> None:
+    runs = Runs(accounts)
+    free = Caller("dave", "jti", 0, Policy("m", None))
+    await runs.claim(KEY, free, until, stays)
+    others = [waiting(runs, free) for _ in range(idempotency_runs.MAX_WAITING)]
+    await until_waiting(runs, idempotency_runs.MAX_WAITING)
+    with pytest.raises(TooManyStreams):
+        await runs.claim(KEY, free, until, stays)
+    runs.ended(KEY, b"sealed")
+    await asyncio.gather(*others)
+
+
+async def test_who_leaves_is_forgotten_and_is_not_next(accounts: Accounts) -> None:
+    runs = Runs(accounts)
+    first = await runs.claim(KEY, ALICE, until, stays)
+    assert first is not None
+    gone = asyncio.Event()
+
+    async def leaves() -> None:
+        await gone.wait()
+
+    impatient, patient = waiting(runs, left=leaves), waiting(runs)
+    await until_waiting(runs, 2)
+    gone.set()
+    assert await impatient is None
+    assert runs.waiting == 1
+    await accounts.release(KEY.name, first.owner)
+    runs.ended(KEY, None)
+    claimed = await patient
+    assert claimed is not None
+    assert claimed.runs
+
+
+async def test_who_is_cancelled_when_it_is_their_turn_gives_it_to_the_next(accounts: Accounts) -> None:
+    runs = Runs(accounts)
+    first = await runs.claim(KEY, ALICE, until, stays)
+    assert first is not None
+    one, two = waiting(runs), waiting(runs)
+    await until_waiting(runs, 2)
+    await accounts.release(KEY.name, first.owner)
+    runs.ended(KEY, None)
+    (waiter, _) = runs._runs[KEY].waiters
+    while not waiter.done():
+        await asyncio.sleep(0)
+    one.cancel()
+    claimed = await two
+    assert claimed is not None
+    assert claimed.runs
+    with pytest.raises(asyncio.CancelledError):
+        await one
+
+
+async def test_a_store_that_goes_away_is_said_to_all_who_wait(
+    accounts: Accounts, ledger: CountingLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency_runs, "POLL_S", 0.01)
+    here, there = Runs(accounts), Runs(accounts)
+    await there.claim(KEY, ALICE, until, stays)
+    others = [waiting(here) for _ in range(5)]
+    await until_waiting(here, 5)
+    ledger.away = True
+    ends = await asyncio.gather(*others, return_exceptions=True)
+    assert {type(end) for end in ends} == {StoreUnavailable}
+    assert (here.waiting, here._runs) == (0, {})
+
+
+async def test_another_body_under_the_key_does_not_wait(accounts: Accounts) -> None:
+    runs = Runs(accounts)
+    await runs.claim(KEY, ALICE, until, stays)
+    other = await runs.claim(RunKey(KEY.name, "other"), ALICE, until, stays)
+    assert other is not None
+    assert other.claim.other
+    assert not other.runs

@@ -1,0 +1,236 @@
+"""Tokens without a tokenizer: never more than the most, and about what came."""
+
+import json
+import sys
+import time
+import unicodedata
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, Tally, prompt_about, prompt_at_most
+from hfchat.types import Call, Delta, Finish, Message, Usage
+
+PROSE = "The quick brown fox jumps over the lazy dog while nobody is looking, and then it goes home. " * 20
+
+
+def call(*texts: str, max_tokens: int = 1000) -> Call:
+    return Call("m", tuple(Message("user", text) for text in texts), max_tokens)
+
+
+@pytest.mark.parametrize("text", ["", "a", "é", "日本語", "🙂" * 50, PROSE, "\ud800", "0" * 500])
+def test_a_prompt_has_no_more_tokens_than_bytes_and_the_estimate_is_no_more_than_that(text: str) -> None:
+    messages = call(text, text).messages
+    assert prompt_at_most(messages) == 64 + 2 * (8 + len(text.encode(errors="replace")))
+    assert prompt_about(messages) <= prompt_at_most(messages)
+
+
+def composed_bytes(text: str) -> int:
+    return len(unicodedata.normalize("NFC", text).encode())
+
+
+def most(text: str) -> int:
+    """What is reserved for one message of this text, without what stands around it."""
+    return prompt_at_most(call(text).messages) - 64 - 8
+
+
+def test_a_text_that_grows_when_it_is_composed_is_taken_at_its_longest() -> None:
+    assert most("\U0001d160" * 10) == 120
+    assert most("e\u0301" * 10) == 30
+    assert most("\u00e9\u0323") >= composed_bytes("\u00e9\u0323") == 5
+
+
+def test_no_sign_and_no_mark_of_unicode_is_longer_composed_than_is_reserved() -> None:
+    # Only signs that are made of others, by the canonical rule, are changed by composing.
+    made = {sign: unicodedata.decomposition(sign) for sign in map(chr, range(sys.maxunicode + 1))}
+    signs = [sign for sign, parts in made.items() if parts and not parts.startswith("<")]
+    assert [sign for sign in signs if composed_bytes(sign) > most(sign)] == []
+    for sign in signs:
+        parts = made[sign].split()
+        if len(parts) != 2 or not unicodedata.is_normalized("NFC", sign):
+            continue
+        base, mark = (chr(int(part, 16)) for part in parts)
+        # Composing a pair adds nothing; a mark that composes may break up another sign, which is counted with it.
+        assert len(sign.encode()) <= len((base + mark).encode())
+        assert not unicodedata.combining(mark) or most(f"\u00e9{mark}") == 2 + len(mark.encode()) + 8
+
+
+MARKS = st.sampled_from(
+    "\u0300\u0301\u0308\u030a\u0323\u0327\u0328\u0331\u0338\u0342\u0345\u0346\u0316\u093c\u3099\u0591"
+)
+BASES = st.sampled_from("aeiou\u00e9\u1ec7\u01d5\u0390\u1f82\u0928\u304b\u0958\U0001d160\uac01\u1112\u1161\u11ab日🙂")
+
+
+@given(st.text(BASES | MARKS | st.characters(exclude_categories=["Cs"]), max_size=12))
+def test_no_text_is_longer_composed_than_is_reserved(text: str) -> None:
+    assert max(composed_bytes(text), len(text.encode())) <= most(text)
+
+
+def test_many_different_signs_are_counted_as_fast_as_letters() -> None:
+    signs = "".join(map(chr, range(0x4E00, 0x4E00 + 20_900)))
+    messages = call(*[signs * 2] * 100).messages
+    began = time.perf_counter()
+    assert prompt_at_most(messages) == 64 + 100 * (8 + 3 * len(signs) * 2)
+    # 4.2 million signs: 40 ms measured; asking for each different one took seconds.
+    assert time.perf_counter() - began < 1
+
+
+def test_an_estimate_errs_against_the_caller_by_little() -> None:
+    # What tokenizers make of this English: 4.4 to 4.7 bytes a token.
+    true = len(PROSE) / 4.5
+    assert true < prompt_about(call(PROSE).messages) < 1.4 * true
+
+
+LONG = "x" * 10_000
+PNG = "data:image/png;base64,iVBORw0KGgo" + "A" * 100_000
+# Each holds 10,000 letters that nothing but their bytes can count.
+LETTERS: dict[str, dict[str, Any]] = {
+    "a text": {"content": LONG},
+    "a part": {"content": [{"type": "text", "text": LONG}]},
+    "a part with a picture's key": {"content": [{"type": "text", "text": LONG, "image_url": "x"}]},
+    "a part with a real picture's key": {"content": [{"type": "text", "text": LONG, "image_url": PNG}]},
+    "a picture with a text": {"content": [{"type": "image_url", "image_url": {"url": PNG}, "text": LONG}]},
+    "a picture's detail": {"content": [{"type": "image_url", "image_url": {"url": PNG, "detail": LONG}}]},
+    "a picture's address": {"content": [{"type": "image_url", "image_url": {"url": f"https://a/{LONG}"}}]},
+    "prose as a picture": {"content": [{"type": "image_url", "image_url": f"data:image/png;base64,{LONG}"}]},
+    "a text by its data": {"content": [{"type": "image_url", "image_url": {"url": f"data:text/plain,{LONG}"}}]},
+    "an unknown kind": {"content": [{"type": LONG}]},
+    "a part that is a text": {"content": [LONG]},
+    "a key of a part": {"content": [{"type": "text", LONG: 1}]},
+    "nested": {"content": [{"type": "tool_result", "content": [{"type": "text", "text": [[[LONG]]]}]}]},
+    "its role": {"role": LONG},
+    "its name": {"content": "a", "name": LONG},
+    "a refusal": {"content": None, "refusal": LONG},
+    "what it thought": {"content": "a", "reasoning_content": LONG},
+    "notes": {"content": "a", "annotations": [{"a": {"b": LONG}}]},
+    "cache": {"content": "a", "cache_control": {"type": LONG}},
+    "a tool's call": {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": LONG}}]},
+    "a tool's name": {"content": None, "tool_calls": [{"function": {"name": LONG, "arguments": ""}}]},
+    "its key": {"content": "a", LONG: 1},
+    "numbers": {"content": "a", "x": [1.2345678901234567] * 600},
+}
+
+
+@pytest.mark.parametrize("written", LETTERS.values(), ids=LETTERS)
+def test_every_letter_of_a_message_is_counted_whatever_its_key(written: dict[str, Any]) -> None:
+    message = Message("user", "", {"role": "user", **written})
+    # Besides what is reserved for pictures.
+    assert prompt_at_most([message]) % MOST_TOKENS_A_PICTURE >= 10_000
+    assert prompt_about([message]) > 10_000 / 3.5
+
+
+def test_every_letter_of_the_options_is_counted() -> None:
+    for options in ({"tools": [{"x": LONG}]}, {LONG: 1}, {"stop": [LONG]}, {"a": {"b": {LONG: []}}}):
+        assert prompt_at_most(call("a").messages, options) >= 10_000
+
+
+def test_a_picture_is_reserved_at_its_most_and_each_of_them() -> None:
+    parts = [{"type": "image_url", "image_url": {"url": PNG}}] * 1000
+    messages = [Message("user", "", {"role": "user", "content": parts})]
+    assert 1000 * MOST_TOKENS_A_PICTURE < prompt_at_most(messages) < 1000 * (MOST_TOKENS_A_PICTURE + 100)
+
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather of a place, with {braces}, [brackets], commas: and colons.",
+        "parameters": {
+            "type": "object",
+            "properties": {name: {"type": "string", "enum": ["a", "b", "日"]} for name in ("city", "unit", "day")},
+            "required": ["city"],
+        },
+    },
+}
+NESTED: dict[str, Any] = {
+    "tools": [TOOL] * 9,
+    "many small values": [[0] * 5000],
+    "deep": json.loads("[" * 200 + "1" + "]" * 200),
+    "deep and many": json.loads("[" * 200 + ",".join("1" * 3000) + "]" * 200),
+    "empty": [{}, [], {"a": {}}],
+}
+
+
+@pytest.mark.parametrize("value", NESTED.values(), ids=NESTED)
+def test_tools_are_counted_as_a_template_writes_them(value: Any) -> None:
+    indented = json.dumps(value, indent=4, ensure_ascii=False).encode()
+    bound = prompt_at_most(call("a").messages, {"tools": value}) - prompt_at_most(call("a").messages)
+    assert bound >= len(indented)
+    if len(orjson.dumps(value)) > 2000 and len(indented) < 100_000:
+        assert bound < 1.6 * len(indented)
+
+
+def test_a_body_that_would_be_long_to_indent_is_counted_at_once() -> None:
+    options = {"tools": json.loads("[" * 200 + ",".join("1" * 500_000) + "]" * 200)}
+    began = time.perf_counter()
+    assert prompt_at_most(call("a").messages, options) > 400_000_000
+    assert time.perf_counter() - began < 1
+
+
+COUNTED: dict[str, tuple[list[Delta | Finish], Usage]] = {
+    "by the provider": ([Delta("a b"), Finish("m", usage=Usage(7, 5))], Usage(7, 5)),
+    "by the provider, nothing": ([Finish("m", usage=Usage(7, 0))], Usage(7, 0)),
+    "one token in each delta": ([Delta("a ")] * 9, Usage(6, 9, estimated=True)),
+    "many tokens in one delta": ([Delta("x" * 350)], Usage(6, 100, estimated=True)),
+    "thoughts count": ([Delta("", "hm ")] * 4 + [Delta("a")], Usage(6, 5, estimated=True)),
+    "empty deltas do not": ([Delta(), Delta("a"), Delta()], Usage(6, 1, estimated=True)),
+    "more than was asked for": ([Delta("x" * 35_000)], Usage(6, 10_000, estimated=True)),
+    "digits are worth more": ([Delta("3" * 150)], Usage(6, 100, estimated=True)),
+    "signs of other scripts too": ([Delta("日" * 100)], Usage(6, 100, estimated=True)),
+    "the provider gave no count": ([Delta("a "), Finish("m")], Usage(6, 1, estimated=True)),
+    "the provider counted nothing of what it sent": (
+        [Delta("a "), Finish("m", usage=Usage(0, 0))],
+        Usage(6, 1, estimated=True),
+    ),
+    "by the provider, more than was asked for": ([Delta("a"), Finish("m", usage=Usage(7, 90_000))], Usage(7, 90_000)),
+    "by the provider, each letter a delta": ([Delta("a")] * 108 + [Finish("m", usage=Usage(7, 30))], Usage(7, 30)),
+    "by the provider, just half": ([Delta("x" * 350), Finish("m", usage=Usage(7, 50))], Usage(7, 50)),
+    "by the provider, less than half": (
+        [Delta("x" * 350), Finish("m", usage=Usage(7, 49))],
+        Usage(7, 100, estimated=True),
+    ),
+    "less than half, in many deltas": (
+        [*[Delta("xx")] * 175, Finish("m", usage=Usage(7, 49))],
+        Usage(7, 100, estimated=True),
+    ),
+    "a prompt of nothing": ([Delta("a "), Finish("m", usage=Usage(0, 5))], Usage(6, 5, estimated=True)),
+    "for tools": ([Delta("", "", "x" * 350)], Usage(6, 100, estimated=True)),
+    "nothing came": ([], Usage(6, 0, estimated=True)),
+}
+
+
+@pytest.mark.parametrize(("parts", "usage"), COUNTED.values(), ids=COUNTED)
+def test_what_came_is_counted_however_it_ends(parts: list[Delta | Finish], usage: Usage) -> None:
+    tally = Tally(call("hello"))
+    for part in parts:
+        tally.add(part)
+    assert tally.usage() == usage
+    assert tally.began == any(isinstance(part, Delta) and part != Delta() for part in parts)
+
+
+def test_a_prompt_count_that_cannot_be_true_is_replaced() -> None:
+    text = "word " * 2000
+    for counted, prompt in ((78, prompt_about(call(text).messages)), (79, 79), (5000, 5000)):
+        tally = Tally(call(text))
+        tally.add(Delta("a "))
+        tally.add(Finish("m", usage=Usage(counted, 3)))
+        assert (tally.usage().prompt_tokens, tally.usage().completion_tokens) == (prompt, 3)
+
+
+@pytest.mark.parametrize(("text", "deltas"), [("a", 420), ("x" * 35, 12), ("3", 180), ("日" * 10, 12), ("", 10**4)])
+def test_a_reply_is_over_where_its_text_passes_twice_the_limit(text: str, deltas: int) -> None:
+    tally = Tally(call("hello", max_tokens=60))
+    for _ in range(deltas):
+        tally.add(Delta(text))
+    assert not tally.over
+    tally.add(Delta("3" * 30 if text else ""))
+    assert tally.over == bool(text)
+
+
+def test_a_whole_reply_is_not_cut() -> None:
+    tally = Tally(call("hello", max_tokens=60))
+    tally.add(Delta("x" * 35_000, whole=True))
+    assert not tally.over
