@@ -133,6 +133,7 @@ async def test_the_hub_client_says_where_a_call_goes_and_who_pays() -> None:
     await local.close()
 
 
+@pytest.mark.whole
 async def test_auto_routing_posts_to_the_router_and_nowhere_else() -> None:
     # A proxy on loopback sees what the program would send to the internet, at every start of a connection.
     asked: list[str] = []
@@ -340,6 +341,7 @@ async def test_a_body_that_does_not_end_after_the_reply_holds_nobody_up(stub: St
         await asyncio.to_thread(wait_until, lambda: stub.open_connections == 0)
 
 
+@pytest.mark.whole
 async def test_the_first_call_of_a_process_makes_no_other(stub: StubUpstream) -> None:
     async with hub(stub, bill_to="some-org") as upstream:
         await read(upstream)
