@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from tests.support.scripted_upstream import ScriptedUpstream
 
-# The files that take longest, the longest first: a long one that comes last leaves the other worker with nothing to do.
 KEY = "Rk9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWQ"
 
 # How the tests call: patient with a busy machine, and with this one context, which each call would else make in 25 ms.
@@ -43,11 +42,18 @@ hypothesis_settings.register_profile("busy", deadline=None, suppress_health_chec
 hypothesis_settings.load_profile("busy")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest itself selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+        if item.path.parent.name == "whole":
+            item.add_marker("whole")
+
     # The longest first, so that no worker is alone with one of them at the end: browsers, whole programs, large files.
     def rank(item: pytest.Item) -> tuple[bool, bool, int]:
-        parts = item.path.parts
-        return ("browser" not in parts, "whole" not in parts, -item.path.stat().st_size)
+        first = [item.get_closest_marker(name) is None for name in ("browser", "whole")]
+        return (first[0], first[1], -item.path.stat().st_size)
 
     items.sort(key=rank)
 

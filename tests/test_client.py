@@ -54,6 +54,7 @@ def test_a_reply_is_a_text(offline_app: RunningApp) -> None:
     assert "offline stand-in" in reply
 
 
+@pytest.mark.whole
 def test_the_conversation_may_be_any_iterable_and_the_address_may_end_in_a_slash(offline_app: RunningApp) -> None:
     messages = iter([*HELLO, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "Why?"}])
     assert "“Hello”" in send_chat_message(f" {make_token()}\n", messages, base_url=f"{offline_app.url}/")

@@ -257,6 +257,7 @@ def test_a_failure_after_the_first_byte_is_an_event_after_what_came(stub: StubUp
     assert body["error"]["request_id"] == answer.headers["x-request-id"]
 
 
+@pytest.mark.whole
 def test_a_token_that_ends_during_a_reply_ends_the_reply(stub: StubUpstream, stub_app: RunningApp) -> None:
     stub.answer = lambda _: reply(["word "] * 100, pause_s=0.05)
     answer = ask(stub_app, {**QUESTION, "stream": True}, token=make_token(ttl_s=2))
@@ -313,6 +314,7 @@ def test_a_caller_who_leaves_stops_the_provider(
     wait_until(lambda: stub.left_early == 1)
 
 
+@pytest.mark.whole
 def test_many_streams_at_once_are_neither_lost_nor_mixed(stub: StubUpstream, stub_app: RunningApp) -> None:
     def words(request: dict[str, Any]) -> Answer:
         name = request["messages"][-1]["content"]

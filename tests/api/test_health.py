@@ -29,6 +29,7 @@ def test_a_program_that_is_about_to_stop_is_alive_and_not_ready() -> None:
         assert (answer.status, answer.json) == (503, {"status": "not_ready"})
 
 
+@pytest.mark.whole
 def test_a_program_whose_store_does_not_answer_is_alive_and_not_ready_until_it_does(tmp_path: Path) -> None:
     store, away = tmp_path / "ledger.db", tmp_path / "away.db"
     with running(make_settings(HFCHAT_STORE=f"sqlite:///{store}")) as app:

@@ -22,6 +22,8 @@ from tests.support.raw_client import ask, bearer
 from tests.support.redis_server import redis_server
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
 
+pytestmark = pytest.mark.whole
+
 DOORS = ["/api/ai/chat", "/v1/chat/completions"]
 WHOLE = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi there"}, "finish_reason": "stop"}],

@@ -68,6 +68,7 @@ async def until_waiting(runs: Runs, count: int) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.whole
 async def test_two_thousand_who_wait_ask_the_ledger_nothing(ledger: Ledger, store: CountingLedger) -> None:
     runs = Runs(ledger)
     first = await runs.begin_once(KEY, ALICE, until, stays)

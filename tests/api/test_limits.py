@@ -24,6 +24,8 @@ from tests.support.raw_client import UNSET, Said, ask, line_to
 from tests.support.redis_server import redis_server
 from tests.support.stub_upstream import Answer, StubUpstream, echo, event, reply, usage_event
 
+pytestmark = pytest.mark.whole
+
 WORDS = "hello there"
 # What "hello there" with a reply of 100 may cost; the stub counts 7 and 2.
 MOST, COSTS = 183, 9

@@ -545,6 +545,7 @@ def is_in_order(said: httpx2.Response) -> bool:
     return said.status_code == 200 or said.json()["error"]["code"] != "internal_error"
 
 
+@pytest.mark.whole
 @given(BODIES)
 @QUIET
 def test_any_body_gets_an_answer_and_the_books_are_in_balance(app: RunningApp, body: dict[str, Any]) -> None:
@@ -578,6 +579,7 @@ def test_any_bytes_of_a_provider_get_an_answer_and_the_books_are_in_balance(
     wait_until(lambda: left(app, token)["streams"]["remaining"] == 1000)
 
 
+@pytest.mark.whole
 def test_many_streams_at_once_are_neither_lost_nor_mixed(app: RunningApp, upstream: StubUpstream) -> None:
     upstream.answer = lambda request: reply([f"{request['messages'][-1]['content']} "] * 20, pause_s=0.01)
     with httpx2.Client(**CALL) as web:

@@ -15,6 +15,8 @@ from tests.support.process import REPOSITORY, Process, forked
 from tests.support.stub_upstream import Answer, StubUpstream, reply
 from tests.whole.test_openai_clients import whole
 
+pytestmark = pytest.mark.whole
+
 # Every check is on, and a warning fails the run too. `missing_auth` warns of operations that let the run in nowhere: for
 # whoever is no admin, or nobody, that is as it should be.
 WARNINGS = (

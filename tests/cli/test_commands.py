@@ -465,6 +465,7 @@ def test_a_ledger_that_cannot_be_read_is_a_fault_that_says_why(
     assert store.read_text().startswith("no database")
 
 
+@pytest.mark.whole
 def test_a_token_that_the_running_program_took_back_is_a_no_here_and_the_other_way_round(
     capsys: pytest.CaptureFixture[str], a_folder_with_a_key: Path
 ) -> None:
@@ -602,6 +603,7 @@ def test_help_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--days" in capsys.readouterr().out
 
 
+@pytest.mark.whole
 def test_it_runs_as_a_module_and_exits_with_the_status(a_folder_with_a_key: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if name in ("PATH", "SYSTEMROOT")}
     environ |= {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "error"}

@@ -601,6 +601,7 @@ def test_a_listed_origin_cannot_use_the_cookie(cors_app: RunningApp) -> None:
     assert ask(cors_app, "GET", "/config", headers).status == 401
 
 
+@pytest.mark.whole
 def test_a_session_ends_with_its_token(stub_app: RunningApp, stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=[event("word ")], ending="hang")
     chat = functions(stub_app)["chat"]
@@ -634,6 +635,7 @@ def _claims(token: str) -> bytes:
     return base64.urlsafe_b64decode(token.split(".")[1] + "==")
 
 
+@pytest.mark.whole
 def test_a_server_that_is_about_to_stop_begins_nothing_new_and_ends_what_is_idle(stub: StubUpstream) -> None:
     stub.answer = lambda _: reply(["word "] * 20, pause_s=0.05)
     answers: dict[str, Any] = {}
@@ -706,6 +708,7 @@ def test_a_crash_inside_says_nothing_of_itself() -> None:
     assert "swordfish" not in "".join(lines)
 
 
+@pytest.mark.whole
 def test_a_crash_in_the_middle_ends_the_answer() -> None:
     asked = json.dumps({"stream": True, "messages": [{"role": "user", "content": "swordfish"}]}).encode()
     with running(make_settings(), Crashing(2)) as app, logged() as lines:

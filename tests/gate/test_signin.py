@@ -440,6 +440,7 @@ def test_over_https_only_the_cookie_that_no_other_host_can_write_is_read(configu
     assert "Domain" not in header
 
 
+@pytest.mark.whole
 def test_no_reason_in_the_address_breaks_the_page(offline_app: RunningApp) -> None:
     with line_to(offline_app) as line:
         answers = {

@@ -20,7 +20,7 @@ from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Poli
 from tests.support.redis_proxy import RedisProxy, redis_proxy, resets_at_once
 from tests.support.redis_server import RedisServer, redis_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.whole]
 
 ASKED = ChatRequest((Message("user", "a question"),))
 PROMPT = estimated_prompt_tokens(ASKED.messages)

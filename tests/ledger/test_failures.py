@@ -255,11 +255,13 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.whole
 def test_a_file_that_may_not_be_written_is_a_no_and_heals() -> None:
     ran = subprocess.run([sys.executable, "-c", READ_ONLY], capture_output=True, text=True, check=False, timeout=60)
     assert (ran.stdout, ran.returncode) == ("healed\n", 0), ran.stderr
 
 
+@pytest.mark.whole
 async def test_several_processes_open_a_new_file_at_once(file: Path) -> None:
     code = (
         "import asyncio, sys; from pathlib import Path; from hfchat.ledger.sqlite_store import SqliteStore\n"
@@ -279,6 +281,7 @@ async def test_several_processes_open_a_new_file_at_once(file: Path) -> None:
     await store.close()
 
 
+@pytest.mark.whole
 def test_while_the_file_is_locked_every_answer_has_our_form(tmp_path: Path) -> None:
     """For longer than a ledger is waited for: SQLite's own patience, and what waits in line for it, are over then."""
     file = tmp_path / "ledger.db"
@@ -403,6 +406,7 @@ async def test_a_server_that_is_killed_is_a_no_and_comes_back_with_the_books(ser
         assert (await reserve(store, ask("after"))).refused is None
 
 
+@pytest.mark.whole
 async def test_a_server_that_hangs_is_a_no_in_time_and_goes_on(server: RedisServer) -> None:
     async with on(server) as store:
         ledger = Ledger(store)
@@ -461,6 +465,7 @@ async def test_a_reservation_of_which_a_part_was_evicted_stops_nothing(server: R
         assert (await account(store, later)).prompt_tokens == 60
 
 
+@pytest.mark.whole
 async def test_thousands_of_accounts_are_read_in_few_steps(server: RedisServer) -> None:
     async with on(server) as store:
         for number in range(450):

@@ -26,7 +26,7 @@ from tests.support.process import REPOSITORY, Process, forked
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.whole]
 
 LEASE_S = 60
 

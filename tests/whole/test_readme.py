@@ -104,6 +104,7 @@ def test_the_python_lines_answer(app: RunningApp, capsys: pytest.CaptureFixture[
     names["client"].close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.browser
 def test_the_javascript_lines_answer_a_page_of_another_origin(app: RunningApp, origin: str) -> None:
     (code,) = blocks("js")
     code = code.replace("http://127.0.0.1:7860", app.url)

@@ -125,6 +125,7 @@ def test_the_owner_is_led_to_where_a_provider_is_enabled(
         expect(link).to_have_attribute("target", "_blank")
 
 
+@pytest.mark.whole
 def test_a_forged_model_is_refused_as_the_api_does(app: RunningApp, upstream: ScriptedUpstream) -> None:
     token = make_token("narrow", policy=PolicyClaim(models=("own/third",)))
     narrow = {"Authorization": f"Bearer {token}"}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import pytest
 from playwright.sync_api import expect
 
 from hfchat.types import Call
@@ -49,6 +50,7 @@ def reply(_: Call) -> Iterator[Step]:
             yield 0.05
 
 
+@pytest.mark.browser
 def test_a_step_at_the_end_of_5000_tokens_draws_no_more_than_one_at_the_beginning() -> None:
     upstream = ScriptedUpstream()
     upstream.script = reply

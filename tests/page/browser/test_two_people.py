@@ -4,6 +4,7 @@ import json
 from itertools import chain
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import make_settings, make_token, running
@@ -59,6 +60,7 @@ def begin(visit: Visit, wire: Wire, name: str) -> None:
     visit.page.evaluate(f"void (window.allTurns = ({MANY_TURNS})({work}))")
 
 
+@pytest.mark.browser
 def test_two_people_of_a_hundred_turns_each_at_once_cross_in_nothing() -> None:
     with (
         StubUpstream(answer) as stub,
