@@ -38,7 +38,7 @@
         ├── UpstreamInterrupted     502
         └── UpstreamInvalidResponse 502
 
-What an error says to a person is in `error_texts`; how it is written into an answer is in `error_body`.
+What an error says to a person is in `i18n`; how it is written into an answer is in `http.error_response`.
 """
 
 from collections.abc import Mapping
@@ -48,11 +48,11 @@ Fault = Literal["caller", "owner", "upstream"]
 
 
 class HfchatError(Exception):
-    """The root. `detail` is a key of `error_texts.DETAILS`, or a provider's own words, cleaned, fit for the caller's eyes.
+    """The root. `reason` says more exactly what is wrong: the key of a sentence of ours, and `params` what it names.
 
-    `param` names the place in the request (`messages[0].content`). `retry_after_s` is in whole seconds. `facts` are the
-    numbers and the window that a detail names, by `texts.spoken`'s names. `subject` and `token_id` are set where a
-    verified token said whose it is, for the log.
+    `provider_message` is a provider's own words, cleaned, fit for the caller's eyes. They are shown as they are, and never
+    looked up as a key. `param` names the place in the request (`messages[0].content`). `retry_after_s` is in whole seconds.
+    `subject` and `token_id` are set where a verified token said whose it is, for the log.
     `message` and `hint` are filled in where the error came over HTTP, by `hfchat.client`; `provider_status` and
     `provider_request_id`, for the owner's log, where a provider refused.
     """
@@ -65,9 +65,10 @@ class HfchatError(Exception):
 
     def __init__(
         self,
-        detail: str = "",
+        reason: str = "",
         *,
-        facts: Mapping[str, int | str] | None = None,
+        params: Mapping[str, int | str] | None = None,
+        provider_message: str = "",
         param: str | None = None,
         retry_after_s: int | None = None,
         model: str | None = None,
@@ -75,9 +76,10 @@ class HfchatError(Exception):
         message: str = "",
         hint: str = "",
     ) -> None:
-        super().__init__(message or detail or self.code)
-        self.detail = detail
-        self.facts = dict(facts or {})
+        super().__init__(message or provider_message or reason or self.code)
+        self.reason = reason
+        self.params = dict(params or {})
+        self.provider_message = provider_message
         self.param = param
         self.retry_after_s = retry_after_s if retry_after_s is not None else self.wait_s
         self.model = model
@@ -154,7 +156,7 @@ class NotFound(CallerError):
 
 
 class MethodNotAllowed(CallerError):
-    """The address exists and does not take this method; `detail` lists those it takes."""
+    """The address exists and does not take this method; `params` lists those it takes."""
 
     code, status = "method_not_allowed", 405
 

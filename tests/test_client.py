@@ -35,7 +35,7 @@ class Failing:
 
     async def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         if code := call.messages[-1].content:
-            raise catalogue()[code]("at_most|2", model=call.model, retry_after_s=7)
+            raise catalogue()[code]("at_most", params={"value": 2}, model=call.model, retry_after_s=7)
         yield Delta()
 
     async def close(self) -> None:
@@ -80,7 +80,7 @@ def test_the_error_that_the_server_means_is_raised(code: str, failing_app: Runni
         send_chat_message(make_token(), [{"role": "user", "content": code}], base_url=failing_app.url)
     error = raised.value
     assert type(error) is kind
-    meant = kind("at_most|2", model=make_settings().hf_chat_model, retry_after_s=7)
+    meant = kind("at_most", params={"value": 2}, model=make_settings().hf_chat_model, retry_after_s=7)
     assert (error.message, error.hint) == say(meant, "en")
     assert str(error) == error.message
     assert (error.retry_after_s, error.fault, error.param) == (7, kind.fault, None)

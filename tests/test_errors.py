@@ -9,7 +9,7 @@ import pytest
 
 from hfchat import errors
 from hfchat.errors import HfchatError, catalogue
-from hfchat.http.error_response import error_body, error_headers, say
+from hfchat.http.error_response import error_body, error_headers, in_words, say
 from hfchat.i18n.error_texts import DETAILS, ENGLISH, SPANISH, TOKEN_PAGE
 from hfchat.i18n.texts import Language, spoken
 
@@ -68,7 +68,9 @@ def every_class(root: type[HfchatError] = HfchatError) -> list[type[HfchatError]
 
 
 def example(code: str) -> HfchatError:
-    return catalogue()[code]("at_most|2", param="top_p", model="meta-llama/Llama-3.1-8B-Instruct:novita")
+    return catalogue()[code](
+        "at_most", params={"value": 2}, param="top_p", model="meta-llama/Llama-3.1-8B-Instruct:novita"
+    )
 
 
 @pytest.mark.parametrize(("code", "status", "fault", "retryable"), TABLE, ids=CODES)
@@ -180,48 +182,50 @@ FACTS: dict[str, int | str] = {"limit": 50_000, "window": "day", "reset_s": 12, 
 @pytest.mark.parametrize("key", DETAILS)
 def test_a_detail_is_said_in_both_languages_with_its_value(key: str, language: Language) -> None:
     text = DETAILS[key][language == "es"]
-    said = say(errors.InvalidRequest(f"{key}|417", param="top_p", facts=FACTS), language)[0]
+    said = say(errors.InvalidRequest(key, param="top_p", params={**FACTS, "value": 417}), language)[0]
     assert said.endswith(text.format(value="417", **spoken(FACTS, language)))
     assert ("417" in said) == ("{value}" in text)
     assert "`top_p`: " in said
-    assert text.endswith(".") == (key != "no_models")  # which stands inside a sentence
-    assert DETAILS[key][0] != DETAILS[key][1]
+    assert text.endswith(".") == (
+        key not in ("no_models", "models_offered", "methods")
+    )  # these stand inside a sentence
+    assert DETAILS[key][0] != DETAILS[key][1] or DETAILS[key][0] == "{value}"
 
 
 MINUTE: dict[str, int | str] = {"limit": 30, "window": "minute", "reset_s": 12}
 # what says no, in English, in Spanish
 REFUSALS: dict[str, tuple[HfchatError, str, str]] = {
     "rate": (
-        errors.RateLimitExceeded("rate_used", facts=MINUTE),
+        errors.RateLimitExceeded("rate_used", params=MINUTE),
         "Too many requests: 30 requests a minute; try again in 12 s.",
         "Demasiadas peticiones: 30 peticiones por minuto; inténtalo de nuevo en 12 s.",
     ),
     "budget": (
-        errors.BudgetExceeded("budget_used", facts=FACTS),
+        errors.BudgetExceeded("budget_used", params=FACTS),
         "Too few tokens are left: your 50,000 tokens for today are used; they return at midnight UTC.",
         "Quedan muy pocos tokens: tus 50\u00a0000 tokens de hoy ya están usados; vuelven a medianoche UTC.",
     ),
     "what is left of the budget": (
-        errors.BudgetExceeded("budget_short", facts=FACTS),
+        errors.BudgetExceeded("budget_short", params=FACTS),
         "Too few tokens are left: this could take 1,064, and 7 of your 50,000 for today are left; "
         "the rest returns at midnight UTC.",
         "Quedan muy pocos tokens: esto podría usar 1\u00a0064, y quedan 7 de tus 50\u00a0000 de hoy; "
         "el resto vuelve a medianoche UTC.",
     ),
     "replies that hold the budget": (
-        errors.BudgetExceeded("budget_held", facts=FACTS),
+        errors.BudgetExceeded("budget_held", params=FACTS),
         "Too few tokens are left: this could take 1,064, and 7 of your 50,000 for today are free while your other "
         "replies go on.",
         "Quedan muy pocos tokens: esto podría usar 1\u00a0064, y hay 7 libres de tus 50\u00a0000 de hoy mientras siguen "
         "tus otras respuestas.",
     ),
     "the whole budget": (
-        errors.BudgetExceeded("budget_never", facts={**FACTS, "window": "hour", "limit": 1_000}),
+        errors.BudgetExceeded("budget_never", params={**FACTS, "window": "hour", "limit": 1_000}),
         "Too few tokens are left: this could take 1,064, more than all your 1,000 for this hour.",
         "Quedan muy pocos tokens: esto podría usar 1\u00a0064, más que todos tus 1\u00a0000 de esta hora.",
     ),
     "streams": (
-        errors.TooManyStreams("streams_used", facts={"limit": 4}),
+        errors.TooManyStreams("streams_used", params={"limit": 4}),
         "Too many replies at once: you may have 4 replies in progress.",
         "Demasiadas respuestas a la vez: puedes tener 4 respuestas en curso.",
     ),
@@ -253,9 +257,13 @@ def test_every_detail_that_the_program_names_has_a_text_and_every_text_is_named(
     assert [key for key in DETAILS if not re.search(rf'"{key}["|]', SOURCES.replace(f'"{key}": (', ""))] == []
 
 
-def test_a_providers_own_words_are_kept_as_they_are() -> None:
-    words = "The field {prompt} | is %s too odd"
-    assert say(errors.UpstreamRejected(words), "es")[0].endswith(words)
+OWN_KEYS = ["required", "no_models", "at_most|2", "no_pictures|a/b", "empty_content"]
+
+
+@pytest.mark.parametrize("words", ["The field {prompt} | is %s too odd", *OWN_KEYS])
+def test_a_providers_own_words_are_kept_as_they_are_also_where_a_reason_of_ours_is_named_like_them(words: str) -> None:
+    assert in_words(errors.UpstreamRejected(provider_message=words), "en") == words
+    assert say(errors.UpstreamRejected(provider_message=words), "es")[0].endswith(words)
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -291,7 +299,7 @@ HEADERS = [
     (errors.RevokedToken(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="invalid_token"'}),
     (errors.InsufficientScope(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="insufficient_scope"'}),
     (errors.ModelNotAllowed(), {}),
-    (errors.MethodNotAllowed("GET, HEAD"), {"Allow": "GET, HEAD"}),
+    (errors.MethodNotAllowed("methods", params={"value": "GET, HEAD"}), {"Allow": "GET, HEAD"}),
     (errors.RateLimitExceeded(retry_after_s=12), {"Retry-After": "12"}),
     (errors.BudgetExceeded(retry_after_s=3600), {"Retry-After": "3600"}),
     (errors.TooManyStreams(), {"Retry-After": "5"}),

@@ -48,17 +48,18 @@ def account_router(revoke: Revoke) -> APIRouter:
         """Refuse a token from now on, at every door, and end its replies in progress. Needs the scope `admin`."""
         caller: Caller = request.state.caller
         if ADMIN_SCOPE not in caller.scopes:
-            raise InsufficientScope(f"scope_missing|{ADMIN_SCOPE}")
+            raise InsufficientScope("scope_missing", params={"value": ADMIN_SCOPE})
         body = parse(RevokeBody, await read_body(request.receive, MAX_BODY_BYTES))
         if (body.token is None) == (body.jti is None):
-            raise InvalidRequest("one_of|`token`, `jti`", param="body")
+            raise InvalidRequest("one_of", params={"value": "`token`, `jti`"}, param="body")
         if body.token is not None and token_in(body.token) is None:
             raise InvalidRequest("token_malformed", param="token")
         try:
             return JSONResponse({"revoked": await revoke(body.token or body.jti or "")})
         except InvalidToken as invalid:
             # A 401 would say that the token which the request came with is not good.
-            raise InvalidRequest(invalid.detail, param="token" if body.token else "jti") from invalid
+            param = "token" if body.token else "jti"
+            raise InvalidRequest(invalid.reason, params=invalid.params, param=param) from invalid
 
     return router
 

@@ -41,7 +41,7 @@ def _no_media(value: object, path: str) -> None:
 
 
 def _refuse_part(kind: str, path: str) -> UnsupportedInput:
-    return UnsupportedInput(f"part_refused|{kind[:MAX_KIND_CHARS]}", param=path[:MAX_PARAM_CHARS])
+    return UnsupportedInput("part_refused", params={"value": kind[:MAX_KIND_CHARS]}, param=path[:MAX_PARAM_CHARS])
 
 
 def _text(value: object, path: str) -> None:

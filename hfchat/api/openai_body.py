@@ -68,7 +68,8 @@ def _whole(options: dict[str, Any], name: str, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidRequest("whole_number", param=name)
     if not 1 <= value <= most:
-        raise InvalidRequest(f"at_least|{1}" if value < 1 else f"at_most|{most}", param=name)
+        reason, bound = ("at_least", 1) if value < 1 else ("at_most", most)
+        raise InvalidRequest(reason, params={"value": bound}, param=name)
     return value
 
 
@@ -80,7 +81,7 @@ def _messages(sent: object, media_hosts: Collection[str] | None) -> tuple[Messag
     if not sent:
         raise InvalidRequest("no_messages", param="messages")
     if len(sent) > MAX_MESSAGES:
-        raise InvalidRequest(f"too_many_messages|{MAX_MESSAGES}", param="messages")
+        raise InvalidRequest("too_many_messages", params={"value": MAX_MESSAGES}, param="messages")
     return tuple(_message(message, f"messages[{place}]", media_hosts) for place, message in enumerate(sent))
 
 

@@ -68,7 +68,7 @@ def only(*values: object) -> Kind:
         # `1 == True` in Python: the types are compared too.
         if not any(value == allowed and type(value) is type(allowed) for allowed in values):
             listed = ", ".join(str(allowed).lower() for allowed in values)
-            raise UnsupportedInput(f"one_of|{listed}", param=path)
+            raise UnsupportedInput("one_of", params={"value": listed}, param=path)
 
     return Kind(check, {"enum": [*values, None]})
 

@@ -115,22 +115,22 @@ def signed_claims(token: str, key: str | PublicKey, algorithm: str) -> dict[str,
 def _caller(claims: dict[str, Any], now: float, policy: Policy) -> Caller:
     for name in _REQUIRED:
         if claims.get(name) is None:
-            raise InvalidToken(f"token_claim_missing|{name}")
+            raise InvalidToken("token_claim_missing", params={"value": name})
     if claims["iss"] != OWN_ISSUER:
-        raise InvalidToken("token_claim_wrong|iss")
+        raise InvalidToken("token_claim_wrong", params={"value": "iss"})
     strange = sorted(claims.keys() - _KNOWN)
     if strange:
         # A limit that is written in a token and silently does not hold is worse than a refusal.
-        raise InvalidToken(f"token_claim_unknown|{', '.join(strange)[:200]}")
+        raise InvalidToken("token_claim_unknown", params={"value": ", ".join(strange)[:200]})
     for name in ("iat", "exp", "nbf"):
         if not is_time(claims.get(name, 0)):
-            raise InvalidToken(f"token_claim_wrong|{name}")
+            raise InvalidToken("token_claim_wrong", params={"value": name})
     for name in ("sub", "jti"):
         if not is_name(claims[name]):
-            raise InvalidToken(f"token_claim_wrong|{name}")
+            raise InvalidToken("token_claim_wrong", params={"value": name})
     scope = claims.get("scope", CHAT_SCOPE)
     if not isinstance(scope, str):
-        raise InvalidToken("token_claim_wrong|scope")
+        raise InvalidToken("token_claim_wrong", params={"value": "scope"})
     narrower = narrow(policy, read_policy(claims.get(CLAIM, {})))
     # `iat` says when, not from when on (RFC 7519 4.1.6): a clock that is a little ahead does no harm.
     if claims["iat"] > now + CLOCK_SKEW_S or claims.get("nbf", 0) > now:

@@ -42,16 +42,18 @@ class PolicyClaim:
 def read_policy(claim: object) -> PolicyClaim:
     """The claim, exactly. Raises: InvalidToken that names what is wrong: a limit that is not read does not hold."""
     if not isinstance(claim, dict):
-        raise InvalidToken(f"token_claim_wrong|{CLAIM}")
+        raise InvalidToken("token_claim_wrong", params={"value": CLAIM})
     strange = sorted(claim.keys() - _READERS.keys())
     if strange:
-        raise InvalidToken(f"token_claim_unknown|{', '.join(f'{CLAIM}.{name}' for name in strange)[:200]}")
+        raise InvalidToken(
+            "token_claim_unknown", params={"value": f"{', '.join(f'{CLAIM}.{name}' for name in strange)[:200]}"}
+        )
     values = {}
     for name, value in claim.items():
         try:
             values[name] = _READERS[name](value)
         except (ValueError, TypeError, AttributeError) as wrong:
-            raise InvalidToken(f"token_claim_wrong|{CLAIM}.{name}") from wrong
+            raise InvalidToken("token_claim_wrong", params={"value": f"{CLAIM}.{name}"}) from wrong
     return PolicyClaim(**values)
 
 

@@ -125,11 +125,11 @@ class Verifier:
 
     def _checked_issuer(self, claims: dict[str, Any]) -> str:
         if self._issuer is not None and claims.get("iss") is None:
-            raise InvalidToken("token_claim_missing|iss")
+            raise InvalidToken("token_claim_missing", params={"value": "iss"})
         issuer = claims.get("iss", "")
         good = is_name(issuer) if "iss" in claims else True
         if not good or issuer == OWN_ISSUER or self._issuer not in (None, issuer):
-            raise InvalidToken("token_claim_wrong|iss")
+            raise InvalidToken("token_claim_wrong", params={"value": "iss"})
         return str(issuer)
 
     def _check_audience(self, claims: dict[str, Any]) -> None:
@@ -137,22 +137,22 @@ class Verifier:
             return
         audience = claims.get("aud")
         if audience is None:
-            raise InvalidToken("token_claim_missing|aud")
+            raise InvalidToken("token_claim_missing", params={"value": "aud"})
         audiences = audience if isinstance(audience, list) else [audience]
         if not all(isinstance(name, str) for name in audiences) or self._audience not in audiences:
-            raise InvalidToken("token_claim_wrong|aud")
+            raise InvalidToken("token_claim_wrong", params={"value": "aud"})
 
     def _subject(self, claims: dict[str, Any]) -> str:
         subject = claims.get(self._subject_claim)
         if subject is None:
-            raise InvalidToken(f"token_claim_missing|{self._subject_claim}")
+            raise InvalidToken("token_claim_missing", params={"value": self._subject_claim})
         if isinstance(subject, int) and not isinstance(subject, bool):
             subject = str(subject)  # a backend's {id: 42}
         if not is_name(subject):
-            raise InvalidToken(f"token_claim_wrong|{self._subject_claim}")
+            raise InvalidToken("token_claim_wrong", params={"value": self._subject_claim})
         # Whoever may write any address into their profile would be whom they like.
         if self._subject_claim == "email" and claims.get("email_verified", True) is not True:
-            raise InvalidToken("token_claim_wrong|email_verified")
+            raise InvalidToken("token_claim_wrong", params={"value": "email_verified"})
         return str(subject)
 
 
@@ -167,10 +167,10 @@ def _check_header(header: dict[str, Any]) -> None:
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
     if claims.get("exp") is None:
-        raise InvalidToken("token_claim_missing|exp")
+        raise InvalidToken("token_claim_missing", params={"value": "exp"})
     for name in ("exp", "nbf", "iat"):
         if not is_time(claims.get(name, 0)):
-            raise InvalidToken(f"token_claim_wrong|{name}")
+            raise InvalidToken("token_claim_wrong", params={"value": name})
     # RFC 7519 section 4.1.5 allows for clocks that differ; at its `exp` a token has ended, whoever's clock says so.
     if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + CLOCK_SKEW_S:
         raise InvalidToken("token_early")
@@ -179,7 +179,7 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:
     scope = claims.get("scope", CHAT_SCOPE)
     if not isinstance(scope, str):
-        raise InvalidToken("token_claim_wrong|scope")
+        raise InvalidToken("token_claim_wrong", params={"value": "scope"})
     # What `admin` means at its issuer is not that this server's owner speaks.
     return frozenset(scope.split()) - {ADMIN_SCOPE}
 

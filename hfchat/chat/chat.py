@@ -54,7 +54,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
     """
     policy = caller.policy
     if CHAT_SCOPE not in caller.scopes:
-        raise InsufficientScope(f"scope_missing|{CHAT_SCOPE}")
+        raise InsufficientScope("scope_missing", params={"value": CHAT_SCOPE})
     if not request.passthrough:
         check_messages(request.messages)
     model = request.model or policy.default_model
@@ -63,7 +63,8 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
         raise InvalidRequest("model_id", param="model")
     if policy.models is not None and model not in policy.models:
         offered = ", ".join(sorted(policy.models)[:20])
-        raise ModelNotAllowed(offered or "no_models", param="model", model=model)
+        reason = "models_offered" if offered else "no_models"
+        raise ModelNotAllowed(reason, params={"value": offered}, param="model", model=model)
     return Call(
         model=model,
         messages=build_messages(system_prompt, request.messages),
@@ -197,7 +198,9 @@ def _log_failure(error: HfchatError, asked: ChatRequest | Call, *, event: str = 
         cause=type(error.__cause__).__name__ if error.__cause__ else None,
         provider_status=error.provider_status,
         provider_request_id=error.provider_request_id,
-        provider_says="" if _echoes(error.detail, _written(asked.messages, asked.options)) else error.detail,
+        provider_says=""
+        if _echoes(error.provider_message, _written(asked.messages, asked.options))
+        else error.provider_message,
     )
 
 

@@ -13,7 +13,7 @@ def check_messages(messages: Sequence[Message]) -> None:
     if not messages:
         raise InvalidRequest("no_messages", param="messages")
     if len(messages) > MAX_MESSAGES:
-        raise InvalidRequest(f"too_many_messages|{MAX_MESSAGES}", param="messages")
+        raise InvalidRequest("too_many_messages", params={"value": MAX_MESSAGES}, param="messages")
     for place, message in enumerate(messages):
         if not message.content.strip():
             raise InvalidRequest("empty_content", param=f"messages[{place}].content")

@@ -50,13 +50,13 @@ class RefusedLately:
 def refuse_used_up(quota: Quota) -> None:
     """Raises: RateLimitExceeded, BudgetExceeded, TooManyStreams where no turn, however small, can be reserved."""
     if (rate := quota.rate) is not None and rate.remaining < 1:
-        raise RateLimitExceeded("rate_used", facts=_facts(rate), retry_after_s=rate.reset_s)
+        raise RateLimitExceeded("rate_used", params=_params(rate), retry_after_s=rate.reset_s)
     if (budget := quota.budget) is not None and budget.remaining < _LEAST_TOKENS_A_TURN:
-        detail = "budget_short" if budget.remaining else "budget_used"
-        facts = {**_facts(budget), "needed": _LEAST_TOKENS_A_TURN}
-        raise BudgetExceeded(detail, facts=facts, retry_after_s=budget.reset_s)
+        reason = "budget_short" if budget.remaining else "budget_used"
+        params = {**_params(budget), "needed": _LEAST_TOKENS_A_TURN}
+        raise BudgetExceeded(reason, params=params, retry_after_s=budget.reset_s)
     if (streams := quota.streams) is not None and streams.remaining < 1:
-        raise TooManyStreams("streams_used", facts={"limit": streams.limit})
+        raise TooManyStreams("streams_used", params={"limit": streams.limit})
 
 
 def refuse_too_large(quota: Quota, body_bytes: int, *, pictures: bool) -> None:
@@ -69,8 +69,8 @@ def refuse_too_large(quota: Quota, body_bytes: int, *, pictures: bool) -> None:
         return
     tokens = (body_bytes - SMALL_BODY_BYTES) // MOST_BYTES_A_TOKEN
     if tokens > budget.remaining:
-        detail = "budget_never" if tokens > budget.limit else "budget_short"
-        raise BudgetExceeded(detail, facts={**_facts(budget), "needed": tokens}, retry_after_s=budget.reset_s)
+        reason = "budget_never" if tokens > budget.limit else "budget_short"
+        raise BudgetExceeded(reason, params={**_params(budget), "needed": tokens}, retry_after_s=budget.reset_s)
 
 
 def small(body_bytes: int | None) -> bool:
@@ -78,7 +78,7 @@ def small(body_bytes: int | None) -> bool:
     return body_bytes is not None and body_bytes <= SMALL_BODY_BYTES
 
 
-def _facts(allowance: Remaining) -> dict[str, int | str]:
+def _params(allowance: Remaining) -> dict[str, int | str]:
     return {
         "limit": allowance.limit,
         "window": allowance.window or "",

@@ -252,7 +252,7 @@ class Gate:
             if methods is None:
                 raise e.NotFound
             if method not in methods:
-                raise e.MethodNotAllowed(", ".join(sorted(methods)))
+                raise e.MethodNotAllowed("methods", params={"value": ", ".join(sorted(methods))})
             if self._drain.began:
                 raise e.Overloaded
         except e.HfchatError as refused:
@@ -376,7 +376,7 @@ def _log_refusal(error: e.HfchatError, method: str, request_id: str, caller: Cal
 def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None) -> Response:
     navigates = scope["method"] in _READ and "text/html" in headers.get("accept", "")
     if error.status == 401 and navigates and _is_page(scope["path"]) and not scope["path"].startswith("/gradio_api/"):
-        detail = f"&detail={error.detail}" if error.detail in SIGN_IN_DETAILS else ""
+        detail = f"&detail={error.reason}" if error.reason in SIGN_IN_DETAILS else ""
         why = "" if error.code == "missing_token" else f"?why={error.code}{detail}"
         return RedirectResponse(f"/login{why}", status_code=303)
     language = language_of(headers.get("accept-language", ""))

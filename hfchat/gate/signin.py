@@ -88,7 +88,7 @@ class SignIn:
             session = await self._session(request)
         except HfchatError as refused:
             _log_refusal(request, refused)
-            key = refused.detail.partition("|")[0]
+            key = refused.reason
             return RedirectResponse(f"/login?why={refused.code}&detail={key}", status_code=303)
         if self._cookie.token(request.scope) == token:
             return RedirectResponse("/", status_code=303)
@@ -177,7 +177,7 @@ def _words(reason: HfchatError, language: Language) -> str:
     if reason.code == "missing_token":
         # Only a page that was signed in a moment ago sends people here for want of a token.
         return PAGE[language]["session_over"]
-    if reason.detail == "two_sessions":
+    if reason.reason == "two_sessions":
         return in_words(reason, language)  # it says what to do; a new token would not help
     return " ".join(say(reason, language))
 

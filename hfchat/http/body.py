@@ -47,10 +47,10 @@ class BodyReader:
         """
         announced = content_length(headers) or 0
         if announced > limit:
-            raise PayloadTooLarge(f"body_bytes|{limit}", param="body")
+            raise PayloadTooLarge("body_bytes", params={"value": limit}, param="body")
         check_size(announced)
         if self._bodies[person] >= self._max_bodies:
-            raise TooManyStreams(f"bodies_used|{self._max_bodies}")
+            raise TooManyStreams("bodies_used", params={"value": self._max_bodies})
         size = 0
 
         def grow(count: int) -> None:
@@ -59,7 +59,7 @@ class BodyReader:
             self._bytes[person] += count
             check_size(size)
             if self._bytes[person] > self._max_bytes:
-                raise TooManyStreams(f"bodies_used|{self._max_bodies}")
+                raise TooManyStreams("bodies_used", params={"value": self._max_bodies})
 
         self._bodies[person] += 1
         try:
@@ -99,7 +99,7 @@ async def _read(receive: Receive, limit: int, on_bytes: Callable[[int], None] | 
             on_bytes(len(piece))
         body += piece
         if len(body) > limit:
-            raise PayloadTooLarge(f"body_bytes|{limit}", param="body")
+            raise PayloadTooLarge("body_bytes", params={"value": limit}, param="body")
         if not message.get("more_body", False):
             return bytes(body)
 

@@ -27,11 +27,10 @@ def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tu
 
 
 def in_words(error: HfchatError, language: Language) -> str:
-    """The particulars of an error in this language."""
-    key, _, value = error.detail.partition("|")
-    if key not in DETAILS:
-        return error.detail
-    return DETAILS[key][language == "es"].format(value=value, **spoken(error.facts, language))
+    """The reason of an error in this language; where it has none, the words of the provider, as they are."""
+    if not error.reason:
+        return error.provider_message
+    return DETAILS[error.reason][language == "es"].format(**spoken(error.params, language))
 
 
 def error_body(
@@ -65,5 +64,5 @@ def error_headers(error: HfchatError) -> dict[str, str]:
     if error.retry_after_s is not None and error.status in (429, 503):
         headers["Retry-After"] = str(error.retry_after_s)
     if error.code == "method_not_allowed":
-        headers["Allow"] = error.detail
+        headers["Allow"] = str(error.params["value"])
     return headers

@@ -15,12 +15,12 @@ SLICE_BYTES = 512 * 1024
 _SIGNS = (b",", b"[", b"{")
 
 
-async def check_json(body: bytes, max_values: int, detail: str = "json_values") -> None:
-    """Raises: InvalidRequest, with this detail, for more than `max_values` JSON values, at any depth; names do not count."""
+async def check_json(body: bytes, max_values: int, reason: str = "json_values") -> None:
+    """Raises: InvalidRequest, with this reason, for more than `max_values` JSON values, at any depth; names do not count."""
     if len(body) <= max_values:  # each has a byte of its own
         return
     if await _count(_slices(body), max_values) and await _count(_without_strings(body), max_values):
-        raise InvalidRequest(f"{detail}|{max_values}", param="body")
+        raise InvalidRequest(reason, params={"value": max_values}, param="body")
 
 
 async def _count(pieces: Iterator[bytes], max_values: int) -> bool:

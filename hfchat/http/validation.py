@@ -31,27 +31,27 @@ class ChatParameters(BaseModel):
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
 
 
-# pydantic's error types as our sentences; `{...}` is taken from the error's context.
+# pydantic's error types as our reasons, and what of the error's context the sentence names.
 _FAULTS = {
-    "json_invalid": "not_json",
-    "model_type": "object",
-    "list_type": "list",
-    "string_type": "text",
-    "int_type": "whole_number",
-    "int_from_float": "whole_number",
-    "float_type": "number",
-    "finite_number": "number",
-    "bool_type": "boolean",
-    "missing": "required",
-    "extra_forbidden": "unknown_field",
-    "literal_error": "one_of|{expected}",
-    "greater_than_equal": "at_least|{ge}",
-    "less_than_equal": "at_most|{le}",
-    "greater_than": "at_least|> {gt}",
-    "string_too_short": "required",
-    "too_short": "no_messages",
-    "too_long": "too_many_messages|{max_length}",
-    "string_too_long": "at_most|{max_length}",
+    "json_invalid": ("not_json", ""),
+    "model_type": ("object", ""),
+    "list_type": ("list", ""),
+    "string_type": ("text", ""),
+    "int_type": ("whole_number", ""),
+    "int_from_float": ("whole_number", ""),
+    "float_type": ("number", ""),
+    "finite_number": ("number", ""),
+    "bool_type": ("boolean", ""),
+    "missing": ("required", ""),
+    "extra_forbidden": ("unknown_field", ""),
+    "literal_error": ("one_of", "expected"),
+    "greater_than_equal": ("at_least", "ge"),
+    "less_than_equal": ("at_most", "le"),
+    "greater_than": ("more_than", "gt"),
+    "string_too_short": ("required", ""),
+    "too_short": ("no_messages", ""),
+    "too_long": ("too_many_messages", "max_length"),
+    "string_too_long": ("at_most", "max_length"),
 }
 
 
@@ -64,5 +64,6 @@ def parse(model: type[Body], body: bytes) -> Body:
         # A mistyped name first: it is why the right one is missing.
         fault = min(faults, key=lambda found: found["type"] != "extra_forbidden")
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
-        detail = _FAULTS.get(fault["type"], "unreadable").format(**fault.get("ctx", {}))
-        raise InvalidRequest(detail, param=place[:200] or "body") from None
+        reason, value = _FAULTS.get(fault["type"], ("unreadable", ""))
+        params = {"value": fault["ctx"][value]} if value else None
+        raise InvalidRequest(reason, params=params, param=place[:200] or "body") from None

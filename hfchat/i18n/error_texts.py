@@ -299,6 +299,8 @@ DETAILS: dict[str, tuple[str, str]] = {
         "none, because the models that this token names are not offered here",
         "ninguno, porque los modelos que nombra este token no se ofrecen aquí",
     ),
+    "models_offered": ("{value}", "{value}"),
+    "methods": ("{value}", "{value}"),
     "token_or_id": (
         "it is neither a whole token nor a token's id.",
         "no es un token completo ni el identificador de uno.",
@@ -392,6 +394,7 @@ DETAILS: dict[str, tuple[str, str]] = {
     "unknown_field": ("there is no such field.", "ese campo no existe."),
     "one_of": ("it must be {value}.", "debe ser {value}."),
     "at_least": ("it must be at least {value}.", "debe ser al menos {value}."),
+    "more_than": ("it must be more than {value}.", "debe ser mayor que {value}."),
     "at_most": ("it must be at most {value}.", "debe ser como máximo {value}."),
     "too_long": ("more than {value} characters.", "más de {value} caracteres."),
     "model_id": (

@@ -117,7 +117,7 @@ def spoken(facts: Mapping[str, int | str], language: Language) -> dict[str, str]
 
     `reset_s`, the seconds until the window ends, is {time}; {requests} and {replies} are `limit` with its word.
     """
-    said = {name: _number(value, language) for name, value in facts.items() if isinstance(value, int)}
+    said = {name: _number(value, language) if isinstance(value, int) else value for name, value in facts.items()}
     one, many = _COUNTED[language]
     limit = facts.get("limit", 0)
     for name, words in (one if limit == 1 else many).items():

@@ -229,19 +229,19 @@ def after_refusal(
 def refusal(reservation: Reservation, counters: Counters, refused: int, now: float) -> LimitReached:
     """The error for a reservation that the meter at `refused` said no to: which it is, and when it may say yes."""
     if refused == len(reservation.meters):
-        return TooManyStreams("streams_used", facts={"limit": reservation.streams or 0})
+        return TooManyStreams("streams_used", params={"limit": reservation.streams or 0})
     meter, (start, used) = reservation.meters[refused], counters.used[refused]
     reset_s = seconds_left(meter, start, now)
     left = max(meter.limit - used, 0)
-    facts: dict[str, int | str] = {"limit": meter.limit, "window": meter.window, "reset_s": reset_s}
-    facts |= {"needed": meter.amount, "left": left}
+    params: dict[str, int | str] = {"limit": meter.limit, "window": meter.window, "reset_s": reset_s}
+    params |= {"needed": meter.amount, "left": left}
     if meter.name == REQUESTS:
-        return RateLimitExceeded("rate_used", facts=facts, retry_after_s=reset_s)
+        return RateLimitExceeded("rate_used", params=params, retry_after_s=reset_s)
     if meter.amount > meter.limit:
-        return BudgetExceeded("budget_never", facts=facts, retry_after_s=reset_s)
+        return BudgetExceeded("budget_never", params=params, retry_after_s=reset_s)
     if meter.amount <= left + counters.held:
-        return BudgetExceeded("budget_held", facts=facts, retry_after_s=TooManyStreams.wait_s)
-    return BudgetExceeded("budget_short" if left else "budget_used", facts=facts, retry_after_s=reset_s)
+        return BudgetExceeded("budget_held", params=params, retry_after_s=TooManyStreams.wait_s)
+    return BudgetExceeded("budget_short" if left else "budget_used", params=params, retry_after_s=reset_s)
 
 
 def seconds_left(meter: Meter | Limit, start: int, now: float) -> int:

@@ -35,7 +35,7 @@ class ChatInputs:
         if not isinstance(prompt, str):
             raise InvalidRequest("text", param="system_prompt")
         if len(prompt) > MAX_SYSTEM_CHARS:
-            raise InvalidRequest(f"too_long|{MAX_SYSTEM_CHARS}", param="system_prompt")
+            raise InvalidRequest("too_long", params={"value": MAX_SYSTEM_CHARS}, param="system_prompt")
         system = (Message("system", prompt),) if prompt.strip() else ()
         # Who chose nothing has named nothing: what is wrong with the owner's default is the owner's fault.
         asked = None if body.model == policy.default_model else body.model

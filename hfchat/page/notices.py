@@ -6,7 +6,7 @@ from typing import Any
 
 from hfchat.errors import HfchatError, LimitReached
 from hfchat.http.error_response import in_words, say
-from hfchat.i18n.error_texts import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
+from hfchat.i18n.error_texts import CREDITS_PAGE, PROVIDERS_PAGE, TOKEN_PAGE
 from hfchat.i18n.page import CHAT, short
 from hfchat.i18n.texts import PAGE, Language, spoken
 from hfchat.page.history import FACTS_ID, NOTICE_ID, page_note
@@ -45,17 +45,15 @@ _LONG_WAIT_S = 60
 
 def notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
     """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on."""
-    if error.detail == "empty_content":
+    if error.reason == "empty_content":
         return page_note(PAGE[language]["empty_message"], NOTICE_ID)
-    key = error.detail.partition("|")[0]
-    if key in _OF_PICTURES:
+    if error.reason in _OF_PICTURES:
         said = in_words(error, language)
         back = _button("shorter", CHAT[language]["back_to_question"])
         return page_note(f"⚠️ **{said[:1].upper()}{said[1:]}**\n\n{back}", NOTICE_ID)
-    if key not in DETAILS:
-        error.detail = _plain(error.detail)
+    error.provider_message = _plain(error.provider_message)
     message, hint = say(error, language, to_owner=to_owner)
-    if key == "no_pictures":
+    if error.reason == "no_pictures":
         message = in_words(error, language)
     if error.code == "invalid_request":
         hint = ""  # where programs find the form
@@ -83,7 +81,7 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
         acts.append("retry")
     if error.code in _ANOTHER_MODEL or (error.code == "invalid_request" and error.param == "model"):
         acts.append("another_model")
-    if error.detail.startswith("no_pictures|"):
+    if error.reason == "no_pictures":
         acts.append("retry")
     if isinstance(error, LimitReached) and not acts:
         acts.append("see_left")

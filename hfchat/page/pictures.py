@@ -67,9 +67,9 @@ def with_pictures(
     blind = takes_none(facts)
     wanted = _references(messages[-1])
     if wanted and blind:
-        raise UnsupportedInput(f"no_pictures|{model}", model=model)
+        raise UnsupportedInput("no_pictures", params={"value": model}, model=model)
     if len(wanted) > MAX_SENT:
-        raise InvalidRequest(f"pictures_at_most|{MAX_SENT}")
+        raise InvalidRequest("pictures_at_most", params={"value": MAX_SENT})
     if not wanted.keys() <= pictures.keys():
         raise InvalidRequest("picture_missing")
     left = {} if blind else dict(pictures)

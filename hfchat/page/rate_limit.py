@@ -46,7 +46,7 @@ class PageRateLimit:
         left = self._left_of(person)
         if left < 1:
             wait_s = math.ceil((1 - left) / self._steps_a_second)
-            raise RateLimitExceeded("page_steps_used", facts={"reset_s": wait_s}, retry_after_s=wait_s)
+            raise RateLimitExceeded("page_steps_used", params={"reset_s": wait_s}, retry_after_s=wait_s)
 
     def take(self, person: str, steps: float) -> None:
         """Count these steps; what is left may be less than nothing then."""
@@ -59,7 +59,7 @@ class PageRateLimit:
     def connected(self, person: str) -> Iterator[None]:
         """While one more connection of this person is open. Raises: TooManyStreams where that is one too many."""
         if self._open[person] >= self._max_connections:
-            raise TooManyStreams(f"connections_used|{self._max_connections}")
+            raise TooManyStreams("connections_used", params={"value": self._max_connections})
         self._open[person] += 1
         try:
             yield

@@ -79,7 +79,7 @@ class SessionLimits:
             self._count += 1
         person.sessions.move_to_end(key)
         if path in _JOINS and len(self._unfetched(key)) >= self._bounds.events_a_session:
-            raise TooManyStreams(f"events_used|{self._bounds.events_a_session}")
+            raise TooManyStreams("events_used", params={"value": self._bounds.events_a_session})
         person.sessions[key].open += 1
         return key
 
@@ -101,7 +101,7 @@ class SessionLimits:
         person = self._people.get(name)
         most = self._bounds.sessions_a_person
         if person is not None and len(person.sessions) >= most and not self._drop_oldest(name):
-            raise TooManyStreams(f"sessions_used|{most}")
+            raise TooManyStreams("sessions_used", params={"value": most})
         if self._count >= self._bounds.sessions:
             self._drop_oldest(self._biggest(lambda person: len(person.sessions)))
         return self._people.setdefault(name, _Person())

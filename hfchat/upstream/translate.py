@@ -78,7 +78,9 @@ def _refused(refusal: Refusal) -> e.HfchatError:
         error = e.EndpointRetired
     error = error or error_by_status(statuses[-1])
     detail = max(said, key=lambda sentence: min(sentence.count(" "), 3), default="")
-    meant = error(clean(detail), retry_after_s=wait_s(refusal.headers, body, text) if error.retryable else None)
+    meant = error(
+        provider_message=clean(detail), retry_after_s=wait_s(refusal.headers, body, text) if error.retryable else None
+    )
     meant.provider_status = refusal.status
     meant.provider_request_id = clean(str(refusal.headers.get("x-request-id", ""))[:100]) if refusal.headers else None
     return meant

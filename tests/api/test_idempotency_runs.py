@@ -14,6 +14,7 @@ from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.open_store import open_store
 from hfchat.ledger.store import OnceState
 from hfchat.types import Caller, Policy
+from tests.support.errors import reason_of
 
 pytestmark = pytest.mark.anyio
 KEY = RunKey("name", "body")
@@ -151,7 +152,7 @@ async def test_of_one_person_no_more_wait_than_may_have_replies(ledger: Ledger) 
     await until_waiting(runs, 2)
     with pytest.raises(TooManyStreams) as refused:
         await runs.begin_once(KEY, narrow, until, stays)
-    assert refused.value.detail == "waiting_used"
+    assert reason_of(refused.value) == "waiting_used"
     waits = waiting(runs, BOB)
     await until_waiting(runs, 3)
     runs.ended(KEY, b"sealed")

@@ -8,6 +8,7 @@ import pytest
 from hfchat.api.openai_body import read_completion
 from hfchat.errors import HfchatError, InvalidRequest, UnsupportedInput
 from hfchat.types import ChatRequest
+from tests.support.errors import reason_of
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 SCHEMA = {"type": "object", "properties": {"messages": {"type": "string"}, "image_url": {"type": "string"}}}
@@ -201,7 +202,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_value_of_another_kind_is_refused_by_its_path(fields: dict[str, Any], param: str, detail: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read(**fields)
-    assert (refused.value.param, refused.value.detail) == (param, detail)
+    assert (refused.value.param, reason_of(refused.value)) == (param, detail)
 
 
 def test_a_long_name_is_not_repeated_whole() -> None:

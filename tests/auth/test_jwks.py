@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from hfchat.auth.jwks import MAX_BODY_BYTES, Jwks
 from hfchat.auth.public_keys import MAX_KEYS
 from hfchat.errors import InvalidToken
+from tests.support.errors import reason_of
 from tests.support.identity_provider import KINDS, Answer, Provider, http, jwk, key_set, private_key
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +106,7 @@ async def test_a_published_key_is_found_by_its_name(kind: str) -> None:
             assert await keys.key("k2", alg) == private_key(kind, 1).public_key()
         for alg in KINDS.keys() | {"HS256", "none", "ES512"}:
             if alg not in algs:
-                assert (await refusal(keys, "k1", alg)).detail == "token_key_unknown"
+                assert reason_of(await refusal(keys, "k1", alg)) == "token_key_unknown"
         assert algs
         assert len(provider.asked) == 1
 
@@ -183,14 +184,14 @@ async def test_a_key_that_cannot_be_used_is_none_and_spoils_no_other(entry: Any)
     async with Provider(key_set(entry, RSA)) as provider, keys_at(provider.url) as keys:
         assert await keys.key("good", "RS256") == private_key("rsa").public_key()
         for alg in KINDS.keys() | {"HS256", "none"}:
-            assert (await refusal(keys, "bad", alg)).detail == "token_key_unknown"
+            assert reason_of(await refusal(keys, "bad", alg)) == "token_key_unknown"
         assert await keys.key(None, "RS256") == private_key("rsa").public_key()
 
 
 async def test_a_key_for_one_algorithm_checks_no_other() -> None:
     async with Provider(key_set({**RSA, "alg": "PS256"})) as provider, keys_at(provider.url) as keys:
         await keys.key("good", "PS256")
-        assert (await refusal(keys, "good", "RS256")).detail == "token_key_unknown"
+        assert reason_of(await refusal(keys, "good", "RS256")) == "token_key_unknown"
 
 
 async def test_without_a_name_the_only_key_that_fits_is_taken() -> None:
@@ -198,14 +199,14 @@ async def test_without_a_name_the_only_key_that_fits_is_taken() -> None:
     async with Provider(answer) as provider, keys_at(provider.url) as keys:
         assert await keys.key(None, "RS256") == private_key("rsa").public_key()
         assert await keys.key(None, "ES256") == private_key("p256").public_key()
-        assert (await refusal(keys, None, "EdDSA")).detail == "token_key_unknown"
-        assert (await refusal(keys, None, "ES384")).detail == "token_key_unknown"
+        assert reason_of(await refusal(keys, None, "EdDSA")) == "token_key_unknown"
+        assert reason_of(await refusal(keys, None, "ES384")) == "token_key_unknown"
 
 
 async def test_a_key_without_a_name_has_none_to_be_asked_for() -> None:
     async with Provider(key_set(jwk("rsa"))) as provider, keys_at(provider.url) as keys:
         for kid in ("", "None", "null"):
-            assert (await refusal(keys, kid)).detail == "token_key_unknown"
+            assert reason_of(await refusal(keys, kid)) == "token_key_unknown"
 
 
 async def test_of_two_keys_with_one_name_the_one_that_fits_is_taken() -> None:
@@ -282,13 +283,13 @@ async def test_while_no_keys_were_ever_fetched_the_owner_is_at_fault(
     async with Provider(key_set(RSA)) as provider, keys_at(f"{provider.url}?key=Zq8", clock, patience_s(lie)) as keys:
         provider.answer = misbehaving(provider, lie)
         refused = await refusal(keys)
-        assert (refused.detail, refused.fault, refused.status) == ("token_key_unreachable", "owner", 401)
+        assert (refused.reason, refused.fault, refused.status) == ("token_key_unreachable", "owner", 401)
         assert [record.message for record in caplog.records] == ["jwks_failed"]
         assert "Zq8" not in str(vars(caplog.records[0]))
         assert provider.sent < 20_000_000
         provider.answer = key_set(RSA)
         clock.now += 1.9
-        assert (await refusal(keys)).detail == "token_key_unreachable", "it is not asked again within two seconds"
+        assert reason_of(await refusal(keys)) == "token_key_unreachable", "it is not asked again within two seconds"
         clock.now += 0.2
         assert await keys.key("good", "RS256") == private_key("rsa").public_key()
     assert InvalidToken.fault == "caller"
@@ -304,7 +305,7 @@ async def test_what_is_no_key_set_takes_no_known_key_away(lie: Answer | str, cap
             clock.now += 10_000
             assert await keys.key("good", "RS256") == private_key("rsa").public_key()
             await tried(provider, keys, times)
-        assert (await refusal(keys, "other")).detail == "token_key_unknown"
+        assert reason_of(await refusal(keys, "other")) == "token_key_unknown"
         assert {record.message for record in caplog.records if record.name.startswith("hfchat")} == {"jwks_failed"}
         provider.answer = key_set(jwk("rsa", 1, kid="next"))
         clock.now += 31
@@ -320,14 +321,14 @@ async def test_a_provider_that_goes_away_takes_no_known_key_along() -> None:
         await keys.key("good", "RS256")
         await eventually(lambda: keys._fetching is None)
         assert await keys.key("good", "RS256") == private_key("rsa").public_key()
-        assert (await refusal(keys, "other")).detail == "token_key_unknown"
+        assert reason_of(await refusal(keys, "other")) == "token_key_unknown"
 
 
 async def test_nobody_listens() -> None:
     async with Provider(key_set(RSA)) as provider:
         url = provider.url
     async with keys_at(url) as keys:
-        assert (await refusal(keys)).detail == "token_key_unreachable"
+        assert reason_of(await refusal(keys)) == "token_key_unreachable"
 
 
 async def test_a_set_as_large_as_is_read_is_read() -> None:
@@ -378,7 +379,7 @@ ELSEWHERE = [
 async def test_a_redirect_to_another_place_is_not_followed(place: str) -> None:
     async with Provider(key_set(RSA)) as provider, Provider(key_set(RSA)) as other, keys_at(provider.url) as keys:
         provider.at["/jwks.json"] = provider.redirect(place.format(port=provider.port, other=other.port))
-        assert (await refusal(keys)).detail == "token_key_unreachable"
+        assert reason_of(await refusal(keys)) == "token_key_unreachable"
         assert (provider.asked, other.asked) == (["/jwks.json"], [])
 
 
@@ -390,7 +391,7 @@ async def test_three_redirects_are_followed_and_no_more(hops: int) -> None:
         if hops == 3:
             assert await keys.key("good", "RS256")
         else:
-            assert (await refusal(keys)).detail == "token_key_unreachable"
+            assert reason_of(await refusal(keys)) == "token_key_unreachable"
         assert len(provider.asked) == 4
 
 
@@ -402,12 +403,12 @@ async def test_https_is_checked_and_never_left_for_http(certificate: Path, monke
             assert await keys.key("good", "RS256")
         async with Provider(key_set(RSA)) as plain, keys_at(provider.url) as keys:
             provider.answer = provider.redirect(plain.url)
-            assert (await refusal(keys)).detail == "token_key_unreachable"
+            assert reason_of(await refusal(keys)) == "token_key_unreachable"
             assert plain.asked == []
         provider.answer = key_set(RSA)
         monkeypatch.delenv("SSL_CERT_FILE")
         async with keys_at(provider.url) as keys:
-            assert (await refusal(keys)).detail == "token_key_unreachable", "nobody vouches for the certificate"
+            assert reason_of(await refusal(keys)) == "token_key_unreachable", "nobody vouches for the certificate"
 
 
 async def test_a_thousand_at_once_share_one_fetch() -> None:
@@ -434,7 +435,7 @@ async def test_a_flood_of_unknown_names_is_no_flood_of_fetches() -> None:
         for second in range(90):
             clock.now = 1000.0 + second
             for number in range(10):
-                assert (await refusal(keys, f"unknown-{second}-{number}")).detail == "token_key_unknown"
+                assert reason_of(await refusal(keys, f"unknown-{second}-{number}")) == "token_key_unknown"
         assert len(provider.asked) == 3
         assert await keys.key("good", "RS256")
 
@@ -444,7 +445,7 @@ async def test_a_flood_while_the_provider_is_down_is_none_either() -> None:
     async with Provider(http(500)) as provider, keys_at(provider.url, clock) as keys:
         for tenth in range(100):
             clock.now = 1000.0 + tenth / 10
-            assert (await refusal(keys)).detail == "token_key_unreachable"
+            assert reason_of(await refusal(keys)) == "token_key_unreachable"
         assert len(provider.asked) == 5
         provider.answer = key_set(RSA)
         clock.now += 2
@@ -452,7 +453,7 @@ async def test_a_flood_while_the_provider_is_down_is_none_either() -> None:
         provider.answer = http(500)
         for _ in range(60):
             clock.now += 1
-            assert (await refusal(keys, "unknown")).detail == "token_key_unknown"
+            assert reason_of(await refusal(keys, "unknown")) == "token_key_unknown"
         assert len(provider.asked) == 8
 
 
@@ -467,7 +468,7 @@ async def test_while_unknown_names_wait_known_ones_do_not() -> None:
         assert await keys.key("good", "RS256")
         assert not waiting.done()
         provider.over.set()
-        assert (await waiting).detail == "token_key_unknown"
+        assert reason_of(await waiting) == "token_key_unknown"
 
 
 async def test_after_five_minutes_new_keys_come_in_behind_the_old_ones() -> None:
@@ -481,7 +482,7 @@ async def test_after_five_minutes_new_keys_come_in_behind_the_old_ones() -> None
         clock.now += 1
         assert await keys.key("old", "RS256"), "the old keys answer while the new ones are on their way"
         await tried(provider, keys, 2)
-        assert (await refusal(keys, "old")).detail == "token_key_unknown", "a key that was rotated out is refused"
+        assert reason_of(await refusal(keys, "old")) == "token_key_unknown", "a key that was rotated out is refused"
         assert await keys.key("good", "RS256")
         assert len(provider.asked) == 2
 
@@ -535,12 +536,12 @@ async def test_closing_ends_a_fetch_and_none_begins_after() -> None:
         waiting = asyncio.create_task(refusal(keys))
         await eventually(lambda: provider.asked)
         await keys.close()
-        assert (await waiting).detail == "token_key_unreachable"
+        assert reason_of(await waiting) == "token_key_unreachable"
         clock.now += 1000
-        assert (await refusal(keys)).detail == "token_key_unreachable"
+        assert reason_of(await refusal(keys)) == "token_key_unreachable"
         await keys.close()
         assert len(provider.asked) == 1
         unused = Jwks(provider.url)
         await unused.close()
-        assert (await refusal(unused)).detail == "token_key_unreachable"
+        assert reason_of(await refusal(unused)) == "token_key_unreachable"
         assert len(provider.asked) == 1

@@ -11,6 +11,7 @@ from hfchat.auth.policy import MAX_MODELS, MAX_STREAMS, MAX_TOKENS, PolicyClaim,
 from hfchat.errors import InvalidToken
 from hfchat.limits import WINDOWS, Limit
 from hfchat.types import Policy
+from tests.support.errors import reason_of
 
 OWNERS = Policy(
     default_model="a/b",
@@ -66,23 +67,23 @@ WRONG: list[tuple[str, object]] = [
 def test_what_is_wrong_in_a_claim_is_named(name: str, value: object) -> None:
     with pytest.raises(InvalidToken) as refused:
         read_policy({"streams": 1, "rate": "1/day", name: value})
-    assert refused.value.detail == f"token_claim_wrong|hfchat.{name}"
+    assert reason_of(refused.value) == f"token_claim_wrong|hfchat.{name}"
 
 
 @pytest.mark.parametrize("claim", [None, 5, "30/minute", [], [("rate", "1/day")], True], ids=repr)
 def test_a_claim_is_an_object(claim: object) -> None:
     with pytest.raises(InvalidToken) as refused:
         read_policy(claim)
-    assert refused.value.detail == "token_claim_wrong|hfchat"
+    assert reason_of(refused.value) == "token_claim_wrong|hfchat"
 
 
 def test_what_is_not_known_in_a_claim_is_named_briefly() -> None:
     with pytest.raises(InvalidToken) as refused:
         read_policy({"rate": "1/day", "speed": 5, "Rate": 1})
-    assert refused.value.detail == "token_claim_unknown|hfchat.Rate, hfchat.speed"
+    assert reason_of(refused.value) == "token_claim_unknown|hfchat.Rate, hfchat.speed"
     with pytest.raises(InvalidToken) as refused:
         read_policy({f"name{number}": 1 for number in range(200)})
-    assert len(refused.value.detail) < 250
+    assert len(reason_of(refused.value)) < 250
 
 
 # the owner's policy, the token's claim, and what of the owner's is changed by it

@@ -543,7 +543,7 @@ QUOTES = {
 async def test_a_providers_words_are_logged_unless_they_quote_the_conversation(
     words: str, written: str, logged: bool, log: pytest.LogCaptureFixture
 ) -> None:
-    upstream = Fake(lambda _: [e.UpstreamUnavailable(words)])
+    upstream = Fake(lambda _: [e.UpstreamUnavailable(provider_message=words)])
     await turn(chat(upstream), ChatRequest((Message("user", written),)))
     assert (events(log)["turn_failed"].get("provider_says") == words) is logged
 

@@ -5,6 +5,7 @@ import pytest
 from hfchat.chat.conversation import MAX_MESSAGES, build_messages, check_messages, drop_oldest
 from hfchat.errors import InvalidRequest
 from hfchat.types import Message
+from tests.support.errors import reason_of
 
 
 def talk(*contents: str) -> tuple[Message, ...]:
@@ -44,7 +45,7 @@ def test_a_conversation_that_cannot_is_refused_with_its_place(
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_messages(messages)
-    assert (refused.value.detail, refused.value.param) == (detail, param)
+    assert (reason_of(refused.value), refused.value.param) == (detail, param)
 
 
 def test_the_owners_system_prompt_is_first_and_the_rest_is_as_it_was() -> None:

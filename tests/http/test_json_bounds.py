@@ -36,7 +36,7 @@ async def refused(body: bytes, max_values: int) -> bool:
     try:
         await check_json(body, max_values)
     except InvalidRequest as refusal:
-        return refusal.detail == f"json_values|{max_values}"
+        return (refusal.reason, refusal.params) == ("json_values", {"value": max_values})
     return False
 
 

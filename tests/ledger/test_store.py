@@ -478,4 +478,4 @@ def test_a_refusal_says_which_meter_said_no_and_until_when(
     reservation = Reservation("r", ALICE, "j", meters_of(POLICY, needs), 4, needs, 0)
     counters = replace(read(30, 100, tokens, 4), held=held)
     error = refusal(reservation, counters, place, NOON + 48)
-    assert (type(error), error.detail, error.retry_after_s) == (kind, detail, wait_s)
+    assert (type(error), error.reason, error.retry_after_s) == (kind, detail, wait_s)

@@ -197,12 +197,17 @@ def test_no_picture_is_in_a_repr() -> None:
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_notices_say_what_helps(language: Any) -> None:
-    failures: list[HfchatError] = [InvalidRequest("picture_missing"), InvalidRequest(f"pictures_at_most|{MAX_SENT}")]
+    failures: list[HfchatError] = [
+        InvalidRequest("picture_missing"),
+        InvalidRequest("pictures_at_most", params={"value": MAX_SENT}),
+    ]
     for failure in failures:
         text = notice(failure, language, "id", False)["content"]
         assert "hfchat-do-shorter" in text
         assert "/docs" not in text
-    text = notice(UnsupportedInput("no_pictures|some/model", model="some/model"), language, "id", False)["content"]
+    text = notice(
+        UnsupportedInput("no_pictures", params={"value": "some/model"}, model="some/model"), language, "id", False
+    )["content"]
     assert f"⚠️ **{DETAILS['no_pictures'][language == 'es'].format(value='some/model')}**" in text
     assert text.index("hfchat-do-another_model") < text.index("hfchat-do-retry")
 

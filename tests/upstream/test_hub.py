@@ -364,7 +364,7 @@ async def test_no_text_of_an_error_has_the_token_or_what_was_written(stub: StubU
     stub.answer = lambda _: Answer(401, "application/json", pieces=[b'{"error":"Invalid token hf_test for: hello"}'])
     async with hub(stub) as upstream:
         error = await failure_of(upstream)
-    assert "hf_test" not in f"{error} {error!r} {error.detail}"
+    assert "hf_test" not in f"{error} {error!r} {error.provider_message}"
     assert "hello" not in repr(CALL)
 
 

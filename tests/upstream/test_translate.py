@@ -53,7 +53,7 @@ def test_an_answer_becomes_the_error_it_means(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", ANSWERS)
 def test_what_is_shown_of_an_answer_is_clean(case: dict[str, Any]) -> None:
-    detail = translate(refusal_of(case)).detail
+    detail = translate(refusal_of(case)).provider_message
     assert len(detail) <= 300
     assert detail == clean(detail)
     for kept in ("acme-labs", "org_", "X-Amz", "sk-fake", "<html", "\n"):
@@ -158,7 +158,7 @@ def test_no_foreign_exception_comes_through(kind: type[Exception]) -> None:
     failure = kind.__new__(kind)
     error = translate(failure)
     assert isinstance(error, e.HfchatError)
-    assert error.detail == ""
+    assert (error.reason, error.provider_message) == ("", "")
 
 
 @pytest.mark.parametrize("kind", list(e.catalogue().values()))
