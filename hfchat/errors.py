@@ -38,7 +38,7 @@
         ├── UpstreamInterrupted     502
         └── UpstreamInvalidResponse 502
 
-What an error says to a person is in `error_texts`; how it is written into an answer is in `error_body`.
+What an error says to a person is in `i18n`; how it is written into an answer is in `error_body`.
 """
 
 from collections.abc import Mapping

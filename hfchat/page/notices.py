@@ -6,10 +6,12 @@ from typing import Any
 
 from hfchat.errors import HfchatError, LimitReached
 from hfchat.http.error_response import in_words, say
-from hfchat.i18n.error_texts import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
-from hfchat.i18n.page import CHAT, short
-from hfchat.i18n.texts import PAGE, Language, spoken
+from hfchat.i18n.amounts import spoken
+from hfchat.i18n.errors import CREDITS_PAGE, DETAILS, PROVIDERS_PAGE, TOKEN_PAGE
+from hfchat.i18n.language import ENGLISH, Language
+from hfchat.i18n.sentences import CHAT, PAGE
 from hfchat.page.history import FACTS_ID, NOTICE_ID, page_note
+from hfchat.page.model_picker import short
 from hfchat.types import Finish
 
 # What a provider says is shown as it is written.
@@ -52,7 +54,7 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
         said = in_words(error, language)
         back = _button("shorter", CHAT[language]["back_to_question"])
         return page_note(f"⚠️ **{said[:1].upper()}{said[1:]}**\n\n{back}", NOTICE_ID)
-    if key not in DETAILS:
+    if key not in DETAILS[ENGLISH]:
         error.detail = _plain(error.detail)
     message, hint = say(error, language, to_owner=to_owner)
     if key == "no_pictures":

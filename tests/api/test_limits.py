@@ -14,7 +14,7 @@ import jwt
 import pytest
 
 from hfchat.auth.policy import PolicyClaim
-from hfchat.i18n.error_texts import ENGLISH
+from hfchat.i18n.errors import ERRORS
 from hfchat.ledger.open_store import open_store
 from hfchat.ledger.store import UsageTotals
 from hfchat.limits import Limit
@@ -218,7 +218,7 @@ def test_what_holds_at_the_page(start: Start, stub: StubUpstream, name: str) -> 
     if case.code:
         shown, notice = by_page(app, headers)
         assert shown == ""
-        assert notice.startswith(f"⚠️ **{ENGLISH[case.code].message.partition('{')[0].strip()}")
+        assert notice.startswith(f"⚠️ **{ERRORS['en'][case.code].message.partition('{')[0].strip()}")
     check(case, stub)
 
 

@@ -16,8 +16,8 @@ from hfchat.errors import (
     catalogue,
 )
 from hfchat.http.error_response import say
-from hfchat.i18n.page import CHAT
-from hfchat.i18n.texts import Language
+from hfchat.i18n.language import Language
+from hfchat.i18n.sentences import CHAT
 from hfchat.page import reply_view as page_shown
 from hfchat.page.notices import notice
 from hfchat.types import Call, Delta, Finish, Usage
