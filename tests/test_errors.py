@@ -201,21 +201,21 @@ REFUSALS: dict[str, tuple[HfchatError, str, str]] = {
     ),
     "what is left of the budget": (
         errors.BudgetExceeded("budget_short", facts=FACTS),
-        "Too few tokens are left: this could take 1,064, and 7 of your 50,000 for today are left; "
-        "the rest returns at midnight UTC.",
+        "Too few tokens are left: this could use 1,064, but only 7 of your 50,000 for today are left. "
+        "The rest returns at midnight UTC.",
         "Quedan muy pocos tokens: esto podría usar 1\u00a0064, y quedan 7 de tus 50\u00a0000 de hoy; "
         "el resto vuelve a medianoche UTC.",
     ),
     "replies that hold the budget": (
         errors.BudgetExceeded("budget_held", facts=FACTS),
-        "Too few tokens are left: this could take 1,064, and 7 of your 50,000 for today are free while your other "
+        "Too few tokens are left: this could use 1,064, but only 7 of your 50,000 for today are free while your other "
         "replies go on.",
         "Quedan muy pocos tokens: esto podría usar 1\u00a0064, y hay 7 libres de tus 50\u00a0000 de hoy mientras siguen "
         "tus otras respuestas.",
     ),
     "the whole budget": (
         errors.BudgetExceeded("budget_never", facts={**FACTS, "window": "hour", "limit": 1_000}),
-        "Too few tokens are left: this could take 1,064, more than all your 1,000 for this hour.",
+        "Too few tokens are left: this could use 1,064, more than all your 1,000 for this hour.",
         "Quedan muy pocos tokens: esto podría usar 1\u00a0064, más que todos tus 1\u00a0000 de esta hora.",
     ),
     "streams": (
