@@ -13,7 +13,7 @@ from hfchat.api.streaming import TurnResponse
 from hfchat.api.turn_body import TurnBodies
 from hfchat.chat.chat import Chat, authorize
 from hfchat.http.validation import parse
-from hfchat.i18n.texts import language_of
+from hfchat.i18n.language import language_of
 from hfchat.ledger.ledger import Ledger
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
 

@@ -13,7 +13,8 @@ from starlette.routing import Route
 from hfchat.errors import catalogue
 from hfchat.http.error_response import say
 from hfchat.http.html import page
-from hfchat.i18n.texts import PAGE, Language, language_of
+from hfchat.i18n.language import Language, language_of
+from hfchat.i18n.sentences import PAGE
 
 
 def docs_route(openapi: Callable[[], dict[str, Any]], *, public_url: str | None = None) -> Route:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from hfchat.errors import HfchatError
 from hfchat.http.error_response import error_body
-from hfchat.i18n.texts import Language
+from hfchat.i18n.language import Language
 from hfchat.types import Delta, Finish, Part
 
 # Proxies close what is silent: nginx after 60 s, some after 30.

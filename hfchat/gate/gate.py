@@ -30,8 +30,8 @@ from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.error_response import error_body, error_headers, say
 from hfchat.http.html import STYLE, page
 from hfchat.http.session_cookie import SessionCookie
-from hfchat.i18n.error_texts import SIGN_IN_DETAILS
-from hfchat.i18n.texts import language_of
+from hfchat.i18n.errors import SIGN_IN_DETAILS
+from hfchat.i18n.language import language_of
 from hfchat.ledger.store import Quota
 from hfchat.logs import log_crash, log_event
 from hfchat.types import ADMIN_SCOPE, Caller

@@ -1,9 +1,9 @@
 """The language that a visitor chose on the page: kept in a cookie of their browser, and ahead of what the browser asks for."""
 
-from hfchat.i18n.texts import Language
+from hfchat.i18n.language import LANGUAGES, Language
 
 LANGUAGE_COOKIE = "hfchat_language"
-_CHOICES: dict[bytes, Language] = {f"{LANGUAGE_COOKIE}={choice}".encode(): choice for choice in ("en", "es")}
+_CHOICES: dict[bytes, Language] = {f"{LANGUAGE_COOKIE}={choice}".encode(): choice for choice in LANGUAGES}
 
 
 def chosen_first(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

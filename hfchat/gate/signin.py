@@ -20,8 +20,9 @@ from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.error_response import error_headers, in_words, say
 from hfchat.http.html import STYLE, page
 from hfchat.http.session_cookie import COMPACT, MAX_COOKIE_TOKEN, SessionCookie
-from hfchat.i18n.error_texts import SIGN_IN_DETAILS, TOKEN_PAGE
-from hfchat.i18n.texts import PAGE, Language, language_of
+from hfchat.i18n.errors import SIGN_IN_DETAILS, TOKEN_PAGE
+from hfchat.i18n.language import Language, language_of
+from hfchat.i18n.sentences import PAGE
 from hfchat.logs import log_event
 from hfchat.types import OWN_ISSUER, Caller
 

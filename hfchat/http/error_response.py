@@ -3,16 +3,15 @@
 from typing import Any
 
 from hfchat.errors import HfchatError
-from hfchat.i18n.error_texts import DETAILS, ENGLISH, SPANISH
-from hfchat.i18n.texts import Language, spoken
-
-_THE_MODEL = {"en": "the model", "es": "el modelo"}
+from hfchat.i18n.amounts import spoken
+from hfchat.i18n.errors import DETAILS, ERRORS, THE_MODEL
+from hfchat.i18n.language import ENGLISH, Language
 
 
 def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tuple[str, str]:
     """`(message, hint)` in this language. `to_owner` gives the owner's hint, with the page that mends it, where there is one."""
-    text = (SPANISH if language == "es" else ENGLISH)[error.code]
-    model = f"`{error.model}`" if error.model else _THE_MODEL[language]
+    text = ERRORS[language][error.code]
+    model = f"`{error.model}`" if error.model else THE_MODEL[language]
     facts = {
         "model": model,
         "detail": in_words(error, language),
@@ -30,11 +29,11 @@ def in_words(error: HfchatError, language: Language) -> str:
     """The reason of an error in this language; where it has none, the words of the provider, as they are."""
     if not error.reason:
         return error.provider_message
-    return DETAILS[error.reason][language == "es"].format(**spoken(error.params, language))
+    return DETAILS[language][error.reason].format(**spoken(error.params, language))
 
 
 def error_body(
-    error: HfchatError, language: Language = "en", *, request_id: str = "", to_owner: bool = False
+    error: HfchatError, language: Language = ENGLISH, *, request_id: str = "", to_owner: bool = False
 ) -> dict[str, dict[str, Any]]:
     """The JSON object of every error answer; OpenAI's clients read `message`, `type`, `param` and `code` of it."""
     message, hint = say(error, language, to_owner=to_owner)

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from hfchat.i18n.texts import Language
+from hfchat.i18n.language import Language
 
 STYLE = """
 :root { color-scheme: light dark; --fg: #1f2937; --bg: #f8fafc; --card: #fff; --line: #d1d5db; --accent: #1d4ed8; --on: #fff;

@@ -1,1 +1,1 @@
-"""Every sentence that people read, in English and Spanish."""
+"""Sentences that people read, in each language: one JSON file a language, and the code that finds and fills them."""

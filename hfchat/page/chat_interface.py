@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from hfchat.i18n.texts import Language, language_of
+from hfchat.i18n.language import Language, language_of
 from hfchat.page.history import WAIT_ID, broken_off, thought_is_over
 from hfchat.page.notices import stopped_notice
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from hfchat.i18n.conversations import HISTORY
-from hfchat.i18n.pictures import PICTURES
+from hfchat.i18n.sentences import HISTORY, PICTURES
 from hfchat.ledger.store import Principal
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.head import static
@@ -46,7 +45,7 @@ _FACTS = {
 
 def conversations_script() -> str:
     """The script that the page needs for it."""
-    script = "\n".join((f"const FACTS = {json.dumps(_FACTS)};", *(static(name) for name in _SCRIPTS)))
+    script = "\n".join((f"const FACTS = {json.dumps(_FACTS, default=dict)};", *(static(name) for name in _SCRIPTS)))
     return f"(() => {{\n{script}\n}})();"
 
 

@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from hfchat.i18n.page import CHAT, GRADIO_KEYS, GRADIO_LABELS
-from hfchat.i18n.texts import PAGE
+from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, GRADIO_LABELS, PAGE
 
 _STATIC = Path(__file__).parent / "static"
 _PAGE_KEYS = ("session_over", "not_now")
@@ -25,8 +24,9 @@ _SAYS = {
     language: {
         **{key: PAGE[language][key] for key in _PAGE_KEYS},
         **{key: CHAT[language][key] for key in _CHAT_KEYS},
-        **{act: GRADIO_KEYS[f"chatbot.{act}"] if language == "es" else act.capitalize() for act in _GRADIO_ACTS},
-        "labels": GRADIO_LABELS[language],
+        **{act: GRADIO_KEYS[language][f"chatbot.{act}"] for act in _GRADIO_ACTS},
+        # A label that stays as it is would be written, and seen as changed, without end.
+        "labels": {label: text for label, text in GRADIO_LABELS[language].items() if text != label},
     }
     for language in PAGE
 }

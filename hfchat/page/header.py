@@ -4,8 +4,9 @@ from html import escape
 
 import gradio as gr
 
-from hfchat.i18n.page import CHAT
-from hfchat.i18n.texts import PAGE, Language, language_of, spoken
+from hfchat.i18n.amounts import spoken
+from hfchat.i18n.language import LANGUAGES, Language, language_of
+from hfchat.i18n.sentences import CHAT, NAMES, PAGE
 from hfchat.ledger.store import Quota, Remaining
 from hfchat.page.appearance import Appearance
 
@@ -25,14 +26,17 @@ def account_menu(request: gr.Request) -> str:
     texts, chat = PAGE[language], CHAT[language]
     subject = f"<strong>{escape(request.username or '')}</strong>"
     left, low = remaining_html(request)
-    other = "es" if language == "en" else "en"
+    others = "".join(
+        f'<button type="button" data-do="language" data-language="{other}" lang="{other}">{NAMES[other]}</button>'
+        for other in LANGUAGES
+        if other != language
+    )
     # One HTML block: what stands inside is not read as Markdown, so a name is never a link.
     return (
         f'<div><span id="hfchat-low">{low}</span><details class="hfchat-menu"><summary>'
         f'<span class="sr-only">{chat["account"]}: </span>{subject}</summary>'
         f'<div><p>{texts["signed_in_as"].format(subject=subject)}</p><div id="hfchat-left">{left}</div>'
-        f'<button type="button" data-do="program">{chat["use_from_program"]}</button>'
-        f'<button type="button" data-do="language" data-language="{other}" lang="{other}">{chat["language"]}</button>'
+        f'<button type="button" data-do="program">{chat["use_from_program"]}</button>{others}'
         f'<form method="post" action="/logout"><button>{texts["sign_out"]}</button></form></div></details></div>'
     )
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from hfchat.chat.conversation import drop_oldest
-from hfchat.i18n.texts import PAGE
+from hfchat.i18n.sentences import PAGE
 from hfchat.types import Message
 
 MAX_HISTORY_MESSAGES = 100

@@ -6,8 +6,8 @@ import gradio as gr
 
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
-from hfchat.i18n.page import CHAT, GRADIO_KEYS
-from hfchat.i18n.texts import PAGE, language_of
+from hfchat.i18n.language import ENGLISH, language_of
+from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, PAGE
 from hfchat.page.appearance import Appearance
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.conversations import PICTURES_ID, keep_conversations
@@ -32,13 +32,13 @@ _EXAMPLES = ("example_1", "example_2", "example_3")
 
 
 def translations() -> Any:
-    """The page's words by Gradio's own means; some of Gradio's, too, which have no Spanish."""
+    """The page's words by Gradio's own means; some of Gradio's too, which it has in English only."""
     words = {}
     for language in PAGE:
         ours = {**CHAT[language], **{key: PAGE[language][key] for key in ("placeholder", "conversation", "greeting")}}
         # With a prefix of ours: Gradio has texts of its own under some of these names.
-        words[language] = {f"hfchat_{key}": text for key, text in ours.items() if "{" not in text}
-    words["es"] |= GRADIO_KEYS
+        texts = {f"hfchat_{key}": text for key, text in ours.items() if "{" not in text}
+        words[language] = {**texts, **GRADIO_KEYS[language]}
     return gr.I18n(**words)
 
 
@@ -84,7 +84,7 @@ def build_page(
             flagging_mode="never",
             save_history=False,
             show_progress="hidden",
-            examples=[[text] for text in look.examples or (CHAT["en"][key] for key in _EXAMPLES)],
+            examples=[[text] for text in look.examples or (CHAT[ENGLISH][key] for key in _EXAMPLES)],
             run_examples_on_click=False,
             chatbot=chatbot,
             textbox=gr.Textbox(
@@ -117,4 +117,6 @@ def build_page(
 def _examples(request: gr.Request) -> Any:
     """The page's own examples in the visitor's language."""
     language = language_of(request.headers.get("accept-language", ""))
-    return gr.skip() if language == "en" else gr.Chatbot(examples=[{"text": CHAT[language][key]} for key in _EXAMPLES])
+    if language == ENGLISH:
+        return gr.skip()
+    return gr.Chatbot(examples=[{"text": CHAT[language][key]} for key in _EXAMPLES])

@@ -5,13 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hfchat.chat.catalog import CatalogEntry
-from hfchat.i18n.page import CHAT, short
-from hfchat.i18n.texts import Language
+from hfchat.i18n.amounts import dollars
+from hfchat.i18n.language import Language
+from hfchat.i18n.sentences import CHAT
 from hfchat.types import ModelFacts, Policy
 
 # As Hugging Face's router takes them after the colon; any other is a provider's name.
 RULES = ("fastest", "cheapest", "preferred")
 _MODALITIES = ("text", "image", "audio", "video")
+
+
+def short(model: str) -> str:
+    """A model's name as the page says it: without its maker's."""
+    return model.rpartition("/")[2]
 
 
 def named(model: str, provider: str) -> str:
@@ -66,7 +72,7 @@ def about(pick: ModelOption, language: Language) -> str:
         price = facts.price
         costs = _price(facts, language)
         if price and any(price):
-            each = {"input": _money(price[0], language), "output": _money(price[1], language)}
+            each = {"input": dollars(price[0], language), "output": dollars(price[1], language)}
             costs = texts["price"].format(**each)
         known = [size and texts["context"].format(size=size), _takes(facts, language), costs]
     return " · ".join(filter(None, (pick.model, *known)))
@@ -94,9 +100,4 @@ def _price(facts: ModelFacts, language: Language) -> str:
         return ""
     if not any(facts.price):
         return CHAT[language]["free"]
-    return " / ".join(_money(price, language) for price in facts.price)
-
-
-def _money(dollars: float, language: Language) -> str:
-    written = f"{dollars:.2f}" if dollars >= 0.1 else f"{dollars:.3g}"
-    return f"${written}" if language == "en" else f"{written.replace('.', ',')}\u00a0US$"
+    return " / ".join(dollars(price, language) for price in facts.price)

@@ -6,10 +6,12 @@ from typing import Any
 
 from hfchat.errors import HfchatError, LimitReached
 from hfchat.http.error_response import in_words, say
-from hfchat.i18n.error_texts import CREDITS_PAGE, PROVIDERS_PAGE, TOKEN_PAGE
-from hfchat.i18n.page import CHAT, short
-from hfchat.i18n.texts import PAGE, Language, spoken
+from hfchat.i18n.amounts import spoken
+from hfchat.i18n.errors import CREDITS_PAGE, PROVIDERS_PAGE, TOKEN_PAGE
+from hfchat.i18n.language import Language
+from hfchat.i18n.sentences import CHAT, PAGE
 from hfchat.page.history import FACTS_ID, NOTICE_ID, page_note
+from hfchat.page.model_picker import short
 from hfchat.types import Finish
 
 # What a provider says is shown as it is written.

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hfchat.i18n.page import CHAT, short
-from hfchat.i18n.texts import PAGE, Language
+from hfchat.i18n.language import Language
+from hfchat.i18n.sentences import CHAT, PAGE
 from hfchat.page.history import WAIT_ID, page_note
 from hfchat.page.markdown_splitter import MarkdownSplitter
+from hfchat.page.model_picker import short
 from hfchat.page.reasoning import split_reasoning
 from hfchat.types import Delta, Finish
 

@@ -16,7 +16,8 @@ from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.errors import HfchatError
 from hfchat.http.json_bounds import check_json
-from hfchat.i18n.texts import PAGE, Language, language_of
+from hfchat.i18n.language import Language, language_of
+from hfchat.i18n.sentences import PAGE
 from hfchat.page.history import CUT_ID, messages_for_model, page_note
 from hfchat.page.inputs import ChatInputs
 from hfchat.page.notices import facts, notice

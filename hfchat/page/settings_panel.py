@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 
 from hfchat.chat.catalog import Catalog
-from hfchat.i18n.page import CHAT
-from hfchat.i18n.texts import Language, language_of, spoken
+from hfchat.i18n.amounts import spoken
+from hfchat.i18n.language import Language, language_of
+from hfchat.i18n.sentences import CHAT
 from hfchat.ledger.store import Principal
 from hfchat.page.inputs import MAX_SYSTEM_CHARS
 from hfchat.page.model_picker import ModelOption, about, label, named, picks, provider_label

@@ -4,7 +4,8 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from hfchat.i18n.error_texts import TOKEN_PAGE
+from hfchat.i18n.errors import TOKEN_PAGE
+from hfchat.i18n.sentences import OFFLINE
 from hfchat.types import Call, Delta, Finish, Message, ModelFacts, Usage
 
 MODEL = "hfchat/offline-stand-in"
@@ -22,26 +23,6 @@ _ENGLISH = re.compile(
 # Of a longer question the beginning is read: to look through 16 MB for words takes seconds.
 READ_CHARS = 20_000
 CHARS_A_WORD = 6
-
-_SAYS = {
-    "en": (
-        "**This is hfchat's offline stand-in**, not a language model: no Hugging Face token is set.\n\n"
-        "You asked, in message {count} of this conversation:\n\n> {question}\n\n{before}"
-        "To get a real model:\n\n"
-        "1. Make a token, its permission preselected: <{page}>\n"
-        "2. Write it into the file `.env`:\n\n```sh\nHUGGINGFACE_API_TOKEN=hf_...\n```\n\n"
-        "3. Start `python app.py` again.\n"
-    ),
-    "es": (
-        "**Soy el sustituto sin conexión de hfchat**, no un modelo de lenguaje: no hay ningún token de Hugging Face.\n\n"
-        "Has preguntado, en el mensaje {count} de esta conversación:\n\n> {question}\n\n{before}"
-        "Para tener un modelo de verdad:\n\n"
-        "1. Crea un token, con el permiso ya marcado: <{page}>\n"
-        "2. Escríbelo en el archivo `.env`:\n\n```sh\nHUGGINGFACE_API_TOKEN=hf_...\n```\n\n"
-        "3. Vuelve a arrancar `python app.py`.\n"
-    ),
-}
-_BEFORE = {"en": "Before that you wrote: “{earlier}”.\n\n", "es": "Antes escribiste: «{earlier}».\n\n"}
 
 
 class OfflineUpstream:
@@ -72,8 +53,13 @@ def reply_to(messages: tuple[Message, ...]) -> str:
     """The whole reply, as Markdown: the same for the same messages."""
     asked = [message.content[:READ_CHARS] for message in messages if message.role == "user"]
     language = "es" if len(_SPANISH.findall(asked[-1])) > len(_ENGLISH.findall(asked[-1])) else "en"
-    before = _BEFORE[language].format(earlier=_short(asked[-2])) if len(asked) > 1 else ""
-    return _SAYS[language].format(count=len(asked), question=_short(asked[-1]), before=before, page=TOKEN_PAGE)
+    texts = OFFLINE[language]
+    before = f"{texts['before'].format(earlier=_short(asked[-2]))}\n\n" if len(asked) > 1 else ""
+    return (
+        f"{texts['lead']}\n\n{texts['question'].format(count=len(asked))}\n\n> {_short(asked[-1])}\n\n{before}"
+        f"{texts['steps']}\n\n1. {texts['step_1']} <{TOKEN_PAGE}>\n"
+        f"2. {texts['step_2']}\n\n```sh\nHUGGINGFACE_API_TOKEN=hf_...\n```\n\n3. {texts['step_3']}\n"
+    )
 
 
 def _words(text: str) -> int:

@@ -14,7 +14,7 @@ import jwt
 import pytest
 
 from hfchat.auth.policy import PolicyClaim
-from hfchat.i18n.error_texts import ENGLISH
+from hfchat.i18n.errors import ERRORS
 from hfchat.ledger.open_store import open_store
 from hfchat.ledger.store import UsageTotals
 from hfchat.limits import Limit
@@ -218,7 +218,7 @@ def test_what_holds_at_the_page(start: Start, stub: StubUpstream, name: str) -> 
     if case.code:
         shown, notice = by_page(app, headers)
         assert shown == ""
-        assert notice.startswith(f"⚠️ **{ENGLISH[case.code].message.partition('{')[0].strip()}")
+        assert notice.startswith(f"⚠️ **{ERRORS['en'][case.code].message.partition('{')[0].strip()}")
     check(case, stub)
 
 
@@ -332,8 +332,8 @@ def test_a_budget_that_is_nearly_used_up_says_what_this_may_cost(start: Start, s
     assert by_api(app, with_token(token)).status == 200
     _, sentences = refused_in_both_languages(app, token)
     assert sentences == 2 * [
-        "Too few tokens are left: this could take 183, and 181 of your 190 for this week are left; "
-        "the rest returns on Monday at midnight UTC.",
+        "Too few tokens are left: this could use 183, but only 181 of your 190 for this week are left. "
+        "The rest returns on Monday at midnight UTC.",
         "Quedan muy pocos tokens: esto podría usar 183, y quedan 181 de tus 190 de esta semana; "
         "el resto vuelve el lunes a medianoche UTC.",
     ]
@@ -349,7 +349,7 @@ def test_a_budget_that_another_reply_holds_says_so(start: Start, stub: StubUpstr
         line.begin("POST", "/api/ai/chat", with_token(token), json.dumps(body).encode())
         said, sentences = refused_in_both_languages(app, token)
     assert sentences[0] == (
-        "Too few tokens are left: this could take 183, and 117 of your 300 for today are free while your other replies "
+        "Too few tokens are left: this could use 183, but only 117 of your 300 for today are free while your other replies "
         "go on."
     )
     assert sentences[2] == sentences[0]
@@ -361,7 +361,7 @@ def test_a_budget_that_is_too_small_for_any_reply_says_so(start: Start, stub: St
     app, token = start("roomy"), make_token("tiny", policy=PolicyClaim(budget=Limit(150, "month")))
     _, sentences = refused_in_both_languages(app, token)
     assert sentences == 2 * [
-        "Too few tokens are left: this could take 183, more than all your 150 for this month.",
+        "Too few tokens are left: this could use 183, more than all your 150 for this month.",
         "Quedan muy pocos tokens: esto podría usar 183, más que todos tus 150 de este mes.",
     ]
 

@@ -18,7 +18,7 @@ from hfchat.errors import catalogue
 from hfchat.gate import gate
 from hfchat.gate.gate import Drain, Gate
 from hfchat.gate.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
-from hfchat.i18n.error_texts import DETAILS
+from hfchat.i18n.errors import DETAILS
 from hfchat.ledger.store import Counters, Quota
 from hfchat.types import Caller, Policy
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
@@ -446,7 +446,7 @@ def test_no_reason_in_the_address_breaks_the_page(offline_app: RunningApp) -> No
         answers = {
             (why, detail, language): line.ask("GET", f"/login?why={why}&detail={detail}", {"Accept-Language": language})
             for why in (*catalogue(), "", "x")
-            for detail in (*DETAILS, "", "x")
+            for detail in (*DETAILS["en"], "", "x")
             for language in ("en", "es")
         }
     assert {said.status for said in answers.values()} <= {200, 401, 403, 503}

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from hfchat.i18n.page import CHAT
+from hfchat.i18n.sentences import CHAT
 from hfchat.page.chat_interface import TURN_ID, ChatPage, with_stop
 from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, NOTICE_ID, WAIT_ID, messages_for_model
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfchat.i18n.texts import Language
+from hfchat.i18n.language import Language
 from hfchat.page.reasoning import split_reasoning
 from hfchat.page.reply_view import ReplyView
 from hfchat.types import Delta, Finish

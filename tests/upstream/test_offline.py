@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hfchat.i18n.error_texts import TOKEN_PAGE
+from hfchat.i18n.errors import TOKEN_PAGE
 from hfchat.types import Call, Delta, Finish, Message, Usage
 from hfchat.upstream.offline import MODEL, OfflineUpstream, reply_to
 

@@ -1,11 +1,12 @@
 // The language that a visitor chose is in a cookie, which the server reads too. Gradio asks the browser for its language.
 (() => {
-  const chosen = /(?:^|; )hfchat_language=(en|es)/.exec(document.cookie)?.[1];
-  if (chosen) {
+  const chosen = /(?:^|; )hfchat_language=([\w-]+)/.exec(document.cookie)?.[1];
+  if (Object.hasOwn(window.hfchatSays, chosen)) {
     Object.defineProperty(navigator, "language", { value: chosen });
     Object.defineProperty(navigator, "languages", { value: [chosen] });
   }
-  const language = navigator.language.startsWith("es") ? "es" : "en";
+  const tag = navigator.language.split("-")[0].toLowerCase();
+  const language = Object.hasOwn(window.hfchatSays, tag) ? tag : "en";
   document.documentElement.lang = language;
   window.hfchat = {
     language,

@@ -634,7 +634,7 @@ def test_what_is_asked_while_the_store_is_away_waits_for_it(
         expect(visit.page.locator(TURN)).to_be_enabled()
         here.rename(away)
         visit.ask("and now?")
-        visit.wait_for("This chat does not answer at the moment. What you sent waits until it does.")
+        visit.wait_for("This chat does not answer at the moment. Your message waits until it does.")
         expect(visit.page.locator("#hfchat-box")).to_have_css("opacity", "0.6")
         stranger = visit.page.context.new_page()
         assert stranger.goto(app.url).status == 503  # type: ignore[union-attr]

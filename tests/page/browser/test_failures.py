@@ -16,8 +16,8 @@ from hfchat.errors import (
     catalogue,
 )
 from hfchat.http.error_response import say
-from hfchat.i18n.page import CHAT
-from hfchat.i18n.texts import Language
+from hfchat.i18n.language import Language
+from hfchat.i18n.sentences import CHAT
 from hfchat.page import reply_view as page_shown
 from hfchat.page.notices import notice
 from hfchat.types import Call, Delta, Finish, Usage
@@ -140,7 +140,7 @@ def test_a_forged_model_is_refused_as_the_api_does(app: RunningApp, upstream: Sc
 
 def test_a_setting_out_of_bounds_is_named_and_the_settings_open(visit: Visit, upstream: ScriptedUpstream) -> None:
     visit.page.click("#hfchat-settings > button")
-    visit.wait_for("At most 1,024, also where it is empty.")
+    visit.wait_for("The limit is 1,024, also if this is empty.")
     visit.rest()
     visit.page.get_by_label("Temperature").fill("3")
     visit.page.click("#hfchat-settings > button")
@@ -161,7 +161,7 @@ def test_another_model_that_answers_says_so(visit: Visit, upstream: ScriptedUpst
     upstream.script = script
     visit.ask("a question")
     visit.wait_for("Llama-3.2-3B-Instruct:fastest does not answer: trying other")
-    visit.wait_for("Llama-3.2-3B-Instruct:fastest did not answer: this reply is by other.")
+    visit.wait_for("Llama-3.2-3B-Instruct:fastest did not answer. This reply is from other.")
     visit.wait_for("other, by groq · about 42 tokens")
     upstream.script = echoed
     expect(visit.page.locator(TURN)).to_be_enabled()

@@ -9,7 +9,7 @@ import gradio
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from hfchat.i18n.conversations import HISTORY
+from hfchat.i18n.sentences import HISTORY
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.support.browser import BOX, TURN, Visit, open_invite_link, visiting
 from tests.support.stub_upstream import Answer, StubUpstream, echo, event, reply

@@ -12,9 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from hfchat.errors import UpstreamOverloaded
-from hfchat.i18n.conversations import HISTORY
-from hfchat.i18n.page import CHAT
-from hfchat.i18n.pictures import PICTURES
+from hfchat.i18n.sentences import CHAT, HISTORY, PICTURES
 from hfchat.types import Call, ModelFacts
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.page.browser.test_access import SERIOUS, axe

@@ -1,0 +1,28 @@
+"""Languages: those that have a file of sentences here, and the choice among them by `Accept-Language`."""
+
+from pathlib import Path
+from typing import TypeAlias
+
+# The name of a language's file, as HTML's `lang` and `Accept-Language` write it: "en".
+Language: TypeAlias = str
+
+FOLDER = Path(__file__).parent
+ENGLISH: Language = "en"
+# English first: it is the fallback.
+LANGUAGES: tuple[Language, ...] = (ENGLISH, *sorted({path.stem for path in FOLDER.glob("*.json")} - {ENGLISH}))
+MAX_HEADER_CHARS = 1000
+
+
+def language_of(accept_language: str) -> Language:
+    """The language of ours that an `Accept-Language` header prefers (RFC 9110 section 12.5.4); English if it names none."""
+    preferred, best = ENGLISH, (0.0, 0)
+    for place, item in enumerate(accept_language[:MAX_HEADER_CHARS].split(",")):
+        tag, _, weight = item.strip().partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        try:
+            quality = float(weight.partition("=")[2]) if weight else 1.0
+        except ValueError:
+            continue
+        if language in LANGUAGES and (quality, -place) > best and quality > 0:
+            preferred, best = language, (quality, -place)
+    return preferred
