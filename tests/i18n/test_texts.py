@@ -10,7 +10,8 @@ from hfchat.i18n.texts import PAGE, Language, language_of, spoken
 from hfchat.limits import WINDOWS
 
 TEXTS = ("texts.py", "page_texts.py")
-SOURCES = [path for path in (Path(__file__).parents[2] / "hfchat").rglob("*.py") if path.name not in TEXTS]
+HFCHAT = Path(__file__).parents[2] / "hfchat"
+SOURCES = [path for kind in ("*.py", "*.html") for path in HFCHAT.rglob(kind) if path.name not in TEXTS]
 
 PREFERENCES: list[tuple[str, Language]] = [
     ("", "en"),
