@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from hfchat import __version__
 from hfchat.api.account import account_router
 from hfchat.api.chat import ChatEndpoint
-from hfchat.api.docs import docs_route
+from hfchat.api.docs import docs_routes
 from hfchat.api.health import health_routes
 from hfchat.api.idempotency_runs import Runs
 from hfchat.api.models import models_router
@@ -104,7 +104,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         *health_routes(ready),
         *sign_in.routes(),
         own_token_route(cookie),
-        docs_route(app.openapi, public_url=settings.public_url),
+        *docs_routes(on_space=on_space),
     ]
     mount_page(
         app,

@@ -1,67 +1,62 @@
-"""`/docs`: the API reference as a plain page, written from the OpenAPI document; FastAPI's own loads from a CDN."""
+"""`/docs`: Swagger UI on the OpenAPI document, with nothing from another host; FastAPI's own page loads it from a CDN."""
 
-import json
-import re
-from collections.abc import Callable
-from html import escape
-from typing import Any
+import asyncio
+import gzip
+import hashlib
+from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from hfchat.errors import catalogue
+from hfchat.http.content_security_policy import reference_policy
 from hfchat.http.error_response import say
-from hfchat.http.html import page
-from hfchat.i18n.language import Language, language_of
+from hfchat.http.html import template
+from hfchat.i18n.language import language_of
 from hfchat.i18n.sentences import PAGE
 
+_STATIC = Path(__file__).parent / "static"
+_FILES = {
+    "swagger-ui/swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui/swagger-ui.css": "text/css",
+    "docs.js": "text/javascript",
+    "docs.css": "text/css",
+}
+_DOCS = template("api/templates/docs.html")
 
-def docs_route(openapi: Callable[[], dict[str, Any]], *, public_url: str | None = None) -> Route:
-    """The route of the page; `openapi` gives the document, `public_url` the address in examples, else the request's."""
+
+def docs_routes(*, on_space: bool) -> list[Route]:
+    """The page and its files, whose address changes with them. `on_space` where Hugging Face's page may frame it."""
+    files = {name: (_STATIC / name).read_bytes() for name in _FILES}
+    folder = f"/static/docs-{hashlib.sha256(b''.join(files.values())).hexdigest()[:16]}"
+    headers = {"Content-Security-Policy": reference_policy(on_space=on_space)}
 
     async def docs(request: Request) -> Response:
         language = language_of(request.headers.get("accept-language", ""))
-        url = public_url or str(request.base_url).rstrip("/")
-        return HTMLResponse(page(language, PAGE[language]["docs"], _reference(openapi(), url, language), wide=True))
+        # Without its particulars, a sentence may end with the colon that stands before them.
+        errors = [(error.status, code, say(error(), language)[0].rstrip(":")) for code, error in catalogue().items()]
+        page = _DOCS.render(language=language, texts=PAGE[language], folder=folder, errors=sorted(errors))
+        return HTMLResponse(page, headers=headers)
 
-    return Route("/docs", docs, methods=["GET"])
-
-
-def _reference(document: dict[str, Any], url: str, language: Language) -> str:
-    parts = ['<p class="soft"><a href="/openapi.json">/openapi.json</a></p>']
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            parts.append(_operation(f"{method.upper()} {path}", url + path, operation, language))
-    errors = [(code, str(error.status), say(error(), language)[0]) for code, error in sorted(catalogue().items())]
-    parts.append(f"<h2>{PAGE[language]['errors']}</h2>{_table(errors)}")
-    return "".join(parts)
+    assets = [Route(f"{folder}/{name}", _Asset(body, _FILES[name])) for name, body in files.items()]
+    return [Route("/docs", docs, methods=["GET"]), *assets]
 
 
-def _operation(title: str, address: str, operation: dict[str, Any], language: Language) -> str:
-    texts = PAGE[language]
-    said = _prose(operation.get("description", operation.get("summary", "")))
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    parts = [f"<h2><code>{escape(title)}</code></h2><p>{said}</p>"]
-    if body:
-        asked = json.dumps(next(iter(body.get("examples", [])), {}), ensure_ascii=False)
-        curl = f"curl {address} -H \"Authorization: Bearer $TOKEN\" \\\n  -d '{asked}'"
-        fields = [
-            (name, "" if name in body.get("required", []) else texts["optional"], field.get("description", ""))
-            for name, field in body.get("properties", {}).items()
-        ]
-        parts += [f"<p>{texts['request_example']}</p><pre>{escape(curl)}</pre>", _table(fields)]
-    answers = [(status, answer.get("description", ""), "") for status, answer in operation["responses"].items()]
-    parts.append(f"<p>{texts['answers']}</p>{_table(answers)}")
-    return "".join(parts)
+class _Asset:
+    """ASGI application: one file that never changes, compressed for the first who asks and kept."""
 
+    def __init__(self, body: bytes, media_type: str) -> None:
+        self._body = body
+        self._media_type = media_type
+        self._gzipped: bytes | None = None
 
-def _table(rows: list[tuple[str, str, str]]) -> str:
-    cells = ((f"<code>{escape(first)}</code>", _prose(second), _prose(third)) for first, second, third in rows)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
-    return f"<table>{lines}</table>"
-
-
-def _prose(text: str) -> str:
-    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
-    return html.replace("\n\n", "</p><p>")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, headers = self._body, {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+        if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            # In a thread, as the bundle takes 150 ms.
+            self._gzipped = body = self._gzipped or await asyncio.to_thread(gzip.compress, body)
+        await Response(body, headers=headers, media_type=self._media_type)(scope, receive, send)

@@ -43,6 +43,12 @@ _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "WWW-Authenticate": ("How to sign in.", {"type": "string", "pattern": "^Bearer "}),
     "Retry-After": ("Seconds to wait before the next try.", {"type": "integer", "minimum": 0}),
 }
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The token of your invite link; on the chat page, your menu has it under *Use it from a program*.",
+}
 _STANDING = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Budget-Remaining")
 
 
@@ -73,8 +79,7 @@ def openapi_document(app: FastAPI) -> Callable[[], dict[str, Any]]:
     def openapi() -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, routes=app.routes)
         components = document.setdefault("components", {})
-        bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        components["securitySchemes"] = {"bearer": bearer}
+        components["securitySchemes"] = {"bearer": _BEARER}
         document["security"] = [{"bearer": []}]
         for operation in _operations(document):
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})

@@ -12,7 +12,6 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from html import escape
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -28,7 +27,7 @@ from hfchat.gate.response_headers import ResponseHeaders
 from hfchat.http.body import content_length
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.error_response import error_body, error_headers, say
-from hfchat.http.html import STYLE, page
+from hfchat.http.html import STYLE, template
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.i18n.errors import SIGN_IN_DETAILS
 from hfchat.i18n.language import language_of
@@ -97,6 +96,8 @@ _IDS = random.Random()
 os.register_at_fork(after_in_child=_IDS.seed)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+_RETRY = template("gate/templates/retry.html")
 
 
 class Drain:
@@ -383,9 +384,8 @@ def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: s
     if error.status in (429, 503) and navigates and _is_page(scope["path"]):
         # It loads anew by itself.
         message, hint = say(error, language)
-        shown = f"<p>{escape(hint)}</p>"
         retry = {**error_headers(error), "Refresh": str(error.retry_after_s or 5)}
-        return HTMLResponse(page(language, message, shown), error.status, headers=retry)
+        return HTMLResponse(_RETRY.render(language=language, title=message, hint=hint), error.status, headers=retry)
     to_owner = caller is not None and ADMIN_SCOPE in caller.scopes
     body = error_body(error, language, request_id=request_id, to_owner=to_owner)
     return JSONResponse(body, error.status, headers=error_headers(error))

@@ -6,7 +6,6 @@ A GET changes no state: an invite link opens a page that says who signs in, and 
 import logging
 import time
 from collections.abc import Mapping
-from html import escape
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from hfchat.errors import HfchatError, InvalidToken, catalogue
 from hfchat.http.body import read_body
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.error_response import error_headers, in_words, say
-from hfchat.http.html import STYLE, page
+from hfchat.http.html import STYLE, template
 from hfchat.http.session_cookie import COMPACT, MAX_COOKIE_TOKEN, SessionCookie
 from hfchat.i18n.errors import SIGN_IN_DETAILS, TOKEN_PAGE
 from hfchat.i18n.language import Language, language_of
@@ -39,6 +38,9 @@ _REASONS = (
     "insufficient_scope",
     "store_unavailable",
 )
+_SIGN_IN = template("gate/templates/sign_in.html")
+_CONFIRM = template("gate/templates/confirm.html")
+_SET_UP = template("gate/templates/set_up.html")
 
 
 class SignIn:
@@ -93,7 +95,12 @@ class SignIn:
             return RedirectResponse(f"/login?why={refused.code}&detail={key}", status_code=303)
         if self._cookie.token(request.scope) == token:
             return RedirectResponse("/", status_code=303)
-        return self._with_form(_confirm_page(language, token, caller, session))
+        texts = PAGE[language]
+        return self._with_form(
+            _CONFIRM.render(
+                language=language, texts=texts, token=token, caller=caller, session=session, own_issuer=OWN_ISSUER
+            )
+        )
 
     def _with_form(self, document: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         return HTMLResponse(document, status, {**(headers or {}), "Content-Security-Policy": self._form_csp})
@@ -161,60 +168,19 @@ def _log_refusal(request: Request, refused: HfchatError) -> None:
     )
 
 
-def _sign_in_page(language: Language, reason: HfchatError | None = None) -> str:
-    texts = PAGE[language]
-    bad = "" if reason is None else f'<p class="bad" role="alert">{escape(_words(reason, language))}</p>'
-    body = (
-        f"<p>{texts['sign_in_lead']}</p>{bad}"
-        f'<form method="post" action="/login"><label for="token">{texts["token"]}</label>'
-        '<input id="token" name="token" type="password" required autofocus autocomplete="off" spellcheck="false" '
-        f'autocapitalize="off"><button>{texts["sign_in_button"]}</button></form>'
-        f'<p class="soft">{texts["sign_in_help"]}</p>'
-    )
-    return page(language, texts["sign_in"], body)
+def _sign_in_page(language: Language, error: HfchatError | None = None) -> str:
+    reason = "" if error is None else _words(error, language)
+    return _SIGN_IN.render(language=language, texts=PAGE[language], reason=reason)
 
 
-def _words(reason: HfchatError, language: Language) -> str:
-    if reason.code == "missing_token":
+def _words(error: HfchatError, language: Language) -> str:
+    if error.code == "missing_token":
         # Only a page that was signed in a moment ago sends people here for want of a token.
         return PAGE[language]["session_over"]
-    if reason.reason == "two_sessions":
-        return in_words(reason, language)  # it says what to do; a new token would not help
-    return " ".join(say(reason, language))
-
-
-def _confirm_page(language: Language, token: str, caller: Caller, session: Caller | None) -> str:
-    """Who signs in, and who is signed in already; one button."""
-    texts, name = PAGE[language], _name(caller, language)
-    already = ""
-    if session is not None:
-        already = (
-            f'<p class="bad" role="alert">{texts["already_signed_in"].format(name=_name(session, language))}</p>'
-            f'<p><a href="/">{texts["stay_signed_in"].format(name=_name(session, language))}</a></p>'
-        )
-    body = (
-        f"<p>{texts['confirm_lead'].format(name=name)}</p>{already}"
-        f'<form method="post" action="/login"><input type="hidden" name="token" value="{escape(token)}">'
-        f"<button autofocus>{texts['confirm_button'].format(name=name)}</button></form>"
-        f'<p class="soft">{texts["confirm_help"]}</p>'
-    )
-    return page(language, texts["sign_in"], body)
-
-
-def _name(caller: Caller, language: Language) -> str:
-    """The person as HTML; with the issuer where another one signed the token, who may have people of the same name."""
-    issuer_name = escape(caller.issuer or PAGE[language]["issuer_unnamed"])
-    issuer = "" if caller.issuer == OWN_ISSUER else f" (<bdi>{issuer_name}</bdi>)"
-    return f"<bdi><strong>{escape(caller.subject)}</strong></bdi>{issuer}"
+    if error.reason == "two_sessions":
+        return in_words(error, language)  # it says what to do; a new token would not help
+    return " ".join(say(error, language))
 
 
 def _set_up_page(language: Language) -> str:
-    texts = PAGE[language]
-    steps = (
-        f'{texts["set_up_1"]}<pre>python -c "import secrets; print(secrets.token_urlsafe(32))"</pre>',
-        texts["set_up_2"],
-        f'{texts["set_up_3"]} <a href="{escape(TOKEN_PAGE)}" rel="noreferrer">{escape(TOKEN_PAGE)}</a>',
-        f"{texts['set_up_4']}<pre>JWT_SECRET=... python -m hfchat token issue alice --days 30</pre>",
-    )
-    items = "".join(f"<li>{step}</li>" for step in steps)
-    return page(language, texts["set_up"], f"<p>{texts['set_up_lead']}</p><ol>{items}</ol>", wide=True)
+    return _SET_UP.render(language=language, texts=PAGE[language], token_page=TOKEN_PAGE)

@@ -35,5 +35,13 @@ def small_page_policy(style: str, *, form: bool, on_space: bool) -> str:
     )
 
 
+def reference_policy(*, on_space: bool) -> str:
+    """That of `/docs`: scripts, styles and the calls that a reader tries, from and to this host only."""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; "
+        f"form-action 'none'; {framing(on_space=on_space)}"
+    )
+
+
 # What is no document loads nothing, and is framed by nobody.
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"

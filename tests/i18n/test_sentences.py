@@ -15,7 +15,7 @@ from hfchat.i18n.language import FOLDER, LANGUAGES, Language
 from hfchat.i18n.sentences import CHAT, GRADIO_LABELS, HISTORY, OFFLINE, PAGE, read, with_fallback
 
 ROOT = Path(__file__).parents[2]
-SOURCES = "\n".join(path.read_text("utf-8") for path in (ROOT / "hfchat").rglob("*.py"))
+SOURCES = "\n".join(path.read_text("utf-8") for kind in ("*.py", "*.html") for path in (ROOT / "hfchat").rglob(kind))
 # What has to be the same in every language: placeholders, HTML tags, code, environment variables, addresses.
 FIXED = re.compile(r"\{\w*\}|</?\w[^>]*>|`[^`]*`|\b[A-Z]+_[A-Z_]+\b|https://\S+[\w/]|↻")
 # Formats without a word, and words that are the same in both languages.
