@@ -145,7 +145,10 @@ _CUTS = tuple(
         ),
         (r"(?i)(?<!unexpected )\b(token|key)\s+(\\?[\"'`])[^\"'`]{1,200}\2", r"\1 [hidden]"),
         (r"\b((?:organi[sz]ations|orgs|accounts|teams|projects|users)/)(?!fireworks/)[\w.-]+", r"\1[hidden]"),
-        (r"\borg[-_](?!ids?\b)\w+|\b(?:user|acct|account|proj|project|team|ws)[-_](?=[\w-]{0,64}\d)[\w-]{3,}", "[hidden]"),
+        (
+            r"\borg[-_](?!ids?\b)\w+|\b(?:user|acct|account|proj|project|team|ws)[-_](?=[\w-]{0,64}\d)[\w-]{3,}",
+            "[hidden]",
+        ),
         (rf"(?i)\b((?:{_OWNER}|user){_CALLED})(\\?[\"'`])[^\"'`]{{1,200}}\2", r"\1[hidden]"),
         (rf"(?i)\b({_OWNER}{_CALLED}){_NO_NAME}\w[\w.-]*\w(?:\s(?-i:[A-Z])[\w.-]*){{0,3}}", r"\1[hidden]"),
     )
