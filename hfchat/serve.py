@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from hfchat.logs import configure_logging
+from hfchat.logs import configure_logging, sum_up_log
 from hfchat.protocol import BoundedHead
 from hfchat.settings import Settings, SettingsError, find_dotenv, load_settings
 from hfchat.tokens import issue_token
@@ -86,6 +86,7 @@ class _Server(uvicorn.Server):
         app: Any = self.config.loaded_app
         app.state.drain.begin()
         await super().shutdown(sockets)
+        sum_up_log()  # the signal that asked for it may end the process as soon as this returns
 
 
 def greeting(settings: Settings) -> str:
