@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hfchat"
 FLOORS = {
-    0: ["__init__", "errors", "error_texts", "texts", "provider_words", "limits", "appearance", "media"],
+    0: ["__init__", "errors", "file_modes", "error_texts", "texts", "provider_words", "limits", "appearance", "media"],
     1: [
         *("types", "error_body", "logs", "pages", "page_texts", "page_language", "history_texts", "sse"),
         *("security_policy", "session_cookie"),

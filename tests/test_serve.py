@@ -51,6 +51,7 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
 
 def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
     (tmp_path / ".env").write_text(f"JWT_SECRET={KEY}\nHF_CHAT_BASE_URL={stub.base_url}\n", "utf-8")
+    (tmp_path / ".env").chmod(0o644)
     with forked(tmp_path) as program:
         program.listening()
         answer = httpx2.post(
@@ -58,7 +59,8 @@ def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
         )
         assert answer.json()["reply"] == "hello there "
         assert program.out[0] == f"hfchat listens on {program.url}\n"
-        assert "token issue" in program.out[1]
+        assert "chmod 600 .env" in program.out[1]
+        assert "token issue" in program.out[2]
         assert len(program.out) == 2
 
 
