@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from hfchat.command_ledger import ledger_is_there, warn_of_a_new_ledger, with_accounts
 from hfchat.ledger import Account
 from hfchat.settings import find_dotenv, load_settings
+from hfchat.tokens import read_name
 
 
 def usage_command(asked: argparse.Namespace) -> int:
@@ -19,9 +20,10 @@ def usage_command(asked: argparse.Namespace) -> int:
     if not ledger_is_there(settings):
         warn_of_a_new_ledger(settings)
         return 1
-    accounts = with_accounts(settings, lambda books: books.everybody(asked.subject))
-    if asked.subject is not None and not accounts:
-        print(f"{asked.subject} has used nothing yet.", file=sys.stderr)
+    subject = asked.subject and (read_name(asked.subject) or asked.subject)
+    accounts = with_accounts(settings, lambda books: books.everybody(subject))
+    if subject is not None and not accounts:
+        print(f"{subject} has used nothing yet.", file=sys.stderr)
         return 1
     print(_csv(accounts) if asked.csv else _table(accounts), end="")
     return 0

@@ -59,6 +59,7 @@ def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
         )
         assert answer.json()["reply"] == "hello there "
         assert program.out[0] == f"hfchat listens on {program.url}\n"
+        wait_until(lambda: len(program.out) > 2)
         assert "chmod 600 .env" in program.out[1]
         assert "token issue" in program.out[2]
         assert len(program.out) == 2
