@@ -73,7 +73,7 @@ def issue_token(
         "iss": OWN_ISSUER,
         "iat": now,
         "exp": now + ttl_s,
-        "jti": secrets.token_urlsafe(12),
+        "jti": secrets.token_hex(12),
         "scope": " ".join(scopes),
     }
     if policy:

@@ -62,7 +62,7 @@ def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
         wait_until(lambda: len(program.out) > 2)
         assert "chmod 600 .env" in program.out[1]
         assert "token issue" in program.out[2]
-        assert len(program.out) == 2
+        assert len(program.out) == 3
 
 
 def test_arguments_are_not_silently_ignored(tmp_path: Path) -> None:
