@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from hfchat.counting import prompt_at_most
 from hfchat.errors import RevokedToken, StoreUnavailable
+from hfchat.in_thread import in_thread
 from hfchat.ledger import Account, Claim, Ledger, Person, Reservation, Standing, meters_of, refusal
 from hfchat.logs import log_crash, log_event
 from hfchat.types import Call, Caller, Usage
@@ -72,8 +73,10 @@ class Accounts:
 
         Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; nothing is taken then.
         """
+        size = max(call.body_bytes, sum(len(message.content) for message in call.messages))
+        prompt_tokens = await in_thread(size, prompt_at_most, call.messages, call.options)
+        completion_tokens = call.max_tokens * call.replies
         now = self._clock()
-        prompt_tokens, completion_tokens = prompt_at_most(call.messages, call.options), call.max_tokens * call.replies
         reservation = Reservation(
             id=f"{_IDS.getrandbits(96):024x}",
             person=Person.of(caller),

@@ -74,6 +74,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
         replies=request.replies,
         verbatim=request.verbatim,
         stream=request.stream,
+        body_bytes=request.body_bytes,
     )
 
 

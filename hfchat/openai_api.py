@@ -12,6 +12,7 @@ from hfchat.accounts import Accounts
 from hfchat.chat import Chat, authorize
 from hfchat.idempotency import OnceResponse, Try, key_of
 from hfchat.idempotency_runs import Runs
+from hfchat.in_thread import in_thread
 from hfchat.openai_body import read_completion
 from hfchat.texts import language_of
 from hfchat.turn_body import TurnBodies
@@ -43,7 +44,7 @@ class CompletionsEndpoint:
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
         sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
-        asked = read_completion(sent, self._media_hosts)
+        asked = await in_thread(len(sent), read_completion, sent, self._media_hosts)
         state = request.state
         caller: Caller = state.caller
         response = TurnResponse(

@@ -21,6 +21,7 @@ FLOORS = {
         "page_pieces",
         "protocol",
         "json_bounds",
+        "in_thread",
         "request_fields",
         "page_visitors",
     ],
