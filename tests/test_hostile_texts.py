@@ -170,6 +170,10 @@ def test_what_takes_longer_is_seen(bad: str, monkeypatch: pytest.MonkeyPatch) ->
         test_a_pattern_takes_linear_time("bad")
 
 
+def _nested(name: str, depth: int) -> object:
+    return {name[: len(name) // 100]: _nested(name, depth - 1)} if depth else [1] * (len(name) // 100)
+
+
 CALL = Call("a/b", (Message("user", "hello"),), 1_000_000)
 COOKIE = SessionCookie()
 
@@ -267,6 +271,27 @@ SCANNERS: dict[str, Callable[[str], object]] = {
     "body with messages": written_out(
         lambda text: {"messages": [{"role": "user", "name": sign, "content": None} for sign in text[:2000]]},
         read_completion,
+    ),
+    "body with a long name around many values": written_out(
+        lambda text: {
+            "messages": [{"role": "user", "content": None, "tool_calls": {f"{text}x" * 16: [1] * (len(text) // 4)}}]
+        },
+        read_completion,
+    ),
+    "body with a long name around many names": written_out(
+        lambda text: {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": None,
+                    "tool_calls": {f"{text}x" * 16: {f"{i}": 1 for i in range(len(text) // 4)}},
+                }
+            ]
+        },
+        read_completion,
+    ),
+    "body with long names in each other": written_out(
+        lambda text: question([{"type": "text", "text": "x", "annotations": _nested(text * 4, 200)}]), read_completion
     ),
     "body with an unknown field": written_out(lambda text: {text: text}, read_completion),
     "body with fields inside": written_out(lambda text: {**question("x"), "tools": [{text: 1}]}, read_completion),
