@@ -1,15 +1,28 @@
-"""The log: one line an event, as `key=value` text or JSON. Events name facts; no token, key or written text is a fact."""
+"""The log: one line an event, as `key=value` text or JSON. Events name facts; no token, key or written text is a fact.
+
+What a stranger can repeat without end does not fill it: of equal lines the first are written, and the others counted.
+"""
 
 import json
 import logging
 import re
 import sys
+import threading
 import time
 import traceback
 from functools import lru_cache
 from typing import Any
 
 _LOGGER = "hfchat"
+# Of lines that say the same, so many are written within so many seconds; then one line says how many more there were.
+WRITTEN_AT_ONCE = 10
+WINDOW_S = 10.0
+# Kinds of lines that are told apart within the seconds; what comes beyond them is told apart by its event only.
+MAX_KINDS = 1000
+# Each of them is of use by itself, and what brings it about is limited.
+_EACH = frozenset({"turn", "rated", "token_issued", "token_revoked"})
+# In these, lines differ that say the same.
+_OF_ONE_LINE = frozenset({"request_id", "provider_request_id", "took_ms"})
 _PLAIN = re.compile(r'[^ "=\n\r\t]+')
 
 
@@ -35,13 +48,92 @@ def configure_logging(log_format: str) -> None:
     """Send hfchat's events to stderr, in this format; and the warnings of the server underneath, without its addresses."""
     # What no line of ours has is not looked up for each: threads, processes, the place of the call.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(sys.stderr)
+    sum_up_log()
+    handler = _SummingHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     for name, level in ((_LOGGER, logging.INFO), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)
         logger.propagate = False
+
+
+def sum_up_log() -> None:
+    """Write at once how many lines were left out. For the end of a program that a signal may end, without what Python does."""
+    for handler in logging.getLogger(_LOGGER).handlers:
+        if isinstance(handler, _SummingHandler):
+            handler.sum_up()
+
+
+class _SummingHandler(logging.StreamHandler[Any]):
+    """Writes the first of equal lines, and, when the window has ended, one line for the others: `more=12 in_s=10`."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        # The count of each kind, and the last of its lines.
+        self._kinds: dict[tuple[object, ...], tuple[int, logging.LogRecord]] = {}
+        self._began = 0.0
+        self._timer: threading.Timer | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, or count it."""
+        kind = _kind(record)
+        if kind is None:
+            return super().emit(record)
+        if self._kinds and time.monotonic() - self._began >= WINDOW_S:
+            self.sum_up()  # where the timer is late, or belongs to another process
+        if not self._kinds:
+            self._began = time.monotonic()
+        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
+            kind, record = kind[:3], _without_facts(record)
+        count, _ = self._kinds.get(kind, (0, record))
+        self._kinds[kind] = (count + 1, record)
+        if count < WRITTEN_AT_ONCE:
+            return super().emit(record)
+        if self._timer is None:
+            self._timer = threading.Timer(max(self._began + WINDOW_S - time.monotonic(), 0), self.sum_up)
+            self._timer.daemon = True
+            self._timer.start()
+        return None
+
+    def sum_up(self) -> None:
+        """End the window: say of each kind how many lines were not written."""
+        self.acquire()
+        try:
+            if self._timer is not None:
+                self._timer.cancel()
+            kinds, self._kinds, self._timer = self._kinds, {}, None
+            in_s = max(round(time.monotonic() - self._began), 1)
+            for count, record in kinds.values():
+                if count > WRITTEN_AT_ONCE:
+                    super().emit(_sum_of(record, count - WRITTEN_AT_ONCE, in_s))
+        finally:
+            self.release()
+
+    def close(self) -> None:
+        """Write what is counted, and end. Python calls it when it exits."""
+        self.sum_up()
+        super().close()
+
+
+def _kind(record: logging.LogRecord) -> tuple[object, ...] | None:
+    """What equal lines have in common; None for a line that is always written. An event without facts has three."""
+    event = _first_line(record)
+    if event in _EACH:
+        return None
+    facts = tuple((name, str(fact)) for name, fact in _facts(record).items() if name not in _OF_ONE_LINE)
+    return record.name, record.levelno, event, *facts
+
+
+def _without_facts(record: logging.LogRecord) -> logging.LogRecord:
+    return logging.LogRecord(record.name, record.levelno, "", 0, _first_line(record).replace("%", "%%"), None, None)
+
+
+def _sum_of(record: logging.LogRecord, more: int, in_s: int) -> logging.LogRecord:
+    facts = {name: fact for name, fact in _facts(record).items() if name not in _OF_ONE_LINE}
+    total = _without_facts(record)
+    total.facts = {**facts, "more": more, "in_s": in_s}
+    return total
 
 
 @lru_cache(4)

@@ -5,15 +5,18 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from hfchat.auth.own_tokens import issue_token
-from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_settings
+from hfchat.config.file_modes import open_to_others
+from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_settings, secret_files
 from hfchat.http.protocol import HeadLimitProtocol
-from hfchat.logs import configure_logging
+from hfchat.logs import configure_logging, sum_up_log
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 
 GRACE_S = 30
@@ -40,7 +43,8 @@ def main() -> int:
         )
         return 2
     try:
-        settings = load_settings(os.environ, find_dotenv())
+        dotenv = find_dotenv()
+        settings = load_settings(os.environ, dotenv)
         listener = _listen(settings)
     except SettingsError as wrong:
         print(f"hfchat cannot start:\n{wrong}", file=sys.stderr)
@@ -62,7 +66,7 @@ def main() -> int:
     _allow_open_files()
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
         listeners = [listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))]
-        _Server(config, greeting(settings)).run(sockets=listeners)
+        _Server(config, greeting(settings, secret_files(settings, dotenv))).run(sockets=listeners)
     return 0
 
 
@@ -86,10 +90,11 @@ class _Server(uvicorn.Server):
         app: Any = self.config.loaded_app
         app.state.drain.begin()
         await super().shutdown(sockets)
+        sum_up_log()  # the signal that asked for it may end the process as soon as this returns
 
 
-def greeting(settings: Settings) -> str:
-    """What the terminal prints once the program listens."""
+def greeting(settings: Settings, private: Iterable[Path] = ()) -> str:
+    """What the terminal prints once the program listens. `private` are files that nobody else is to read."""
     url = settings.public_url or settings.local_url
     lines = [f"hfchat listens on {url}"]
     if not settings.has_key:
@@ -100,6 +105,7 @@ def greeting(settings: Settings) -> str:
         lines.append("Other machines open it by this machine's name: set HFCHAT_PUBLIC_URL to that, for links.")
     if settings.jwt_jwks_url and not settings.jwt_audience:
         lines.append("Any token of that identity provider is let in, whoever it was made for: set JWT_AUDIENCE.")
+    lines += open_to_others(private)
     if settings.jwt_secret and not settings.key_made_for_this_run:
         lines.append("Let people in: python -m hfchat token issue NAME --days 30 --link")
     if settings.key_made_for_this_run and settings.jwt_secret:

@@ -35,6 +35,7 @@ class ChatRequest:
 
     `options` are further fields of the body, which pass as they are. A `passthrough` request is answered in the provider's own
     words: with its events, or, where it does not `stream`, with its one answer, in the Finish. `replies` is OpenAI's `n`.
+    `body_bytes` is the size of the body that it came in, where it is known: what is large is looked at in a thread.
     """
 
     messages: tuple[Message, ...]
@@ -46,6 +47,7 @@ class ChatRequest:
     replies: int = 1
     passthrough: bool = False
     stream: bool = True
+    body_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Call:
     replies: int = 1
     passthrough: bool = False
     stream: bool = True
+    body_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -27,15 +26,13 @@ from starlette.types import Message, Receive, Scope, Send
 from hfchat.api.idempotency_runs import RunKey, Runs
 from hfchat.api.streaming import TurnResponse
 from hfchat.errors import InvalidRequest, StoreUnavailable
+from hfchat.http.in_thread import in_thread
 from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.store import Principal, Quota
 from hfchat.types import Caller
 
-T = TypeVar("T")
 KEPT_S = 86_400
 CLAIM_S = 30.0
-# From here on in a thread: hashing takes 1 ms per MB, compressing 40 ms, and both let the interpreter go meanwhile.
-LARGE_BYTES = 64 * 1024
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 _FORM = re.compile(r"[\x21-\x7e]{1,255}")
 _REPLAYED = (b"idempotent-replayed", b"true")
@@ -70,7 +67,7 @@ class Try:
     @staticmethod
     async def soon(caller: Caller, path: str, key: str, body: bytes) -> "Try":
         """The same as `of`, without holding up the event loop."""
-        return await _large(len(body), Try.of, caller, path, key, body)
+        return await in_thread(len(body), Try.of, caller, path, key, body)
 
     @property
     def run_key(self) -> RunKey:
@@ -131,7 +128,7 @@ class OnceResponse(Response):
         if state.answer is not None:
             # The turn would have looked whether the token still holds.
             self._on_quota(await self._ledger.quota(self._caller))
-            headers, content = await _large(len(state.answer), self._try.open, state.answer)
+            headers, content = await in_thread(len(state.answer), self._try.open, state.answer)
             await send({"type": "http.response.start", "status": 200, "headers": [*headers, _REPLAYED]})
             await send({"type": "http.response.body", "body": content})
             return
@@ -166,7 +163,7 @@ class OnceResponse(Response):
         # Where the store is away the claim ends by itself, and a retry is a call of its own.
         with suppress(StoreUnavailable):
             if self._turn.finished and said.whole and said.size <= MAX_KEPT_BYTES:
-                sealed = await _large(said.size, self._try.close, said.headers, b"".join(said.pieces))
+                sealed = await in_thread(said.size, self._try.close, said.headers, b"".join(said.pieces))
                 await self._ledger.store_answer(self._try.name, self._owner, sealed, until=self._clock() + KEPT_S)
                 return sealed
             await self._ledger.end_once(self._try.name, self._owner)
@@ -196,8 +193,3 @@ class _Said:
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _large(size: int, function: Callable[..., T], *args: Any) -> T:
-    """What the function gives, of so many bytes, without holding up the event loop."""
-    return function(*args) if size < LARGE_BYTES else await asyncio.to_thread(function, *args)

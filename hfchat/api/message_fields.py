@@ -25,6 +25,7 @@ MAX_KIND_CHARS = 60
 
 def _no_media(value: object, path: str) -> None:
     """Raises: UnsupportedInput where a medium is named at any depth."""
+    path = path[:MAX_PARAM_CHARS]  # a long name would be written anew for each value inside
     if isinstance(value, list):
         for index, item in enumerate(value):
             _no_media(item, f"{path}[{index}]")

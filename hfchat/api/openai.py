@@ -14,6 +14,7 @@ from hfchat.api.openai_body import read_completion
 from hfchat.api.streaming import TurnResponse
 from hfchat.api.turn_body import TurnBodies
 from hfchat.chat.chat import Chat, authorize
+from hfchat.http.in_thread import in_thread
 from hfchat.i18n.language import language_of
 from hfchat.ledger.ledger import Ledger
 from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish
@@ -43,7 +44,7 @@ class CompletionsEndpoint:
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
         sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
-        asked = read_completion(sent, self._media_hosts)
+        asked = await in_thread(len(sent), read_completion, sent, self._media_hosts)
         state = request.state
         caller: Caller = state.caller
         response = TurnResponse(

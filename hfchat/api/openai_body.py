@@ -46,6 +46,7 @@ def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset
         replies=1 if options.get("n") is None else _whole(options, "n", MAX_REPLIES),
         passthrough=True,
         stream=_stream(sent.get("stream")),
+        body_bytes=len(body),
     )
 
 

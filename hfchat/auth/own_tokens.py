@@ -7,6 +7,7 @@ no header but `alg` and `typ`, so that no embedded key, key address or critical 
 import re
 import secrets
 import time
+import unicodedata
 from typing import Any, Final
 
 import jwt
@@ -27,6 +28,11 @@ _REQUIRED = ("sub", "iss", "iat", "exp", "jti")
 _KNOWN = frozenset((*_REQUIRED, "nbf", "scope", CLAIM))
 # RFC 7515 section 2: base64url without padding; PyJWT takes it with padding too.
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+# What is printable to Python and shows nothing: Unicode's Default_Ignorable_Code_Point that is no format character, and the
+# empty braille pattern. Names that differ in these look the same.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _MALFORMED = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
 # The claims are checked here, their types too, and the error says which one is wrong.
 _ONLY_THE_SIGNATURE: Final[Options] = {
@@ -50,23 +56,24 @@ def issue_token(
     policy: PolicyClaim | None = None,
     now: int | None = None,
 ) -> str:
-    """A token for this person, good for `ttl_s` seconds, with the limits of `policy` inside.
+    """A token for this person, by the name as `read_name` writes it, good for `ttl_s` seconds, with `policy` inside.
 
     Raises: ValueError for a subject, scope or time that is none; InvalidToken for a policy that would not be taken.
     """
-    if not is_name(subject):
-        raise ValueError(f"a subject has 1 to {MAX_SUBJECT_CHARS} printable characters")
+    name = read_name(subject)
+    if name is None:
+        raise ValueError(f"a subject has 1 to {MAX_SUBJECT_CHARS} characters, all of which can be seen")
     if ttl_s <= 0:
         raise ValueError("a token needs a time above zero")
     if not scopes or not set(scopes) <= set(SCOPES):
         raise ValueError(f"a token's scopes are out of: {', '.join(SCOPES)}")
     now = int(time.time()) if now is None else now
     claims: dict[str, Any] = {
-        "sub": subject,
+        "sub": name,
         "iss": OWN_ISSUER,
         "iat": now,
         "exp": now + ttl_s,
-        "jti": secrets.token_urlsafe(12),
+        "jti": secrets.token_hex(12),
         "scope": " ".join(scopes),
     }
     if policy:
@@ -125,9 +132,11 @@ def _caller(claims: dict[str, Any], now: float, policy: Policy) -> Caller:
     for name in ("iat", "exp", "nbf"):
         if not is_time(claims.get(name, 0)):
             raise InvalidToken("token_claim_wrong", params={"value": name})
-    for name in ("sub", "jti"):
-        if not is_name(claims[name]):
-            raise InvalidToken("token_claim_wrong", params={"value": name})
+    subject = read_name(claims["sub"])
+    if subject is None:
+        raise InvalidToken("token_claim_wrong", params={"value": "sub"})
+    if not is_name(claims["jti"]):
+        raise InvalidToken("token_claim_wrong", params={"value": "jti"})
     scope = claims.get("scope", CHAT_SCOPE)
     if not isinstance(scope, str):
         raise InvalidToken("token_claim_wrong", params={"value": "scope"})
@@ -136,8 +145,8 @@ def _caller(claims: dict[str, Any], now: float, policy: Policy) -> Caller:
     if claims["iat"] > now + CLOCK_SKEW_S or claims.get("nbf", 0) > now:
         raise InvalidToken("token_early")
     if claims["exp"] <= now:
-        raise expired(claims["sub"], claims["jti"])
-    return Caller(claims["sub"], claims["jti"], float(claims["exp"]), narrower, frozenset(scope.split()))
+        raise expired(subject, claims["jti"])
+    return Caller(subject, claims["jti"], float(claims["exp"]), narrower, frozenset(scope.split()))
 
 
 def expired(subject: str, token_id: str) -> ExpiredToken:
@@ -152,8 +161,19 @@ def is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_TIME
 
 
+def read_name(value: object) -> str | None:
+    """The name of a person or an issuer as accounts are kept by it: in NFKC (UAX 15), so that each has one spelling.
+
+    None for what can name nobody, also for what has signs that nobody sees.
+    """
+    if not isinstance(value, str) or len(value) > MAX_SUBJECT_CHARS or _INVISIBLE.search(value):
+        return None
+    name = unicodedata.normalize("NFKC", value)
+    return name if is_name(value) and is_name(name) and not _INVISIBLE.search(name) else None
+
+
 def is_name(value: object) -> bool:
-    """Whether a claim's value can name somebody: in a log, a table, a header."""
+    """Whether a claim's value can stand in a log, a table, a header."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_SUBJECT_CHARS

@@ -12,7 +12,7 @@ from hfchat.ledger.ledger import Ledger
 # neither, StoreUnavailable.
 Revoke = Callable[[str], Awaitable[str]]
 # Anywhere in what was copied: after `Bearer `, or `token=` of an invite link.
-_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+_TOKEN = re.compile(r"(?<![\w-])[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 # The beginning of a token's header: half a token is no id.
 _HALF_A_TOKEN = "eyJ"  # noqa: S105
 

@@ -16,6 +16,7 @@ from hfchat.auth.own_tokens import (
     expired,
     is_name,
     is_time,
+    read_name,
     signed_claims,
     unverified,
     verify_token,
@@ -126,11 +127,13 @@ class Verifier:
     def _checked_issuer(self, claims: dict[str, Any]) -> str:
         if self._issuer is not None and claims.get("iss") is None:
             raise InvalidToken("token_claim_missing", params={"value": "iss"})
-        issuer = claims.get("iss", "")
-        good = is_name(issuer) if "iss" in claims else True
-        if not good or issuer == OWN_ISSUER or self._issuer not in (None, issuer):
+        if "iss" not in claims:
+            return ""
+        issuer = read_name(claims["iss"])
+        # What is written in other signs and read as ours is not ours either.
+        if issuer is None or issuer == OWN_ISSUER or self._issuer not in (None, claims["iss"]):
             raise InvalidToken("token_claim_wrong", params={"value": "iss"})
-        return str(issuer)
+        return issuer
 
     def _check_audience(self, claims: dict[str, Any]) -> None:
         if self._audience is None:
@@ -148,12 +151,13 @@ class Verifier:
             raise InvalidToken("token_claim_missing", params={"value": self._subject_claim})
         if isinstance(subject, int) and not isinstance(subject, bool):
             subject = str(subject)  # a backend's {id: 42}
-        if not is_name(subject):
+        name = read_name(subject)
+        if name is None:
             raise InvalidToken("token_claim_wrong", params={"value": self._subject_claim})
         # Whoever may write any address into their profile would be whom they like.
         if self._subject_claim == "email" and claims.get("email_verified", True) is not True:
             raise InvalidToken("token_claim_wrong", params={"value": "email_verified"})
-        return str(subject)
+        return name
 
 
 def _check_header(header: dict[str, Any]) -> None:

@@ -75,6 +75,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
         replies=request.replies,
         passthrough=request.passthrough,
         stream=request.stream,
+        body_bytes=request.body_bytes,
     )
 
 

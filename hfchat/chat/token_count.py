@@ -46,6 +46,7 @@ _MARKS = "\\u0300-\\u0345\\u0653-\\u0655\\u093c\\u0c56\\u0dca\\u3099\\u309a\\U00
 # One set first: the search for it is fast.
 _COMPOSED_LONGER = re.compile(rf"[{_DECOMPOSED}{_MARKS}](?:(?<=[{_DECOMPOSED}])|(?<=[^\x00-\x7f].))", re.DOTALL)
 MOST_BYTES_COMPOSED = 8
+COUNTED_AT_ONCE = 16_384
 # As deep as JSON can be written here, and from how many bytes on it is not written out to see how long it is indented.
 MAX_DEPTH = 254
 _NESTED = (dict, list)
@@ -186,7 +187,10 @@ def _most(text: str) -> int:
     """Bytes of the text, as it is or composed."""
     if text.isascii():
         return len(text)
-    return len(_utf8(text)) + MOST_BYTES_COMPOSED * len(_COMPOSED_LONGER.findall(text))
+    # In pieces, between which other threads run: 150 ns each. What stands before a piece is looked at all the same.
+    starts = range(0, len(text), COUNTED_AT_ONCE)
+    longer = sum(len(_COMPOSED_LONGER.findall(text, start, start + COUNTED_AT_ONCE)) for start in starts)
+    return len(_utf8(text)) + MOST_BYTES_COMPOSED * longer
 
 
 def _about(text: str) -> float:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
+from hfchat.http.in_thread import in_thread
 from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota
 from hfchat.ledger.store import Quota, Reservation
 from hfchat.logs import log_crash
@@ -54,7 +55,9 @@ class Turn:
         if self._turns.late():
             # After an outage of the store, the turns in progress have their places again before any is given away.
             await self._turns.renew()
-        most = Usage(max_prompt_tokens(call.messages, call.options), call.max_tokens * call.replies)
+        size = max(call.body_bytes, sum(len(message.content) for message in call.messages))
+        prompt_tokens = await in_thread(size, max_prompt_tokens, call.messages, call.options)
+        most = Usage(prompt_tokens, call.max_tokens * call.replies)
         return await self._ledger.reserve(self.caller, most, self._set_quota)
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:

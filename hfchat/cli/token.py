@@ -45,6 +45,8 @@ def issue_command(asked: argparse.Namespace) -> int:
 
 def _warn(asked: argparse.Namespace, settings: Settings, caller: Caller, token: str) -> None:
     """Say what will surprise whoever uses the token."""
+    if caller.subject != asked.subject:
+        print(f"Its subject is written {caller.subject}: the same name in one spelling for all.", file=sys.stderr)
     if len(token) > MAX_COOKIE_TOKEN:
         print("It names so many models that no browser keeps it: it is good for programs only.", file=sys.stderr)
     if asked.link and settings.public_url is None:

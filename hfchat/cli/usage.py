@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from hfchat.auth.own_tokens import read_name
 from hfchat.cli.ledger import ledger_is_there, warn_of_a_new_ledger, with_ledger
 from hfchat.config.settings import find_dotenv, load_settings
 from hfchat.ledger.store import UsageTotals
@@ -19,9 +20,10 @@ def usage_command(asked: argparse.Namespace) -> int:
     if not ledger_is_there(settings):
         warn_of_a_new_ledger(settings)
         return 1
-    totals = with_ledger(settings, lambda books: books.totals(asked.subject))
-    if asked.subject is not None and not totals:
-        print(f"{asked.subject} has used nothing yet.", file=sys.stderr)
+    subject = asked.subject and (read_name(asked.subject) or asked.subject)
+    totals = with_ledger(settings, lambda ledger: ledger.totals(subject))
+    if subject is not None and not totals:
+        print(f"{subject} has used nothing yet.", file=sys.stderr)
         return 1
     print(_csv(totals) if asked.csv else _table(totals), end="")
     return 0

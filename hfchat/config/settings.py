@@ -19,8 +19,20 @@ from hfchat.config.validators import SECRET_BYTES, is_loopback
 from hfchat.limits import Limit, parse_limit
 from hfchat.types import ROUTER_URL, Policy
 
-__all__ = ["ROUTER_URL", "SECRET_BYTES", "Settings", "SettingsError", "find_dotenv", "is_loopback", "load_settings"]
+__all__ = [
+    "ROUTER_URL",
+    "SECRET_BYTES",
+    "Settings",
+    "SettingsError",
+    "find_dotenv",
+    "is_loopback",
+    "load_settings",
+    "secret_files",
+]
 
+# With a password in its address, HFCHAT_STORE is another.
+_SECRETS = ("JWT_SECRET", "HUGGINGFACE_API_TOKEN", "HF_TOKEN")
+_SQLITE = "sqlite:///"
 _SERVER_NAME = "127.0.0.1"
 # pydantic's words, where ours are plainer.
 _SAID = {
@@ -225,6 +237,15 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None = None) -> Set
         return settings
     made = {"jwt_secret": SecretStr(secrets.token_urlsafe(SECRET_BYTES)), "key_made_for_this_run": True}
     return settings.model_copy(update=made)
+
+
+def secret_files(settings: Settings, dotenv: Path) -> list[Path]:
+    """The files that nobody else on the machine is to read: the ledger, and `dotenv` where a secret stands in it."""
+    store = settings.hfchat_store
+    ledger = [Path(store.removeprefix(_SQLITE))] if store.startswith(_SQLITE) else []
+    read = _read(dotenv)
+    secret = any(read.get(name, "").strip() for name in _SECRETS) or "@" in read.get("HFCHAT_STORE", "")
+    return [*([dotenv] if secret else []), *ledger]
 
 
 def find_dotenv() -> Path:

@@ -15,7 +15,7 @@ _NAMED = {
     "some": r"(?: \S+){0,7}?",
     "money": r"(?:credits?|balance|funds?|spend(?:ing)? (?:limits?|caps?))\b",
     "of_money": r"(?: (?:all|any|your|the|its|of|account|monthly|included|free|trial|inference|remaining|pre ?paid"
-    r"|usage|api|available|current|maximum|allowed|user|organi[sz]ation|team|providers?))*",
+    r"|usage|api|available|current|maximum|allowed|user|organi[sz]ation|team|providers?)){0,8}",
     "parts": r"(?:images?|vision|visual|audio|videos?|multi ?modal\w*|files?|pdfs?|documents?|attachments?|modalit\w+"
     r"|tools?|functions?|json (?:mode|schema|object|format|output)|structured|response format|grammar"
     r"|(?:system|developer) (?:roles?|messages?|prompts?|instructions?))\b",
@@ -25,12 +25,17 @@ _NAMED = {
     r"|not (?:valid|found|recogni[sz]ed|active))\b",
     "gone": r"(?:no longer|decommissioned|deprecated|retired|discontinued|removed|sunset|shut down)\b",
 }
+# No word that a rule is about is longer; what stands between two of them may be an id or a link.
+_BOUNDED = {r"\w*": r"\w{0,20}", r"\w+": r"\w{1,20}", r"\S+": r"\S{1,100}"}
 
 
 def _rule(
     error: type[e.HfchatError], statuses: str, words: str
 ) -> tuple[type[e.HfchatError], re.Pattern[str], re.Pattern[str]]:
     words = re.sub(r"@(\w+)", lambda name: _NAMED[name[1]], words)
+    # A word that does not end would be looked through again from each of its letters.
+    for unbounded, bounded in _BOUNDED.items():
+        words = words.replace(unbounded, bounded)
     return error, re.compile(statuses or "..."), re.compile(words)
 
 
@@ -38,7 +43,7 @@ def _rule(
 _RULES = (
     _rule(e.EndpointRetired, "[34]..|501",
         r"api inference\.huggingface\.co|use https?://router\.huggingface|can not (?:post|get|put) /"
-        r"|(?<!model )\b(?:endpoint|api|url|route|host|version)@some (?<!model )@gone(?!.*\bmodel)"),
+        r"|(?<!model )\b(?:endpoint|api|url|route|host|version)@some (?<!model )@gone(?![^\n]{0,300}\bmodel)"),
     _rule(e.UpstreamRateLimited, "",
         r"error (?:code:? )?1015\b"),
     _rule(e.UpstreamUnavailable, "403",

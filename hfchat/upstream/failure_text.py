@@ -38,10 +38,21 @@ def is_page(body: object) -> bool:
 
 
 _TELLING_KEY = re.compile(
-    r"message|msg|title|code|type|status|description|\w*error\w*|err_?(?:message|msg|code|type)|\w*fault\w*"
+    r"message|msg|title|code|type|status|description|err_?(?:message|msg|code|type)"
     r"|reason|details?|issues|cause|exception|metadata|raw|estimated_time",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"\w+")
+_MAX_KEY = 64
+
+
+def _tells(key: object) -> bool:
+    """Whether a provider writes what is wrong under this key. No such key is long."""
+    if not isinstance(key, str) or len(key) > _MAX_KEY:
+        return False
+    if _TELLING_KEY.fullmatch(key):
+        return True
+    return _WORD.fullmatch(key) is not None and any(word in key.lower() for word in ("error", "fault"))
 
 
 def _sentences(value: object, depth: int = 0) -> Iterator[str]:
@@ -61,7 +72,7 @@ def _sentences(value: object, depth: int = 0) -> Iterator[str]:
             yield from _sentences(item, depth + 1)
     elif isinstance(value, dict):
         for key, said in value.items():
-            if isinstance(key, str) and _TELLING_KEY.fullmatch(key):
+            if _tells(key):
                 fields = key.lower() in ("errors", "issues") and isinstance(said, dict)
                 yield from _sentences(list(said.values()) if fields else said, depth + 1)
                 if key == "estimated_time":
@@ -99,7 +110,7 @@ def _plain(sentence: str) -> str:
     text = re.sub(r"\bcan(?:no|')t\b", "can not", text).replace("n't", " not")
     text = re.sub(r"'s\b|[`\"'“”‘]", "", text)
     text = re.sub(r"[\[\](){}*\\]|[,;:](?=\s|$)|\s+", " ", text)
-    return re.sub(r"\s*\n\s*", "\n", re.sub(r"[.!?](?= |$)", "\n", re.sub(r" {2,}", " ", text)))
+    return re.sub(r" ?\n[ \n]*", "\n", re.sub(r"[.!?](?= |$)", "\n", re.sub(r" {2,}", " ", text)))
 
 
 _SECRETS = (
@@ -108,7 +119,7 @@ _SECRETS = (
     r"|(?<![\w/.-])(?=[A-Za-z_]*\d)(?=[\d_]*[A-Za-z])\w{20,}|(?<![\w-])[\w-]{0,40}\*{3,}[\w*-]*"
 )
 _OWNER = r"(?:organi[sz]ations?|orgs?|accounts?|teams?|workspaces?|projects?|tenants?|namespaces?|customers?)"
-_CALLED = r"(?:\s+(?:id|name|named|called))?\s*[:=]?\s+"
+_CALLED = r"(?:\s{1,2}(?:id|name|named|called))?\s{0,2}[:=]?\s{1,2}"
 # Words that follow `organization` and the like without being its name.
 _NO_NAME = (
     r"(?!(?:is|are|was|were|has|have|had|does|do|did|can|cannot|could|must|may|should|will|not|to|for|of|in|on|at|and"
@@ -123,18 +134,21 @@ _CUTS = tuple(
         (r"<[^<>]{1,200}>", " "),
         (r"[\x00-\x1f\x7f-\x9f\s\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+", " "),
         (r"(\b\w{2,12}://)[^\s/@]*@", r"\1"),
-        (r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", r"\1"),
+        (r"(https?://[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?", r"\1"),
         (r"\?[\w.%-]+=[^\s\"'<>]*", ""),
         (r"[\w.+*-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+", "[hidden]"),
         (r"\b((?i:Bearer|Basic))\s+(?=\S*(?:\d|[a-z][A-Z]|[.+/=_-]))[\w.~+/=*-]{6,}", r"\1 [hidden]"),
         (_SECRETS, "[hidden]"),
         (
-            r"(?i)\b((?:api[ _-]?key|token|secret|password)(?: provided)?\s*[:=]\s*)(?=\S*[\d*])[^\s,;]{6,}",
+            r"(?i)\b((?:api[ _-]?key|token|secret|password)(?: provided)?\s*[:=]\s*)(?=\S{0,100}[\d*])[^\s,;]{6,}",
             r"\1[hidden]",
         ),
         (r"(?i)(?<!unexpected )\b(token|key)\s+(\\?[\"'`])[^\"'`]{1,200}\2", r"\1 [hidden]"),
         (r"\b((?:organi[sz]ations|orgs|accounts|teams|projects|users)/)(?!fireworks/)[\w.-]+", r"\1[hidden]"),
-        (r"\borg[-_](?!ids?\b)\w+|\b(?:user|acct|account|proj|project|team|ws)[-_](?=[\w-]*\d)[\w-]{3,}", "[hidden]"),
+        (
+            r"\borg[-_](?!ids?\b)\w+|\b(?:user|acct|account|proj|project|team|ws)[-_](?=[\w-]{0,64}\d)[\w-]{3,}",
+            "[hidden]",
+        ),
         (rf"(?i)\b((?:{_OWNER}|user){_CALLED})(\\?[\"'`])[^\"'`]{{1,200}}\2", r"\1[hidden]"),
         (rf"(?i)\b({_OWNER}{_CALLED}){_NO_NAME}\w[\w.-]*\w(?:\s(?-i:[A-Z])[\w.-]*){{0,3}}", r"\1[hidden]"),
     )
@@ -151,10 +165,10 @@ def clean(words: str) -> str:
 
 
 _WAIT = re.compile(
-    r"(?:try again|retry|wait|available|reset)\w*(?: \S+){0,4}? "
+    r"(?:try again|retry|wait|available|reset)\w{0,9}(?: \S{1,80}){0,4}? "
     r"((?:\d{1,9}(?:\.\d{1,9})? ?(?:ms|milli\w*|s|sec\w*|m|min\w*|h|hours?|d|days?)(?![a-z])(?: and)? ?){1,4})"
 )
-_UNIT = re.compile(r"(\d+(?:\.\d+)?) ?(ms|mi?l|s|m|h|d)")
+_UNIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|mi?l|s|m|h|d)")
 
 
 def wait_s(headers: Mapping[str, str], body: object, text: str) -> int | None:

@@ -242,14 +242,14 @@ def _refuses_the_usage_question(refusal: Refusal) -> bool:
 
 async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body, or as much of it as `limit` and the provider allow: of a refusal a part is better than nothing."""
-    body = b""
+    body = bytearray()
     try:
         while len(body) <= limit and (piece := await response.content.readany()):
             body += piece
     except (aiohttp.ClientError, TimeoutError, OSError):
         if response.status == 200:
             raise
-    return body[:limit]
+    return bytes(body[:limit])
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:

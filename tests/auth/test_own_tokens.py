@@ -557,3 +557,9 @@ def test_a_caller_does_not_show_their_token() -> None:
     caller = verify(GOOD)
     assert SIGNATURE not in repr(caller)
     assert KEY not in repr(caller)
+
+
+def test_a_tokens_id_is_no_option_of_a_command() -> None:
+    ids = {verify_token(KEY, issue_token(KEY, "alice", ttl_s=60), POLICY).token_id for _ in range(300)}
+    assert len(ids) == 300
+    assert not any(token_id.startswith("-") for token_id in ids)

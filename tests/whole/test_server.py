@@ -51,6 +51,7 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
 
 def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
     (tmp_path / ".env").write_text(f"JWT_SECRET={KEY}\nHF_CHAT_BASE_URL={stub.base_url}\n", "utf-8")
+    (tmp_path / ".env").chmod(0o644)
     with forked(tmp_path) as program:
         program.listening()
         answer = httpx2.post(
@@ -58,8 +59,10 @@ def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
         )
         assert answer.json()["reply"] == "hello there "
         assert program.out[0] == f"hfchat listens on {program.url}\n"
-        assert "token issue" in program.out[1]
-        assert len(program.out) == 2
+        wait_until(lambda: len(program.out) > 2)
+        assert "chmod 600 .env" in program.out[1]
+        assert "token issue" in program.out[2]
+        assert len(program.out) == 3
 
 
 def test_arguments_are_not_silently_ignored(tmp_path: Path) -> None:
@@ -223,3 +226,19 @@ def test_the_log_has_the_owners_whole_story_and_nobodys_words(tmp_path: Path, st
     assert "https://huggingface.co/settings/tokens/new?ownUserPermissions=inference.serverless.write" in story
     assert "subject=alice" in log
     assert not any(secret in log for secret in (token, token[-20:], KEY, "deepest"))
+
+
+def test_what_a_stranger_repeats_is_summed_up_in_the_log(tmp_path: Path, stub: StubUpstream) -> None:
+    with serving(tmp_path, stub) as program:
+        with httpx2.Client(**CALL) as client:
+            assert {client.get(f"{program.url}/api/ai/usage").status_code for _ in range(40)} == {401}
+            answers = {client.post(f"{program.url}/login", content="token=x").status_code for _ in range(40)}
+            assert answers == {401}
+        program.process.send_signal(signal.SIGTERM)
+        program.ended()
+        lines = "".join(program.err).splitlines()
+    for kind in (" refused ", " sign_in_refused "):
+        said = [line for line in lines if kind in line]
+        sums = [int(line.partition(" more=")[2].split()[0]) for line in said if " more=" in line]
+        assert len(said) - len(sums) + sum(sums) == 40, kind
+        assert len(said) < 25, kind
