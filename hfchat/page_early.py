@@ -22,11 +22,14 @@ _SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
 class PageScripts:
-    """ASGI middleware of Gradio's application: puts scripts into the page at `/`, `first` before Gradio's, `last` after."""
+    """ASGI middleware of Gradio's application: puts scripts into the page at `/`, `first` before Gradio's, `last` after.
 
-    def __init__(self, app: ASGIApp, *, first: str, last: Sequence[str], on_space: bool) -> None:
+    `imports` is an import map: where some of Gradio's scripts are loaded from.
+    """
+
+    def __init__(self, app: ASGIApp, *, imports: str, first: str, last: Sequence[str], on_space: bool) -> None:
         self._app = app
-        self._first = f"<script>{first}</script>".encode()
+        self._first = f'<script type="importmap">{imports}</script><script>{first}</script>'.encode()
         self._last = "".join(f"<script>{script}</script>" for script in last).encode()
         self._on_space = on_space
 

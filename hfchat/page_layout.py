@@ -17,7 +17,7 @@ from hfchat.page_turn import responder
 from hfchat.page_who import brand, what_is_left, who_is_here
 from hfchat.texts import PAGE, language_of
 
-# The page's script that tells money from formulas knows the last four in this order.
+# Where KaTeX is loaded for; which parts of a message are formulas says static/formulas.js.
 _LATEX = [
     *(
         {"left": f"\\begin{{{name}}}", "right": f"\\end{{{name}}}", "display": True}

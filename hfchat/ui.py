@@ -22,6 +22,7 @@ from hfchat.page_head import CSS, EARLY, SCRIPTS
 from hfchat.page_layout import build_page, translations
 from hfchat.page_listeners import Listeners, Listening
 from hfchat.page_ratings import Ratings
+from hfchat.page_renderer import RendererScripts, import_map
 from hfchat.page_theme import theme
 from hfchat.types import Caller
 
@@ -56,7 +57,10 @@ def mount_page(
     page._queue.ANALYTICS_MAX_EVENTS = 1
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     middleware = [
-        Middleware(PageScripts, first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space),
+        Middleware(
+            PageScripts, imports=import_map(), first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space
+        ),
+        Middleware(RendererScripts),
         Middleware(BoundedSessions, bounds=bounds),
         Middleware(Listening, listeners=listeners),
     ]

@@ -1,0 +1,67 @@
+// Which Mermaid diagrams are drawn: of kinds whose cost can be told from their text, up to a bound. Any other is shown as code.
+// What Mermaid made of a model's words then loses what a reply may not have: links in this tab, buttons, names of the page's.
+(() => {
+  const KINDS = /^(?:graph|flowchart|sequenceDiagram|classDiagram|stateDiagram|erDiagram|pie|mindmap|timeline|journey|gitGraph|gantt)\b/;
+  // An arrow or a line between two nodes, in all of these kinds.
+  const EDGE = /[-=.]{2,}|[-=]>|~{3,}/g;
+  // The layout of 60 edges between 12 nodes, all to all, takes about a second.
+  const MOST = { chars: 4000, lines: 150, edges: 60 };
+  // They make Mermaid count days or draw ticks one by one.
+  const COUNTED = /^\s*(?:excludes|includes|tickInterval|weekend|todayMarker)\b|\d{5,}/m;
+
+  // The diagram without what sets Mermaid up, since a style sheet could be in it, and with HTML in its labels as text.
+  const TAG = /<br\s*\/?>|<<[\w-]+>>|<(?=[a-zA-Z/!?])/gi;
+  const plain = (text) => text.trim().replace(/^---\n[^]*?\n---\s*\n/, "").replaceAll("%%{", "%% ")
+    .replace(TAG, (tag) => (tag.length > 1 ? tag : "#lt;")).trim();
+
+  // How many lines are to be drawn: "A & B --> C & D" are four.
+  function edges(text) {
+    let count = 0;
+    for (const line of text.split(/[\n;]/)) {
+      const sides = line.split(EDGE).map((side) => side.split("&").length);
+      for (let place = 1; place < sides.length; place += 1) count += sides[place - 1] * sides[place];
+    }
+    return count;
+  }
+
+  // What to draw of a diagram, or null where its source is to be shown.
+  function drawable(text) {
+    if (text.length > MOST.chars || text.split("\n").length > MOST.lines) return null;
+    const diagram = plain(text), body = diagram.replace(/^(?:\s*%%.*\n)+/, "").trimStart();
+    if (!KINDS.test(body) || /@\{[^}]*\bimg\b/.test(body) || edges(body) > MOST.edges) return null;
+    return body.startsWith("gantt") && COUNTED.test(body) ? null : diagram;
+  }
+
+  const REFUSED = "form, input, button, select, textarea, iframe, object, embed, img, image, video, audio, source, use, script";
+
+  function clean(node) {
+    for (const found of node.querySelectorAll(REFUSED)) found.replaceWith(found.textContent);
+    for (const link of node.querySelectorAll("a, area")) {
+      const href = link.getAttribute("href") ?? link.getAttribute("xlink:href"), safe = window.hfchat.replies.address(href ?? "");
+      for (const name of ["href", "xlink:href", "target", "xlink:target"]) link.removeAttribute(name);
+      if (safe) for (const [name, value] of [["href", safe], ["target", "_blank"], ["rel", "noopener noreferrer"]]) link.setAttribute(name, value);
+    }
+    for (const found of node.querySelectorAll("[class*=hfchat]")) {
+      for (const name of [...found.classList]) if (name.startsWith("hfchat")) found.classList.remove(name);
+    }
+    for (const found of node.querySelectorAll("[id^=hfchat]")) found.removeAttribute("id");
+  }
+
+  // Draws each of these by Mermaid, cleaned before anybody sees it; one that is no diagram shows its source.
+  async function draw(mermaid, nodes) {
+    for (const node of nodes) {
+      const source = node.textContent;
+      try {
+        await mermaid.run({ nodes: [node] });
+        clean(node);
+      } catch {
+        const code = document.createElement("code"), block = document.createElement("pre");
+        code.textContent = source;
+        block.append(code);
+        node.replaceChildren(block);
+      }
+    }
+  }
+
+  Object.assign(window.hfchat, { diagrams: { drawable, draw } });
+})();
