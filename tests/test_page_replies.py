@@ -224,3 +224,121 @@ def test_what_is_kept_copied_and_sent_is_what_the_model_said(
         answered(visit, stub, "next")
         said: list[Any] = stub.requests[-1]["messages"]
         assert said[1]["content"] == f"{text}\n\nThe end."
+
+
+FORMULAS = {
+    "money": ("It costs $5, or $10 with tax, and $ 3 $.", []),
+    "each kind": (
+        r"$a$ $$b$$ \(c\) \[d\] \begin{align*}e\end{align*}",
+        ["$a$", "$$b$$", r"\(c\)", r"\[d\]", r"\begin{align*}e\end{align*}"],
+    ),
+    "code": ("`$a$` and ``\\(b\\) ` $c$`` $d$\n\n```\n$e$\n```\n\n~~~~\n$f$\n```\n$g$\n~~~~\n$h$", ["$d$", "$h$"]),
+    "escaped": (r"\$a$ and \\(b\\) $c$", ["$c$"]),
+    "no end": (r"\(a \[b $$c \begin{gather}d $e", []),
+    "braces": (r"$\text{if $y$}$ ${a$ $b$", [r"$\text{if $y$}$", "$b$"]),
+    "paragraphs": ("$a\n\nb$ \\(c\n \nd\\) $$e\n\nf$$", ["$$e\n\nf$$"]),
+    "too deep": ("$" + "\\sqrt{" * 20 + "x" + "}" * 20 + "$ $y$", ["$y$"]),
+    "macros": (r"$\def\a{xx}\a$ $\frac1\frac1\frac12$", [r"$\frac1\frac1\frac12$"]),
+    "too long": (f"${'x' * 2001}$ $y$", ["$y$"]),
+    "words of the renderer": ("%%%LATEX_BLOCK_0%%% $a$", ["$a$"]),
+}
+PREPARED = "(text) => { const held = []; return [window.hfchat.formulas.withoutFormulas(text, held), held]; }"
+
+
+def test_formulas_are_found_outside_of_code_and_where_they_end(visit: Visit) -> None:
+    found = {name: visit.page.evaluate(PREPARED, text)[1] for name, (text, _) in FORMULAS.items()}
+    assert found == {name: formulas for name, (_, formulas) in FORMULAS.items()}
+
+
+# Each is repeated, and costs twice as much where there is twice as much of it: over three doublings, since the memory that
+# the browser frees meanwhile comes by jumps. What is quadratic costs 64 times as much.
+SIGNS = [
+    *(
+        "\\",
+        "\\[",
+        "\\(",
+        "$",
+        "$$",
+        "${",
+        "$x{$",
+        "{",
+        "}",
+        "`",
+        "`a``",
+        "\\begin{align}",
+        "\\(x\\)",
+        "$x$ ",
+        "$a{b}$1",
+    ),
+    *("\n \t", "\n\n", "a\n", "```\n", "**a ", "[a](", "<a ", "%%%LATEX_BLOCK_1%%%", "> ", "- ", "   ", "a 1."),
+]
+DOUBLED = """([sign, chars]) => {
+  const least = (length) => {
+    const text = sign.repeat(Math.ceil(length / sign.length));
+    return Math.min(...Array.from({ length: 5 }, () => {
+      const began = performance.now();
+      window.hfchat.formulas.withoutFormulas(text, []);
+      return performance.now() - began;
+    }));
+  };
+  least(chars);
+  return least(8 * chars) / least(chars);
+}"""
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_finding_formulas_is_linear(visit: Visit, sign: str) -> None:
+    assert visit.page.evaluate(DOUBLED, [sign, 20_000]) < 3**3
+
+
+COSTLY = {
+    "formulas that never end": "\\(a " * 1000,
+    "backslashes": "\\" * 4000,
+    "emphasis": "**a " * 1000,
+    "quotes in quotes": "> " * 1500 + "a",
+    "lines": "a\n" * 1500,
+}
+
+
+@pytest.mark.parametrize("text", COSTLY.values(), ids=COSTLY.keys())
+def test_what_costs_too_much_is_shown_as_it_was_written(visit: Visit, stub: StubUpstream, text: str) -> None:
+    said = answered(visit, stub, text)
+    expect(said.locator(".md *")).to_have_count(3)  # two paragraphs, and in the first one text
+    assert (said.locator("p").first.text_content() or "").strip() == text.strip()
+    assert visit.complaints == []
+
+
+def test_a_reply_has_so_many_formulas_and_what_is_past_them_is_text(visit: Visit, stub: StubUpstream) -> None:
+    said = answered(visit, stub, "$x$ " * 400)
+    expect(said.locator(".katex")).to_have_count(300)
+    expect(said.locator("p").first).to_contain_text("$x$ $x$")
+
+
+def graph(edges: list[tuple[int, int]]) -> str:
+    return "\n".join(("```mermaid", "graph TD", *(f"N{one} --> N{other}" for one, other in edges), "```"))
+
+
+ALL_TO_ALL = [(one, other) for one in range(15) for other in range(one)]
+DIAGRAMS = {
+    "edges": graph(ALL_TO_ALL),
+    "edges in one line": f"```mermaid\ngraph TD\n{' & '.join('abcdefghi')} --> {' & '.join('jklmnopqr')}\n```",
+    "lines": "\n".join(("```mermaid", "pie", *(f'"a{n}" : 1' for n in range(200)), "```")),
+    "groups": "\n".join(("```mermaid", "graph TD", *(f"subgraph s{n}" for n in range(30)), "A", *["end"] * 30, "```")),
+    "a kind whose cost cannot be told": '```mermaid\npacket-beta\n0-99999999: "a"\n```',
+    "days to count": "```mermaid\ngantt\ndateFormat YYYY\nexcludes weekends\nA :a, 0001, 9999\n```",
+    "no diagram": "```mermaid\ngraph TD\nA --&&&>((\n```",
+}
+
+
+@pytest.mark.parametrize("text", DIAGRAMS.values(), ids=DIAGRAMS.keys())
+def test_a_diagram_that_costs_too_much_or_is_none_is_shown_as_code(visit: Visit, stub: StubUpstream, text: str) -> None:
+    said = answered(visit, stub, text)
+    expect(said.locator("svg[id^=mermaid]")).to_have_count(0)
+    expect(said.locator("pre code")).to_contain_text(text.split("\n")[1])
+    expect(said.locator("pre code")).to_contain_text(text.split("\n")[-2])
+
+
+def test_a_reply_has_so_many_diagrams(visit: Visit, stub: StubUpstream) -> None:
+    said = answered(visit, stub, "\n\n".join(graph([(n, n + 1)]) for n in range(6)))
+    expect(said.locator("svg[id^=mermaid]")).to_have_count(4)
+    expect(said.locator("pre code")).to_have_count(2)

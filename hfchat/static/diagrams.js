@@ -4,8 +4,9 @@
   const KINDS = /^(?:graph|flowchart|sequenceDiagram|classDiagram|stateDiagram|erDiagram|pie|mindmap|timeline|journey|gitGraph|gantt)\b/;
   // An arrow or a line between two nodes, in all of these kinds.
   const EDGE = /[-=.]{2,}|[-=]>|~{3,}/g;
-  // The layout of 60 edges between 12 nodes, all to all, takes about a second.
-  const MOST = { chars: 4000, lines: 150, edges: 60 };
+  // The layout of 60 edges between 12 nodes takes about a second on a slow machine; so do 70 groups in one another, and a mind
+  // map of 50 lines.
+  const MOST = { chars: 4000, lines: 150, edges: 60, groups: 12, mindmap: 30, diagrams: 4 };
   // They make Mermaid count days or draw ticks one by one.
   const COUNTED = /^\s*(?:excludes|includes|tickInterval|weekend|todayMarker)\b|\d{5,}/m;
 
@@ -29,6 +30,8 @@
     if (text.length > MOST.chars || text.split("\n").length > MOST.lines) return null;
     const diagram = plain(text), body = diagram.replace(/^(?:\s*%%.*\n)+/, "").trimStart();
     if (!KINDS.test(body) || /@\{[^}]*\bimg\b/.test(body) || edges(body) > MOST.edges) return null;
+    if ((body.match(/\bsubgraph\b|\bnamespace\b|\bstate\b|[{]$/gm)?.length ?? 0) > MOST.groups) return null;
+    if (body.startsWith("mindmap") && body.split("\n").length > MOST.mindmap) return null;
     return body.startsWith("gantt") && COUNTED.test(body) ? null : diagram;
   }
 
@@ -47,19 +50,24 @@
     for (const found of node.querySelectorAll("[id^=hfchat]")) found.removeAttribute("id");
   }
 
-  // Draws each of these by Mermaid, cleaned before anybody sees it; one that is no diagram shows its source.
+  function asCode(node, source) {
+    const code = document.createElement("code"), block = document.createElement("pre");
+    code.textContent = source;
+    block.append(code);
+    node.replaceChildren(block);
+    node.setAttribute("data-processed", "true");
+  }
+
+  // Draws each of these by Mermaid, cleaned before anybody sees it. One that is no diagram, or one too many, shows its source.
   async function draw(mermaid, nodes) {
     for (const node of nodes) {
-      const source = node.textContent;
+      const source = node.textContent, drawn = node.closest(".message-content")?.querySelectorAll(".mermaid > svg").length ?? 0;
+      if (drawn >= MOST.diagrams) { asCode(node, source); continue; }
       try {
         await mermaid.run({ nodes: [node] });
         clean(node);
-      } catch {
-        const code = document.createElement("code"), block = document.createElement("pre");
-        code.textContent = source;
-        block.append(code);
-        node.replaceChildren(block);
-      }
+      } catch { asCode(node, source); }
+      await new Promise((resolve) => setTimeout(resolve));
     }
   }
 
