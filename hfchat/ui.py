@@ -58,7 +58,12 @@ def mount_page(
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     middleware = [
         Middleware(
-            PageScripts, imports=import_map(), first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space
+            PageScripts,
+            imports=import_map(),
+            first=EARLY,
+            last=[*SCRIPTS, conversations_script()],
+            icon=look.icon,
+            on_space=on_space,
         ),
         Middleware(RendererScripts),
         Middleware(BoundedSessions, bounds=bounds),

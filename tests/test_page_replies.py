@@ -282,7 +282,7 @@ DOUBLED = """([sign, chars]) => {
     }));
   };
   least(chars);
-  return least(8 * chars) / least(chars);
+  return least(8 * chars) / Math.max(least(chars), 0.5);
 }"""
 
 
@@ -342,3 +342,25 @@ def test_a_reply_has_so_many_diagrams(visit: Visit, stub: StubUpstream) -> None:
     said = answered(visit, stub, "\n\n".join(graph([(n, n + 1)]) for n in range(6)))
     expect(said.locator("svg[id^=mermaid]")).to_have_count(4)
     expect(said.locator("pre code")).to_have_count(2)
+
+
+def test_the_page_has_an_icon_that_its_policy_allows(browser: Browser, app: RunningApp) -> None:
+    with visiting(browser, app) as visit:
+        visit.page.add_init_script(
+            "window.refused = []; addEventListener('securitypolicyviolation', ({ blockedURI }) => refused.push(blockedURI))"
+        )
+        asked: list[str] = []
+        visit.page.on("request", lambda request: asked.append(request.url))
+        visit.sign_in().rest()
+        loaded = visit.page.evaluate(
+            """async () => {
+              const picture = new Image();
+              picture.src = document.querySelector("link[rel=icon]").href;
+              await picture.decode();
+              return picture.naturalWidth > 0;
+            }"""
+        )
+        assert loaded
+        assert visit.page.evaluate("window.refused") == []
+        assert not [url for url in asked if "favicon" in url]
+        assert visit.complaints == []
