@@ -326,6 +326,8 @@ DIAGRAMS = {
     "groups": "\n".join(("```mermaid", "graph TD", *(f"subgraph s{n}" for n in range(30)), "A", *["end"] * 30, "```")),
     "a kind whose cost cannot be told": '```mermaid\npacket-beta\n0-99999999: "a"\n```',
     "days to count": "```mermaid\ngantt\ndateFormat YYYY\nexcludes weekends\nA :a, 0001, 9999\n```",
+    "a style that ends its rule": "```mermaid\ngraph TD\nA --> B:::x\nclassDef x fill:red}body{display:none\n```",
+    "a picture": '```mermaid\ngraph TD\nB --> C\nA@{ img: "/login" }\n```',
     "no diagram": "```mermaid\ngraph TD\nA --&&&>((\n```",
 }
 
@@ -336,6 +338,16 @@ def test_a_diagram_that_costs_too_much_or_is_none_is_shown_as_code(visit: Visit,
     expect(said.locator("svg[id^=mermaid]")).to_have_count(0)
     expect(said.locator("pre code")).to_contain_text(text.split("\n")[1])
     expect(said.locator("pre code")).to_contain_text(text.split("\n")[-2])
+
+
+def test_a_diagram_stays_in_its_place(visit: Visit, stub: StubUpstream) -> None:
+    styles = "position:fixed,top:0px,left:0px,width:3000px,height:3000px,background:red,z-index:9999"
+    said = answered(visit, stub, f"```mermaid\ngraph TD\nA --> B:::x\nclassDef x {styles}\nstyle A {styles}\n```")
+    expect(said.locator("svg[id^=mermaid]")).to_be_visible()
+    covered = "() => !document.elementFromPoint(innerWidth / 2, innerHeight - 40)?.closest('.mermaid')"
+    assert visit.page.evaluate(covered)
+    visit.ask("again")
+    expect(visit.page.locator(".message.user")).to_have_count(2)
 
 
 def test_a_reply_has_so_many_diagrams(visit: Visit, stub: StubUpstream) -> None:

@@ -10,6 +10,10 @@
   // They make Mermaid count days or draw ticks one by one.
   const COUNTED = /^\s*(?:excludes|includes|tickInterval|weekend|todayMarker)\b|\d{5,}/m;
 
+  // A line of style, which becomes a rule of a style sheet, with what could end that rule or load something.
+  const STYLE = /^\s*(?:classDef|style|linkStyle)\b.*(?:[{}\\@]|url\s*\(|\/\*)/im;
+  const PICTURE = /@\{[^}]*\bimg\b/;
+
   // The diagram without what sets Mermaid up, since a style sheet could be in it, and with HTML in its labels as text.
   const TAG = /<br\s*\/?>|<<[\w-]+>>|<(?=[a-zA-Z/!?])/gi;
   const plain = (text) => text.trim().replace(/^---\n[^]*?\n---\s*\n/, "").replaceAll("%%{", "%% ")
@@ -29,7 +33,7 @@
   function drawable(text) {
     if (text.length > MOST.chars || text.split("\n").length > MOST.lines) return null;
     const diagram = plain(text), body = diagram.replace(/^(?:\s*%%.*\n)+/, "").trimStart();
-    if (!KINDS.test(body) || /@\{[^}]*\bimg\b/.test(body) || edges(body) > MOST.edges) return null;
+    if (!KINDS.test(body) || STYLE.test(body) || PICTURE.test(body) || edges(body) > MOST.edges) return null;
     if ((body.match(/\bsubgraph\b|\bnamespace\b|\bstate\b|[{]$/gm)?.length ?? 0) > MOST.groups) return null;
     if (body.startsWith("mindmap") && body.split("\n").length > MOST.mindmap) return null;
     return body.startsWith("gantt") && COUNTED.test(body) ? null : diagram;
