@@ -14,6 +14,7 @@ FLOORS = {
         "silence",
         "crowd",
         "page_assets",
+        "page_renderer",
         "picture_texts",
         "chunks",
         "page_thoughts",
