@@ -96,6 +96,7 @@ ONLY = {
         "page_conversations",
         "page_layout",
         "page_ratings",
+        "page_renderer",
         "page_settings",
         "page_theme",
         "page_turn",
