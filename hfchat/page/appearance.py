@@ -1,6 +1,7 @@
 """How the owner wants the page to look, and the shades of their accent colour, which people can read whatever the colour."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 # WCAG 2.2, 1.4.3: the contrast of text.
 READABLE = 4.5
@@ -8,6 +9,10 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 # How much of white, or of black, is in each shade; what is not here is the accent itself.
 _LIGHTER = {50: 0.95, 100: 0.88, 200: 0.75, 300: 0.58, 400: 0.36, 500: 0.16}
 _DARKER = {700: 0.18, 800: 0.34, 900: 0.48, 950: 0.65}
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="{accent}" '
+    'd="M3 1h10a2 2 0 0 1 2 2v7a2 2 0 0 1-2 2H8l-4 3v-3H3a2 2 0 0 1-2-2V3a2 2 0 0 1 2-2z"/></svg>'
+)
 
 Colour = tuple[int, int, int]
 
@@ -21,6 +26,11 @@ class Appearance:
     examples: tuple[str, ...]
     logo: str | None
     accent: str
+
+    @property
+    def icon(self) -> str:
+        """The icon of the browser's tab, as a `data:` address: the page's policy lets no picture be fetched."""
+        return f"data:image/svg+xml,{quote(_ICON.format(accent=self.accent))}"
 
 
 def shades(accent: str) -> dict[int, str]:

@@ -22,11 +22,18 @@ _SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
 class PageScripts:
-    """ASGI middleware of Gradio's application: puts scripts into the page at `/`, `first` before Gradio's, `last` after."""
+    """ASGI middleware of Gradio's application: puts scripts into the page at `/`, `first` before Gradio's, `last` after.
 
-    def __init__(self, app: ASGIApp, *, first: str, last: Sequence[str], on_space: bool) -> None:
+    `imports` is an import map: where some of Gradio's scripts are loaded from. `icon` is the address of the tab's icon; without
+    one a browser asks for `/favicon.ico`, which the policy forbids.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, imports: str, first: str, last: Sequence[str], icon: str, on_space: bool
+    ) -> None:
         self._app = app
-        self._first = f"<script>{first}</script>".encode()
+        head = f'<script type="importmap">{imports}</script><script>{first}</script><link rel="icon" href="{icon}">'
+        self._first = head.encode()
         self._last = "".join(f"<script>{script}</script>" for script in last).encode()
         self._on_space = on_space
 

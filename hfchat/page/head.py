@@ -38,7 +38,8 @@ def static(name: str) -> str:
 
 
 # They stand in the document: Gradio has no route for files of ours.
-EARLY = f"window.hfchatSays = {json.dumps(_SAYS)};\n{static('language.js')}\n{static('money.js')}"
+_EARLY = ("language.js", "formulas.js", "diagrams.js", "replies.js")
+EARLY = "\n".join((f"window.hfchatSays = {json.dumps(_SAYS)};", *map(static, _EARLY)))
 _SCRIPTS = ("page.js", "turn.js", "actions.js", "editing.js", "scrolling.js", "program.js")
 SCRIPTS = [static(name) for name in _SCRIPTS]
 CSS = "".join(static(name) for name in ("page.css", "history.css", "pictures.css"))

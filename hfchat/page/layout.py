@@ -17,7 +17,7 @@ from hfchat.page.ratings import Ratings
 from hfchat.page.respond import responder
 from hfchat.page.settings_panel import ChatSettings
 
-# The page's script that tells money from formulas knows the last four in this order.
+# Where KaTeX is loaded for; which parts of a message are formulas says static/formulas.js.
 _LATEX = [
     *(
         {"left": f"\\begin{{{name}}}", "right": f"\\end{{{name}}}", "display": True}

@@ -23,6 +23,7 @@ from hfchat.page.layout import build_page, translations
 from hfchat.page.presence import ConnectionTracker, OpenConnections
 from hfchat.page.rate_limit import PageRateLimit
 from hfchat.page.ratings import Ratings
+from hfchat.page.renderer import RendererScripts, import_map
 from hfchat.page.requests import PageRequestMiddleware
 from hfchat.page.session_limits import SessionLimitMiddleware, SessionLimits
 from hfchat.page.theme import theme
@@ -60,7 +61,15 @@ def mount_page(
     page._queue.ANALYTICS_MAX_EVENTS = 1
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     middleware = [
-        Middleware(PageScripts, first=EARLY, last=[*SCRIPTS, conversations_script()], on_space=on_space),
+        Middleware(
+            PageScripts,
+            imports=import_map(),
+            first=EARLY,
+            last=[*SCRIPTS, conversations_script()],
+            icon=look.icon,
+            on_space=on_space,
+        ),
+        Middleware(RendererScripts),
         Middleware(PageRequestMiddleware, reader=reader, visitors=PageRateLimit()),
         Middleware(SessionLimitMiddleware, bounds=bounds),
         Middleware(ConnectionTracker, connections=connections),

@@ -8,7 +8,9 @@ from tests.support.raw_client import ask, cookie
 
 
 def test_the_page_begins_with_our_script_plain_and_compressed(offline_app: RunningApp) -> None:
-    first = rb'<head><script nonce="[\w-]{22}">window.hfchatSays'
+    first = (
+        rb'<head><script nonce="[\w-]{22}" type="importmap">[^<]*</script><script nonce="[\w-]{22}">window.hfchatSays'
+    )
     plain = ask(offline_app, "GET", "/", cookie())
     assert len(re.findall(first, plain.body)) == 1
     assert plain.body.rstrip().endswith(b"</html>")

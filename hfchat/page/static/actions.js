@@ -1,6 +1,6 @@
-// What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class. A model
-// could write such a button too, so none does more than a visitor's own click would. And names for what Gradio names in
-// English only.
+// What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class, which replies.js
+// leaves to the page's own notices. Since a notice may come from a file, none of these shows a token. And names for what
+// Gradio names in English only.
 (() => {
   const { says, speak } = window.hfchat;
   const box = () => document.querySelector("#hfchat-box textarea");
@@ -42,10 +42,11 @@
     },
     program: () => window.hfchat.showProgram(),
   };
+  const IN_NOTICES = ["retry", "another_model", "choose_settings", "see_left", "shorter"];
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("button[data-do], button.hfchat-do");
-    const act = button && (button.dataset.do ?? /hfchat-do-(\w+)/.exec(button.className)?.[1]);
-    if (act && Object.hasOwn(acts, act)) acts[act](button);
+    const button = event.target.closest?.("button[data-do], button.hfchat-do"), inNotice = button?.closest(".message");
+    const act = button && (inNotice ? /hfchat-do-(\w+)/.exec(button.className)?.[1] : button.dataset.do);
+    if (act && Object.hasOwn(acts, act) && (!inNotice || IN_NOTICES.includes(act))) acts[act](button);
     const fold = event.target.closest?.(".label-wrap");
     if (fold) setTimeout(() => name(fold));
     // A menu closes when something else is clicked, and not when a script presses a button of its own.
