@@ -53,9 +53,10 @@ class _Asset:
         self._gzipped: bytes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, headers = self._body, {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+        body = self._body
+        headers = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            # In a thread, as the bundle takes 150 ms.
-            self._gzipped = body = self._gzipped or await asyncio.to_thread(gzip.compress, body)
+            if self._gzipped is None:
+                self._gzipped = await asyncio.to_thread(gzip.compress, body)  # the bundle takes 150 ms
+            body, headers["Content-Encoding"] = self._gzipped, "gzip"
         await Response(body, headers=headers, media_type=self._media_type)(scope, receive, send)
