@@ -57,9 +57,7 @@ class _Asset:
         body = self._body
         headers = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            # In a thread, as the bundle takes 150 ms.
             if self._gzipped is None:
-                self._gzipped = await asyncio.to_thread(gzip.compress, body)
-            body = self._gzipped
+                self._gzipped = await asyncio.to_thread(gzip.compress, body)  # the bundle takes 150 ms
+            body, headers["Content-Encoding"] = self._gzipped, "gzip"
         await Response(body, headers=headers, media_type=self._media_type)(scope, receive, send)

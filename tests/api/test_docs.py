@@ -63,6 +63,7 @@ def test_the_policy_of_the_reference_lets_no_other_host_and_no_inline_script_in(
     answer = ask(offline_app, "GET", "/docs", bearer())
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
+    assert policy.endswith("base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
     assert "unsafe" not in policy
     assert "http" not in policy
     assert [a for tag, a in Page(answer.body).tags if tag == "script" and "src" not in a] == []
