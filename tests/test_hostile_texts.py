@@ -38,6 +38,7 @@ from hfchat.i18n.language import language_of
 from hfchat.page import history as page_history
 from hfchat.page import notices as page_notice
 from hfchat.page import pictures as page_pictures
+from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.types import Call, Message
 from hfchat.upstream import failure_text as words
 from hfchat.upstream.chunks import Frame
@@ -224,6 +225,12 @@ def question(content: object) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": content}]}
 
 
+def split_markdown(text: str) -> None:
+    splitter = MarkdownSplitter()
+    for start in range(0, len(text), 4):
+        splitter.add(text[start : start + 4])
+
+
 SCANNERS: dict[str, Callable[[str], object]] = {
     "provider's error as text": lambda text: translate(Refusal(400, text)),
     "provider's error as JSON": lambda text: translate(Refusal(400, orjson.dumps({"error": {"message": text}}))),
@@ -273,6 +280,8 @@ SCANNERS: dict[str, Callable[[str], object]] = {
     "body sent on": lambda text: call_body(dataclasses.replace(CALL, options={text: text}), ask_usage=True),
     "number of JSON values": ignoring(lambda text: asyncio.run(check_json(text.encode(), 1))),
     "body": ignoring(lambda text: read_completion(text.encode())),
+    "reply in pieces": split_markdown,
+    "reply in pieces, in a block of code": lambda text: split_markdown(f"```\n{text}"),
     "body with a text": written_out(question, read_completion),
     "body with parts": written_out(
         lambda text: question([{"type": "text", "text": sign} for sign in text[::16]]), read_completion

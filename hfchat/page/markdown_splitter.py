@@ -1,12 +1,12 @@
-"""A long reply, while it grows, in pieces that a browser draws one by one: drawing all of it anew at each step gets slow. Pure.
+"""Markdown of a long reply, while it grows, in pieces that a browser draws one by one: to draw all of it at each step gets slow.
 
-A piece ends where a block of markdown ends, so that it looks the same alone. What looks different, a list that is parted
-or a link whose address comes later, does so only until the reply is whole and shown in one.
+A piece ends where a block of Markdown ends, so that it looks the same alone. What looks different, a list that is parted
+or a link whose address comes later, does so only until the reply is whole and shown in one. Pure; linear in what comes.
 """
 
 import re
 
-# A piece ends after so many signs, where it can: so much a browser draws in a few milliseconds.
+# A piece ends after so many characters, where it can: so much a browser draws in a few milliseconds.
 PIECE_CHARS = 2000
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
@@ -17,36 +17,59 @@ class MarkdownSplitter:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.last = ""
+        # Of `last`: where its last block begins, 0 where that is its first; where the line begins that is not whole yet, and
+        # whether its beginning was looked at.
+        self._block = self._line = 0
+        self._line_begun = False
+        # Whether there is text before that line, and after the beginning of the last block.
+        self._text = self._text_of_block = False
+        self._fence, self._formula, self._blank = "", False, False
 
     def add(self, text: str) -> None:
         """This came."""
+        known_chars = len(self.last)
         self.last += text
-        if len(self.last) > PIECE_CHARS and (end := _end_of_a_piece(self.last)):
-            self.done.append(self.last[:end])
-            self.last = self.last[end:]
+        self._read_lines(known_chars)
+        if len(self.last) > PIECE_CHARS and self._block:
+            self.done.append(self.last[: self._block])
+            self.last = self.last[self._block :]
+            self._line -= self._block
+            self._block, self._text = 0, self._text_of_block
 
     def whole(self) -> str:
         """All that came."""
         return "".join([*self.done, self.last])
 
+    def _read_lines(self, known_chars: int) -> None:
+        end = self.last.find("\n", known_chars) + 1
+        while end:
+            self._begin_line()
+            self._read_line(self.last[self._line : end])
+            self._line, self._line_begun = end, False
+            end = self.last.find("\n", end) + 1
+        if self._line < len(self.last):
+            self._begin_line()
 
-def _end_of_a_piece(text: str) -> int:
-    """The place of the last block that is not the first, where what is before it is no part of it; or 0."""
-    end = place = 0
-    fence, formula, blank = "", False, False
-    for line in text.splitlines(keepends=True):
-        if blank and not fence and not formula and not line[0].isspace() and text[:place].strip():
-            end = place
+    def _begin_line(self) -> None:
+        """A block that is not the first begins here, where what is before it is no part of it."""
+        if self._line_begun:
+            return
+        self._line_begun = True
+        inside = self._fence or self._formula or self.last[self._line].isspace()
+        if self._blank and not inside and self._text:
+            self._block, self._text_of_block = self._line, False
+
+    def _read_line(self, line: str) -> None:
         opened = _FENCE.match(line)
-        if fence:
-            closes = opened is not None and opened[1].startswith(fence) and not line[opened.end() :].strip()
-            fence = "" if closes else fence
+        if self._fence:
+            closes = opened is not None and opened[1].startswith(self._fence) and not line[opened.end() :].strip()
+            self._fence = "" if closes else self._fence
         elif opened is not None:
-            fence = opened[1]
-        elif formula:
-            formula = not ("$$" in line or "\\]" in line)
+            self._fence = opened[1]
+        elif self._formula:
+            self._formula = not ("$$" in line or "\\]" in line)
         else:
-            formula = line.count("$$") % 2 == 1 or ("\\[" in line and "\\]" not in line)
-        blank = not line.strip()
-        place += len(line)
-    return end
+            self._formula = line.count("$$") % 2 == 1 or ("\\[" in line and "\\]" not in line)
+        self._blank = not line.strip()
+        if not self._blank:
+            self._text = self._text_of_block = True
