@@ -57,7 +57,11 @@
     return url.protocol === "mailto:" || (/^https?:$/.test(url.protocol) && !here) ? url.href : null;
   }
 
+  // A question's picture, which pictures.js shows in its place; in a reply it leads nowhere.
+  const REFERENCE = /^#hfchat-image-[0-9a-f]{32}$/;
+
   function link(href, title, words) {
+    if (REFERENCE.test(href)) return `<a href="${href}">${words}</a>`;
     const safe = address(href);
     if (safe === null) return words;
     const hint = title ? ` title="${withoutTags(title)}"` : "";
