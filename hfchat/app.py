@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -18,7 +17,7 @@ from hfchat.api.idempotency_runs import Runs
 from hfchat.api.models import models_router
 from hfchat.api.openai import CompletionsEndpoint
 from hfchat.api.openapi import documented, openapi_document
-from hfchat.api.turn_body import TurnBodies
+from hfchat.api.turn import TurnAnswers
 from hfchat.auth.authenticator import Authenticator
 from hfchat.auth.revocation import revocation
 from hfchat.auth.verifier import Verifier
@@ -27,7 +26,8 @@ from hfchat.chat.chat import Chat
 from hfchat.config.settings import ROUTER_URL, Settings
 from hfchat.errors import Overloaded
 from hfchat.factory import make_ledger, make_verifier
-from hfchat.gate.gate import Drain, Endpoint, Gate
+from hfchat.gate.drain import Drain
+from hfchat.gate.gate import Endpoint, Gate
 from hfchat.gate.own_token import own_token_route
 from hfchat.gate.response_headers import EXPOSED
 from hfchat.gate.signin import SignIn
@@ -45,7 +45,7 @@ from hfchat.upstream.offline import OfflineUpstream
 def create_app(settings: Settings, upstream: Upstream | None = None, store: Store | None = None) -> FastAPI:
     """The whole program as an ASGI app. `upstream` and `store` take the place of those that the settings name.
 
-    `app.state.drain` (a `gate.Drain`) makes it finish what is in progress and begin nothing new.
+    `app.state.drain` (a `Drain`) makes it finish what is in progress and begin nothing new.
     """
     verifier = make_verifier(settings)
     ledger = make_ledger(settings, store)
@@ -53,22 +53,22 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
     upstream = upstream or _upstream(settings)
     chat = Chat(upstream, ledger, system_prompt=settings.hf_chat_system_prompt)
     reader = BodyReader()
-    doors = (chat, ledger, TurnBodies(ledger, reader), Runs(ledger))
+    turns = TurnAnswers(chat, ledger, reader, Runs(ledger))
     direct: dict[str, Endpoint] = {
-        "/api/ai/chat": ChatEndpoint(*doors),
-        "/v1/chat/completions": CompletionsEndpoint(*doors, settings.media_hosts),
+        "/api/ai/chat": ChatEndpoint(turns),
+        "/v1/chat/completions": CompletionsEndpoint(turns, settings.media_hosts),
     }
     drain = Drain(lambda: chat.end_turns(Overloaded))
     on_space, closed = settings.space_id is not None, not settings.has_key
     cookie = SessionCookie(https=(settings.public_url or "").startswith("https://"), framed=on_space)
-    guarding: dict[str, Any] = {
-        "authenticate": authenticate,
-        "cookie": cookie,
-        "public_url": settings.public_url,
-        "drain": drain,
-        "origins": settings.hfchat_cors_origins,
-        "direct": direct,
-    }
+    gate = Gate(
+        authenticate=authenticate,
+        cookie=cookie,
+        public_url=settings.public_url,
+        drain=drain,
+        origins=settings.hfchat_cors_origins,
+        direct=direct,
+    )
     app = _Application(
         title="hfchat",
         version=__version__,
@@ -76,7 +76,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         redoc_url=None,
         lifespan=_lifespan(chat, upstream, verifier, ledger),
         middleware=[
-            Middleware(Gate, **guarding),
+            Middleware(gate.wrap),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
             Middleware(
                 CORSMiddleware,
@@ -87,8 +87,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
             ),
         ],
     )
-    app.direct = frozenset(direct)
-    app.gate = Gate(_nothing, **guarding)
+    app.direct, app.gate = frozenset(direct), gate
     app.state.drain = drain
     app.openapi = openapi_document(app)  # type: ignore[method-assign]
     sign_in = SignIn(authenticate, cookie, set_up=closed)
@@ -132,10 +131,6 @@ class _Application(FastAPI):
             await self.gate(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
-
-
-async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
-    raise LookupError("an endpoint that is direct has nothing behind the gate")
 
 
 def _appearance(settings: Settings) -> Appearance:

@@ -61,6 +61,8 @@ class HfchatError(Exception):
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
     wait_s: ClassVar[int | None] = None
+    # Whether another model may well answer: a refused token or an empty account refuses every model.
+    fallback_may_help: ClassVar[bool] = False
     fault: Fault = "owner"
 
     def __init__(
@@ -218,13 +220,13 @@ class OwnerError(HfchatError):
 class ModelNotSupported(OwnerError):
     """No provider enabled on the owner's account serves the model."""
 
-    code, status = "model_not_supported", 400
+    code, status, fallback_may_help = "model_not_supported", 400, True
 
 
 class ModelGated(OwnerError):
     """The model's terms were not accepted by the owner's account."""
 
-    code, status = "model_gated", 403
+    code, status, fallback_may_help = "model_gated", 403, True
 
 
 class CreditsExhausted(OwnerError):
@@ -274,7 +276,7 @@ class UpstreamError(HfchatError):
 
     fault: Fault = "upstream"
     status = 502
-    retryable = True
+    retryable = fallback_may_help = True
 
 
 class UpstreamRateLimited(UpstreamError):

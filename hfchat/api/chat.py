@@ -7,15 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hfchat.api.bodies import ChatBody
-from hfchat.api.idempotency import OnceResponse, Try, key_of
-from hfchat.api.idempotency_runs import Runs
-from hfchat.api.streaming import TurnResponse
-from hfchat.api.turn_body import TurnBodies
-from hfchat.chat.chat import Chat, authorize
+from hfchat.api.turn import TurnAnswers
 from hfchat.http.validation import parse
-from hfchat.i18n.language import language_of
-from hfchat.ledger.ledger import Ledger
-from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest, Delta, Finish, Message
+from hfchat.types import ChatRequest, Delta, Finish, Message
 
 MAX_BODY_BYTES = 1024 * 1024
 # As many messages as are taken have 2,000 in all, and each that is wrong makes an error of its own.
@@ -25,11 +19,8 @@ MAX_VALUES = 5000
 class ChatEndpoint:
     """`POST /api/ai/chat`. The gate has let in only who has a bearer token."""
 
-    def __init__(self, chat: Chat, ledger: Ledger, bodies: TurnBodies, runs: Runs) -> None:
-        self._chat = chat
-        self._ledger = ledger
-        self._bodies = bodies
-        self._runs = runs
+    def __init__(self, turns: TurnAnswers) -> None:
+        self._turns = turns
 
     async def __call__(self, request: Request) -> Response:
         """Answer the last message of the conversation.
@@ -39,9 +30,9 @@ class ChatEndpoint:
 
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
-        sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=False)
+        sent = await self._turns.read_body(request, MAX_BODY_BYTES, MAX_VALUES, pictures=False)
         body = parse(ChatBody, sent)
-        asked = ChatRequest(
+        chat_request = ChatRequest(
             tuple(Message(message.role, message.content) for message in body.messages),
             body.model,
             body.max_tokens,
@@ -49,22 +40,7 @@ class ChatEndpoint:
             body.top_p,
             stream=bool(body.stream),
         )
-        state = request.state
-        caller: Caller = state.caller
-        response = TurnResponse(
-            self._chat.stream(caller, asked, request_id=state.request_id, on_quota=state.on_quota),
-            _ChatForm(),
-            stream=bool(body.stream),
-            language=language_of(request.headers.get("accept-language", "")),
-            request_id=state.request_id,
-            to_owner=ADMIN_SCOPE in caller.scopes,
-        )
-        key = key_of(request.headers)
-        if key is None:
-            return response
-        authorize(caller, asked)
-        tried = await Try.soon(caller, request.url.path, key, sent)
-        return OnceResponse(response, self._ledger, self._runs, caller, tried, state.on_quota)
+        return await self._turns.answer(request, sent, chat_request, _ChatForm())
 
 
 class _ChatForm:

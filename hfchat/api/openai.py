@@ -8,16 +8,10 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfchat.api.idempotency import OnceResponse, Try, key_of
-from hfchat.api.idempotency_runs import Runs
 from hfchat.api.openai_body import read_completion
-from hfchat.api.streaming import TurnResponse
-from hfchat.api.turn_body import TurnBodies
-from hfchat.chat.chat import Chat, authorize
+from hfchat.api.turn import TurnAnswers
 from hfchat.http.in_thread import in_thread
-from hfchat.i18n.language import language_of
-from hfchat.ledger.ledger import Ledger
-from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish
+from hfchat.types import Caller, Delta, Finish
 
 MAX_BODY_BYTES = 16 * 1024 * 1024  # pictures stand in it
 MAX_VALUES = 50_000
@@ -29,13 +23,8 @@ class CompletionsEndpoint:
     `media_hosts`: those from which pictures may be fetched by whoever answers; None is any.
     """
 
-    def __init__(
-        self, chat: Chat, ledger: Ledger, bodies: TurnBodies, runs: Runs, media_hosts: Collection[str] | None
-    ) -> None:
-        self._chat = chat
-        self._ledger = ledger
-        self._bodies = bodies
-        self._runs = runs
+    def __init__(self, turns: TurnAnswers, media_hosts: Collection[str] | None) -> None:
+        self._turns = turns
         self._media_hosts = media_hosts
 
     async def __call__(self, request: Request) -> Response:
@@ -43,24 +32,11 @@ class CompletionsEndpoint:
 
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
-        sent = await self._bodies.read(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
-        asked = await in_thread(len(sent), read_completion, sent, self._media_hosts)
-        state = request.state
-        caller: Caller = state.caller
-        response = TurnResponse(
-            self._chat.stream(caller, asked, request_id=state.request_id, on_quota=state.on_quota),
-            _OpenAiForm(asked.model or caller.policy.default_model, state.request_id),
-            stream=asked.stream,
-            language=language_of(request.headers.get("accept-language", "")),
-            request_id=state.request_id,
-            to_owner=ADMIN_SCOPE in caller.scopes,
-        )
-        key = key_of(request.headers)
-        if key is None:
-            return response
-        authorize(caller, asked)
-        tried = await Try.soon(caller, request.url.path, key, sent)
-        return OnceResponse(response, self._ledger, self._runs, caller, tried, state.on_quota)
+        body = await self._turns.read_body(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
+        chat_request = await in_thread(len(body), read_completion, body, self._media_hosts)
+        caller: Caller = request.state.caller
+        form = _OpenAiForm(chat_request.model or caller.policy.default_model, request.state.request_id)
+        return await self._turns.answer(request, body, chat_request, form)
 
 
 class _OpenAiForm:

@@ -31,21 +31,6 @@ MAX_SEARCHED_CHARS = 500_000
 
 OnModel = Callable[[str], None]
 
-# With these another model may well answer; a refused token or an empty account refuses every model.
-_ANOTHER_MODEL_MAY_HELP = frozenset(
-    {
-        "model_not_supported",
-        "model_gated",
-        "upstream_rate_limited",
-        "model_loading",
-        "upstream_overloaded",
-        "upstream_timeout",
-        "upstream_unavailable",
-        "upstream_interrupted",
-        "upstream_invalid_response",
-    }
-)
-
 
 def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = None) -> Call:
     """The call that this caller may make, the owner's prompt in front.
@@ -165,7 +150,7 @@ class Chat:
                         yield part
                 return
             except HfchatError as error:
-                if began or model == models[-1] or error.code not in _ANOTHER_MODEL_MAY_HELP:
+                if began or model == models[-1] or not error.fallback_may_help:
                     raise
                 error.request_id = request_id
                 _log_failure(error, call, event="trying_another_model")

@@ -16,72 +16,26 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
 from hfchat.auth.authenticator import Authenticator
 from hfchat.chat.early_refusal import RefusedLately, refuse_used_up, small
+from hfchat.gate.access import OPEN, READ, check_opening, is_cross_site, is_page, methods_of, same_origin_shown
+from hfchat.gate.drain import Drain
 from hfchat.gate.language_cookie import chosen_first
+from hfchat.gate.refusals import log_refusal, refusal_response
 from hfchat.gate.response_headers import ResponseHeaders
 from hfchat.http.body import content_length
 from hfchat.http.content_security_policy import small_page_policy
-from hfchat.http.error_response import error_body, error_headers, say
-from hfchat.http.html import STYLE, template
+from hfchat.http.html import STYLE
 from hfchat.http.session_cookie import SessionCookie
-from hfchat.i18n.errors import SIGN_IN_DETAILS
-from hfchat.i18n.language import language_of
 from hfchat.ledger.store import Quota
-from hfchat.logs import log_crash, log_event
-from hfchat.types import ADMIN_SCOPE, Caller
+from hfchat.logs import log_crash
+from hfchat.types import Caller
 
 logger = logging.getLogger(__name__)
-
-_READ = frozenset({"GET", "HEAD"})
-_GET, _POST = frozenset({"GET"}), frozenset({"POST"})
-
-OPEN = {"/healthz": _READ, "/readyz": _READ, "/login": _READ | _POST, "/logout": _POST}
-API = {
-    "/api/ai/chat": _POST,
-    "/api/ai/usage": _GET,
-    "/api/ai/revoke": _POST,
-    "/api/ai/models": _GET,
-    "/v1/chat/completions": _POST,
-    "/v1/models": _GET,
-}
-PAGES = {
-    "/": _READ,
-    "/docs": _READ,
-    "/openapi.json": _READ,
-    "/config": _GET,
-    "/theme.css": _GET,
-    "/favicon.ico": _GET,
-    "/manifest.json": _GET,
-    "/own-token": _POST,
-    "/gradio_api/app_id": _GET,  # asked again and again by a page that lost its connection
-    "/gradio_api/info": _GET,
-    "/gradio_api/theme.css": _GET,
-    "/gradio_api/startup-events": _GET,
-    "/gradio_api/run/predict": _POST,
-    "/gradio_api/queue/join": _POST,
-    "/gradio_api/queue/data": _GET,
-    "/gradio_api/cancel": _POST,
-    "/gradio_api/reset": _POST,
-    "/gradio_api/call/chat": _POST,
-}
-PAGE_PATTERNS = (
-    (re.compile(r"/(assets|static)/[\w.@/-]{1,300}"), _GET),
-    (re.compile(r"/gradio_api/heartbeat/[\w-]+"), _GET),
-    # An event's id only: for what is no event's id, Gradio looks for a session of that name.
-    (re.compile(r"/gradio_api/call/chat/[0-9a-f]{32}"), _GET),
-)
-
-# What a browser may fetch these as (Fetch Metadata): a document that its user sees, or the page's own sign-out. Never a picture,
-# a style or a script that a reply names.
-_OPENED_AS = {"/login": {"document"}, "/logout": {"document", "empty"}}
-
-# Of `Sec-Fetch-Site`; `none` is what a person typed, or opened from a bookmark.
-_OWN_SITE = frozenset({"same-origin", "none"})
 
 # A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
@@ -97,41 +51,13 @@ os.register_at_fork(after_in_child=_IDS.seed)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_RETRY = template("gate/templates/retry.html")
-
-
-class Drain:
-    """Whether the server is about to stop: replies in progress go on, nothing new begins, idle streams end."""
-
-    def __init__(self, last_call: Callable[[], None] = lambda: None, *, after_s: float = 27.0) -> None:
-        self.began = False
-        self._last_call = last_call
-        self._after_s = after_s
-        self._idle: set[asyncio.Timeout] = set()
-
-    def begin(self) -> None:
-        """Start draining; `last_call` follows `after_s` seconds later, in time for last words. Called in the event loop."""
-        self.began = True
-        asyncio.get_running_loop().call_later(self._after_s, self._last_call)
-        for idle in self._idle:
-            if not idle.expired():
-                idle.reschedule(asyncio.get_running_loop().time())
-
-    def watch(self, idle: asyncio.Timeout) -> None:
-        """End this stream when draining begins."""
-        self._idle.add(idle)
-
-    def forget(self, idle: asyncio.Timeout) -> None:
-        """The stream has ended."""
-        self._idle.discard(idle)
-
 
 class Gate:
     """ASGI middleware; outermost of the app's own."""
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: ASGIApp | None = None,
         *,
         authenticate: Authenticator,
         drain: Drain,
@@ -143,7 +69,7 @@ class Gate:
         """`direct` are endpoints that answer without the rest of the application in between; `public_url` is the server's own
         origin, where a proxy does not pass the `Host` header on.
         """
-        self._app = app
+        self._app = app or _nothing
         self._direct = direct or {}
         self._authenticate = authenticate
         self._drain = drain
@@ -152,6 +78,11 @@ class Gate:
         self._public_url = public_url
         self._small_page_csp = small_page_policy(STYLE, form=False, on_space=self._cookie.framed)
         self._refused = RefusedLately()
+
+    def wrap(self, app: ASGIApp) -> "Gate":
+        """This gate, in front of this application from now on: what `Middleware` calls."""
+        self._app = app
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with a refusal."""
@@ -186,7 +117,7 @@ class Gate:
                 for name, value in scope["headers"]
                 if not _DROPPED.fullmatch(name) or (name, value) == (b"x-forwarded-proto", b"https")
             ]
-            response_headers.translates = caller is not None and _is_page(scope["path"])
+            response_headers.translates = caller is not None and is_page(scope["path"])
             await self._pass(scope, receive, response_headers, caller)
             if response_headers.withheld is not None:
                 raise response_headers.withheld
@@ -206,8 +137,8 @@ class Gate:
                 await response_headers.cut()
             else:
                 if error.request_id is None:  # a turn has its own line in the log
-                    _log_refusal(error, scope["method"], request_id, caller)
-                response = _refusal(error, scope, headers, request_id, caller)
+                    log_refusal(error, scope["method"], request_id, caller)
+                response = refusal_response(error, scope, headers, request_id, caller)
                 await response(scope, receive, response_headers)
             if isinstance(failure, asyncio.CancelledError):
                 raise  # the server's own: it ends what has not ended in time
@@ -239,7 +170,7 @@ class Gate:
             raise e.InvalidRequest("unreadable", param="query")
         methods = OPEN.get(path)
         if methods is not None and method in methods:
-            self._check_opening(headers, path, method)
+            check_opening(headers, path, method, framed=self._cookie.framed, public_url=self._public_url)
             return None
         caller = await self._caller(scope, headers, method)
         # A chat turn reserves before anything is done, and looks with it.
@@ -249,7 +180,7 @@ class Gate:
         try:
             if turn and response_headers.quota is not None:
                 _refuse_early(response_headers.quota, headers)
-            methods = methods or _methods_of(path)
+            methods = methods or methods_of(path)
             if methods is None:
                 raise e.NotFound
             if method not in methods:
@@ -261,30 +192,6 @@ class Gate:
             raise
         return caller
 
-    def _check_opening(self, headers: Headers, path: str, method: str) -> None:
-        """Refuse what no person opened: the sign-in as a picture, or its form sent by another page (login CSRF).
-
-        Raises: InvalidRequest. A program that sends none of a browser's headers passes.
-        """
-        opened_as = _OPENED_AS.get(path)
-        if opened_as is None:
-            return
-        if not opened_as | ({"iframe"} if self._cookie.framed else set()) >= set(headers.getlist("sec-fetch-dest")):
-            raise e.InvalidRequest("only_as_page", param="Sec-Fetch-Dest")
-        if method == "POST" and self._is_cross_site(headers):
-            raise e.InvalidRequest("cross_site", param="Origin")
-
-    def _is_cross_site(self, headers: Headers) -> bool:
-        """Whether `Sec-Fetch-Site` or `Origin`, each where it is sent, names another origin than this server's.
-
-        An `Origin` of `null`, of a document that hides its own, is another one.
-        """
-        host = headers.get("host")
-        own = {f"http://{host}", f"https://{host}", self._public_url}
-        return not (
-            _OWN_SITE.issuperset(headers.getlist("sec-fetch-site")) and own.issuperset(headers.getlist("origin"))
-        )
-
     async def _caller(self, scope: Scope, headers: Headers, method: str) -> Caller:
         path = scope["path"]
         authorization = headers.getlist("authorization")
@@ -293,14 +200,14 @@ class Gate:
             if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
                 raise e.InvalidToken("token_scheme")
             return await self._authenticate.verify(token.strip())
-        token = self._cookie.token(scope) if _is_page(path) else ""
+        token = self._cookie.token(scope) if is_page(path) else ""
         if not token:
             raise e.MissingToken
         caller = await self._authenticate.verify(token)
-        follows_a_link = method in _READ and headers.get("sec-fetch-mode") == "navigate"
-        if self._is_cross_site(headers) and (not follows_a_link or path.startswith("/gradio_api/")):
+        follows_a_link = method in READ and headers.get("sec-fetch-mode") == "navigate"
+        if is_cross_site(headers, self._public_url) and (not follows_a_link or path.startswith("/gradio_api/")):
             raise e.MissingToken("cross_site")
-        if method not in _READ and not _same_origin_shown(headers):
+        if method not in READ and not same_origin_shown(headers):
             raise e.MissingToken("cross_site")
         return caller
 
@@ -335,7 +242,7 @@ class Gate:
     def _is_preflight(self, scope: Scope, headers: Headers) -> bool:
         """The Fetch standard sends no credentials with a preflight; CORSMiddleware answers it, no route does."""
         asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        return asks and self._allowed_origin(headers) is not None and not _is_page(scope["path"])
+        return asks and self._allowed_origin(headers) is not None and not is_page(scope["path"])
 
 
 def _refuse_early(quota: Quota, headers: Headers) -> None:
@@ -345,47 +252,5 @@ def _refuse_early(quota: Quota, headers: Headers) -> None:
         refuse_used_up(quota)
 
 
-def _methods_of(path: str) -> frozenset[str] | None:
-    methods = API.get(path) or PAGES.get(path)
-    if methods is None and ".." not in path and "//" not in path:
-        methods = next((methods for pattern, methods in PAGE_PATTERNS if pattern.fullmatch(path)), None)
-    return methods
-
-
-def _is_page(path: str) -> bool:
-    return path not in API and not path.startswith(("/api/", "/v1/"))
-
-
-def _same_origin_shown(headers: Headers) -> bool:
-    """Every browser sends one of the two with a POST; what sends neither is no browser and has no use for a cookie."""
-    return "sec-fetch-site" in headers or "origin" in headers
-
-
-def _log_refusal(error: e.HfchatError, method: str, request_id: str, caller: Caller | None) -> None:
-    log_event(
-        logger,
-        logging.INFO,
-        "refused",
-        request_id=request_id,
-        code=error.code,
-        method=method,
-        subject=caller.subject if caller else error.subject,
-        jti=caller.token_id if caller else error.token_id,
-    )
-
-
-def _refusal(error: e.HfchatError, scope: Scope, headers: Headers, request_id: str, caller: Caller | None) -> Response:
-    navigates = scope["method"] in _READ and "text/html" in headers.get("accept", "")
-    if error.status == 401 and navigates and _is_page(scope["path"]) and not scope["path"].startswith("/gradio_api/"):
-        detail = f"&detail={error.reason}" if error.reason in SIGN_IN_DETAILS else ""
-        why = "" if error.code == "missing_token" else f"?why={error.code}{detail}"
-        return RedirectResponse(f"/login{why}", status_code=303)
-    language = language_of(headers.get("accept-language", ""))
-    if error.status in (429, 503) and navigates and _is_page(scope["path"]):
-        # It loads anew by itself.
-        message, hint = say(error, language)
-        retry = {**error_headers(error), "Refresh": str(error.retry_after_s or 5)}
-        return HTMLResponse(_RETRY.render(language=language, title=message, hint=hint), error.status, headers=retry)
-    to_owner = caller is not None and ADMIN_SCOPE in caller.scopes
-    body = error_body(error, language, request_id=request_id, to_owner=to_owner)
-    return JSONResponse(body, error.status, headers=error_headers(error))
+async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
+    raise LookupError("nothing is behind the gate yet")

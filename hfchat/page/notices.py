@@ -16,21 +16,8 @@ from hfchat.types import Finish
 
 # What a provider says is shown as it is written.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&:@])")
-_ANOTHER_MODEL = frozenset(
-    {
-        "model_not_allowed",
-        "model_not_supported",
-        "model_gated",
-        "unsupported_input",
-        "upstream_rejected",
-        "upstream_rate_limited",
-        "model_loading",
-        "upstream_overloaded",
-        "upstream_timeout",
-        "upstream_unavailable",
-        "upstream_invalid_response",
-    }
-)
+# Beside those where the next model of the list is asked by itself.
+_ANOTHER_MODEL = frozenset({"model_not_allowed", "unsupported_input", "upstream_rejected"})
 # Where the owner mends it: the words of the link, and where it leads.
 _OWNERS_PAGES = {
     "model_not_supported": ("enable_provider", PROVIDERS_PAGE),
@@ -81,7 +68,8 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
     acts = []
     if error.retryable and (error.retry_after_s or 0) <= _LONG_WAIT_S:
         acts.append("retry")
-    if error.code in _ANOTHER_MODEL or (error.code == "invalid_request" and error.param == "model"):
+    named_wrong = error.code == "invalid_request" and error.param == "model"
+    if error.fallback_may_help or error.code in _ANOTHER_MODEL or named_wrong:
         acts.append("another_model")
     if error.reason == "no_pictures":
         acts.append("retry")

@@ -16,8 +16,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hfchat.auth.authenticator import Authenticator
 from hfchat.errors import Overloaded
-from hfchat.gate import gate
-from hfchat.gate.gate import Drain, Gate
+from hfchat.gate import access
+from hfchat.gate.drain import Drain
+from hfchat.gate.gate import Gate
 from hfchat.ledger.store import Counters, Quota
 from hfchat.types import Call, Caller, Delta, Finish, Policy
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
@@ -364,7 +365,7 @@ def test_another_sites_form_signs_nobody_in_or_out(offline_app: RunningApp, path
 
 
 def listed() -> list[tuple[str, str]]:
-    found = [(path, method) for path, methods in {**gate.API, **gate.PAGES}.items() for method in methods]
+    found = [(path, method) for path, methods in {**access.API, **access.PAGES}.items() for method in methods]
     return sorted([*found, ("/static/img/logo.svg", "GET"), ("/gradio_api/heartbeat/a", "GET")])
 
 
@@ -860,7 +861,7 @@ def test_a_page_function_is_run_for_who_is_signed_in(offline_app: RunningApp) ->
 @pytest.mark.anyio
 async def test_replies_that_outlast_the_grace_are_ended_before_the_server_cuts_them() -> None:
     called: list[str] = []
-    drain = gate.Drain(lambda: called.append("last call"), after_s=0.05)
+    drain = Drain(lambda: called.append("last call"), after_s=0.05)
     drain.begin()
     assert (drain.began, called) == (True, [])
     await asyncio.to_thread(wait_until, lambda: called == ["last call"])

@@ -15,8 +15,9 @@ from starlette.types import Message
 from hfchat.auth.authenticator import Authenticator
 from hfchat.config.settings import load_settings
 from hfchat.errors import catalogue
-from hfchat.gate import gate
-from hfchat.gate.gate import Drain, Gate
+from hfchat.gate import access
+from hfchat.gate.drain import Drain
+from hfchat.gate.gate import Gate
 from hfchat.gate.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
 from hfchat.i18n.errors import DETAILS
 from hfchat.ledger.store import Counters, Quota
@@ -469,8 +470,8 @@ STREAMS = ("/gradio_api/heartbeat/abc", "/gradio_api/queue/data")
 
 def test_no_get_changes_anything(offline_app: RunningApp) -> None:
     """Neither who is signed in, nor what they have left; what has no end is left after its first byte."""
-    assert all(any(pattern.fullmatch(path) for path in PATTERNS) for pattern, _ in gate.PAGE_PATTERNS)
-    table = {**gate.OPEN, **gate.API, **gate.PAGES}
+    assert all(any(pattern.fullmatch(path) for path in PATTERNS) for pattern, _ in access.PAGE_PATTERNS)
+    table = {**access.OPEN, **access.API, **access.PAGES}
     paths = [path for path, methods in table.items() if "GET" in methods]
     person = make_token("walker")
     session, program = {"Cookie": f"hfchat_session={person}"}, {"Authorization": f"Bearer {person}"}

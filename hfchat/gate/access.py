@@ -1,0 +1,97 @@
+"""Access rules, as data: which routes there are, for whom; and the same-origin rules against cross-site requests (CSRF)."""
+
+import re
+
+from starlette.datastructures import Headers
+
+from hfchat.errors import InvalidRequest
+
+READ = frozenset({"GET", "HEAD"})
+_GET, _POST = frozenset({"GET"}), frozenset({"POST"})
+
+OPEN = {"/healthz": READ, "/readyz": READ, "/login": READ | _POST, "/logout": _POST}
+API = {
+    "/api/ai/chat": _POST,
+    "/api/ai/usage": _GET,
+    "/api/ai/revoke": _POST,
+    "/api/ai/models": _GET,
+    "/v1/chat/completions": _POST,
+    "/v1/models": _GET,
+}
+PAGES = {
+    "/": READ,
+    "/docs": READ,
+    "/openapi.json": READ,
+    "/config": _GET,
+    "/theme.css": _GET,
+    "/favicon.ico": _GET,
+    "/manifest.json": _GET,
+    "/own-token": _POST,
+    "/gradio_api/app_id": _GET,  # asked again and again by a page that lost its connection
+    "/gradio_api/info": _GET,
+    "/gradio_api/theme.css": _GET,
+    "/gradio_api/startup-events": _GET,
+    "/gradio_api/run/predict": _POST,
+    "/gradio_api/queue/join": _POST,
+    "/gradio_api/queue/data": _GET,
+    "/gradio_api/cancel": _POST,
+    "/gradio_api/reset": _POST,
+    "/gradio_api/call/chat": _POST,
+}
+PAGE_PATTERNS = (
+    (re.compile(r"/(assets|static)/[\w.@/-]{1,300}"), _GET),
+    (re.compile(r"/gradio_api/heartbeat/[\w-]+"), _GET),
+    # An event's id only: for what is no event's id, Gradio looks for a session of that name.
+    (re.compile(r"/gradio_api/call/chat/[0-9a-f]{32}"), _GET),
+)
+
+# What a browser may fetch these as (Fetch Metadata): a document that its user sees, or the page's own sign-out. Never a picture,
+# a style or a script that a reply names.
+_OPENED_AS = {"/login": {"document"}, "/logout": {"document", "empty"}}
+
+# Of `Sec-Fetch-Site`; `none` is what a person typed, or opened from a bookmark.
+_OWN_SITE = frozenset({"same-origin", "none"})
+
+
+def check_opening(headers: Headers, path: str, method: str, *, framed: bool, public_url: str | None) -> None:
+    """Refuse what no person opened: the sign-in as a picture, or its form sent by another page (login CSRF).
+
+    `framed` where the page may stand in a frame. Raises: InvalidRequest. A program that sends none of a browser's headers passes.
+    """
+    opened_as = _OPENED_AS.get(path)
+    if opened_as is None:
+        return
+    if not opened_as | ({"iframe"} if framed else set()) >= set(headers.getlist("sec-fetch-dest")):
+        raise InvalidRequest("only_as_page", param="Sec-Fetch-Dest")
+    if method == "POST" and is_cross_site(headers, public_url):
+        raise InvalidRequest("cross_site", param="Origin")
+
+
+def is_cross_site(headers: Headers, public_url: str | None) -> bool:
+    """Whether `Sec-Fetch-Site` or `Origin`, each where it is sent, names another origin than this server's.
+
+    `public_url` is the server's own origin, where a proxy does not pass the `Host` header on.
+
+    An `Origin` of `null`, of a document that hides its own, is another one.
+    """
+    host = headers.get("host")
+    own = {f"http://{host}", f"https://{host}", public_url}
+    return not (_OWN_SITE.issuperset(headers.getlist("sec-fetch-site")) and own.issuperset(headers.getlist("origin")))
+
+
+def methods_of(path: str) -> frozenset[str] | None:
+    """The methods of a route that needs a token; None where there is no such route."""
+    methods = API.get(path) or PAGES.get(path)
+    if methods is None and ".." not in path and "//" not in path:
+        methods = next((methods for pattern, methods in PAGE_PATTERNS if pattern.fullmatch(path)), None)
+    return methods
+
+
+def is_page(path: str) -> bool:
+    """Whether the route is one of a browser, which may send the session cookie in place of a bearer token."""
+    return path not in API and not path.startswith(("/api/", "/v1/"))
+
+
+def same_origin_shown(headers: Headers) -> bool:
+    """Every browser sends one of the two with a POST; what sends neither is no browser and has no use for a cookie."""
+    return "sec-fetch-site" in headers or "origin" in headers
