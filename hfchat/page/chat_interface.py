@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from hfchat.i18n.language import Language, language_of
+from hfchat.i18n.language import Language
 from hfchat.page.history import WAIT_ID, broken_off, thought_is_over
 from hfchat.page.notices import stopped_notice
+from hfchat.page.visitor import visitor_of
 
 History = list[Any]
 # Disabled while a turn is in progress. The page's scripts look at it.
@@ -154,7 +155,7 @@ async def _show_send() -> gr.Textbox:
 
 def _end_turn(history: History, request: gr.Request) -> tuple[History, Any]:
     """The conversation, as the next turn finds it; it is shown anew only where it changed."""
-    ended = with_stop(history, language_of(request.headers.get("accept-language", "")))
+    ended = with_stop(history, visitor_of(request).language)
     return ended, gr.skip() if ended is history else ended
 
 

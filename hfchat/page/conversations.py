@@ -17,7 +17,7 @@ from hfchat.page.head import static
 from hfchat.page.history import FACTS_ID, NOTICE_ID, WAIT_ID, messages_to_show
 from hfchat.page.pictures import REFERENCE
 from hfchat.page.ratings import Ratings
-from hfchat.types import Caller
+from hfchat.page.visitor import visitor_of
 
 _SCRIPTS = (
     "history_wire.js",
@@ -76,7 +76,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
 
 def _person(request: gr.Request) -> str:
     """Whose conversations the browser is to list: the same after each sign-in and restart, and no secret."""
-    caller: Caller = request.request.state.caller
+    caller = visitor_of(request).caller
     return hashlib.sha256(f"hfchat\0{Principal.of(caller).key}".encode()).hexdigest()[:32]
 
 

@@ -4,10 +4,11 @@ import gradio as gr
 
 from hfchat.http.html import template
 from hfchat.i18n.amounts import spoken
-from hfchat.i18n.language import LANGUAGES, Language, language_of
+from hfchat.i18n.language import LANGUAGES, Language
 from hfchat.i18n.sentences import CHAT, NAMES, PAGE
-from hfchat.ledger.store import Quota, Remaining
+from hfchat.ledger.store import Remaining
 from hfchat.page.appearance import Appearance
+from hfchat.page.visitor import visitor_of
 
 # At this part of a limit, or at the last one, what is left stands on the page for all to see; until then in the menu.
 LOW = 0.2
@@ -25,7 +26,7 @@ def brand(look: Appearance) -> str:
 
 def account_menu(request: gr.Request) -> str:
     """Who is signed in, and what they have left, as HTML."""
-    language = language_of(request.headers.get("accept-language", ""))
+    language = visitor_of(request).language
     left, low = remaining_html(request)
     return _ACCOUNT_MENU.render(
         texts=PAGE[language],
@@ -39,8 +40,7 @@ def account_menu(request: gr.Request) -> str:
 
 def remaining_html(request: gr.Request) -> tuple[str, str]:
     """What the visitor has left of each limit, for the menu; and of those that are low, for all to see. As HTML."""
-    language = language_of(request.headers.get("accept-language", ""))
-    quota: Quota = request.request.state.quota
+    _, quota, language = visitor_of(request)
     left, low = [], []
     for key, remaining in (("left_of_rate", quota.rate), ("left_of_budget", quota.budget)):
         if remaining is not None:

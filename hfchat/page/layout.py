@@ -6,7 +6,7 @@ import gradio as gr
 
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
-from hfchat.i18n.language import ENGLISH, language_of
+from hfchat.i18n.language import ENGLISH
 from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, PAGE
 from hfchat.page.appearance import Appearance
 from hfchat.page.chat_interface import ChatPage
@@ -16,6 +16,7 @@ from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
 from hfchat.page.respond import responder
 from hfchat.page.settings_panel import ChatSettings
+from hfchat.page.visitor import visitor_of
 
 # Where KaTeX is loaded for; which parts of a message are formulas says static/formulas.js.
 _LATEX = [
@@ -116,7 +117,7 @@ def build_page(
 
 def _examples(request: gr.Request) -> Any:
     """The page's own examples in the visitor's language."""
-    language = language_of(request.headers.get("accept-language", ""))
+    language = visitor_of(request).language
     if language == ENGLISH:
         return gr.skip()
     return gr.Chatbot(examples=[{"text": CHAT[language][key]} for key in _EXAMPLES])

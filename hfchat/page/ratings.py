@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from hfchat.logs import log_event
-from hfchat.types import Caller
+from hfchat.page.visitor import visitor_of
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Ratings:
             return
         before, reply.rating = reply.rating, rating
         reply.changes += 1
-        caller: Caller = request.request.state.caller
+        caller = visitor_of(request).caller
         log_event(
             logger,
             logging.INFO,

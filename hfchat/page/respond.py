@@ -16,7 +16,7 @@ from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.errors import HfchatError
 from hfchat.http.json_bounds import check_json
-from hfchat.i18n.language import Language, language_of
+from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import PAGE
 from hfchat.page.history import CUT_ID, messages_for_model, page_note
 from hfchat.page.inputs import ChatInputs
@@ -25,7 +25,8 @@ from hfchat.page.pictures import has_pictures, read_pictures, with_pictures
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
 from hfchat.page.reply_view import ReplyView
-from hfchat.types import ADMIN_SCOPE, Caller, Delta, Finish, Message
+from hfchat.page.visitor import visitor_of
+from hfchat.types import ADMIN_SCOPE, Delta, Finish, Message
 
 # A reader sees no more than this, and each yield makes Gradio work through the whole conversation. What grows to more than
 # so many signs in one piece, a table or a program, is drawn less often, so that the browser keeps up.
@@ -62,8 +63,7 @@ def responder(
         `details`, which model answered. What is None is as the owner or the model has it. `pictures` are those that the
         conversation refers to, as JSON: data URLs by id.
         """
-        caller: Caller = request.request.state.caller
-        language = language_of(request.headers.get("accept-language", ""))
+        caller, _, language = visitor_of(request)
         request_id = secrets.token_hex(8)
         choices = ChatInputs(model, provider, system_prompt, temperature, top_p, max_tokens)
         view = ReplyView(language)

@@ -10,13 +10,14 @@ import gradio as gr
 
 from hfchat.chat.catalog import Catalog
 from hfchat.i18n.amounts import spoken
-from hfchat.i18n.language import Language, language_of
+from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT
 from hfchat.ledger.store import Principal
 from hfchat.page.inputs import MAX_SYSTEM_CHARS
 from hfchat.page.model_picker import ModelOption, about, label, named, picks, provider_label
 from hfchat.page.pictures import takes_none
-from hfchat.types import MODEL_ID, Caller
+from hfchat.page.visitor import visitor_of
+from hfchat.types import MODEL_ID
 
 # How many people's settings one browser remembers, and how much.
 MAX_REMEMBERED = 8
@@ -150,8 +151,7 @@ class ChatSettings:
         return written if len(written) <= MAX_REMEMBERED_CHARS else json.dumps([[whose, mine]])
 
     async def _filled(self, mine: dict[str, Any], request: gr.Request) -> list[Any]:
-        caller: Caller = request.request.state.caller
-        language = _language(request)
+        caller, _, language = visitor_of(request)
         limit = spoken({"limit": caller.policy.max_tokens}, language)["limit"]
         model, provider, facts = await self._picked(mine["model"], mine["provider"], request)
         return [
@@ -169,8 +169,7 @@ class ChatSettings:
 
     async def _picked(self, model: object, provider: object, request: gr.Request) -> list[Any]:
         """The pickers with what this person may choose; what they may not, or no longer, is the default."""
-        caller: Caller = request.request.state.caller
-        language = _language(request)
+        caller, _, language = visitor_of(request)
         found = picks(await self.catalog.offers(caller.policy), caller.policy, routed=self.routed)
         by_name = {pick.model: pick for pick in found}
         default = _split(caller.policy.default_model, self.routed)
@@ -213,12 +212,8 @@ def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _language(request: gr.Request) -> Language:
-    return language_of(request.headers.get("accept-language", ""))
-
-
 def _whose(request: gr.Request) -> str:
-    caller: Caller = request.request.state.caller
+    caller = visitor_of(request).caller
     return hashlib.sha256(Principal.of(caller).key.encode()).hexdigest()[:24]
 
 
