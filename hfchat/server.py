@@ -111,11 +111,11 @@ def greeting(settings: Settings, private: Iterable[Path] = ()) -> str:
     if settings.key_made_for_this_run and settings.jwt_secret:
         scopes = (CHAT_SCOPE, ADMIN_SCOPE)
         token = issue_token(settings.jwt_secret.get_secret_value(), "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
-        asked = '{"messages": [{"role": "user", "content": "Hello, who are you?"}]}'
+        body = '{"messages": [{"role": "user", "content": "Hello, who are you?"}]}'
         lines += [
             f"Sign in: {url}/login?token={token}",
             f"Or call: curl {url}/api/ai/chat -H 'Authorization: Bearer {token}' "
-            f"-H 'Content-Type: application/json' -d '{asked}'",
+            f"-H 'Content-Type: application/json' -d '{body}'",
         ]
     return "\n".join(lines)
 

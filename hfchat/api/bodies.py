@@ -154,8 +154,8 @@ _ERRORS = {
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The errors of a route, for the OpenAPI document: these, and those that any route may answer."""
     return {
-        status: {"model": ErrorBody, "description": said}
-        for status, said in _ERRORS.items()
+        status: {"model": ErrorBody, "description": description}
+        for status, description in _ERRORS.items()
         if status in (*statuses, 401, 500, 503)
     }
 

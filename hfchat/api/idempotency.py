@@ -99,7 +99,7 @@ class OnceResponse(Response):
         ledger: Ledger,
         runs: Runs,
         caller: Caller,
-        tried: Try,
+        once_try: Try,
         on_quota: Callable[[Quota], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -107,7 +107,7 @@ class OnceResponse(Response):
         self._ledger = ledger
         self._runs = runs
         self._caller = caller
-        self._try = tried
+        self._try = once_try
         self._on_quota = on_quota
         self._clock = clock
         self._owner = ""
@@ -139,15 +139,15 @@ class OnceResponse(Response):
         return self._clock() + CLAIM_S
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        said = _Said(send)
+        recorder = _Recorder(send)
         holding = asyncio.create_task(self._hold())
         answer = None
         try:
-            await self._turn(scope, receive, said)
+            await self._turn(scope, receive, recorder)
         finally:
             holding.cancel()
             try:
-                answer = await asyncio.shield(asyncio.ensure_future(self._end(said)))
+                answer = await asyncio.shield(asyncio.ensure_future(self._end(recorder)))
             finally:
                 self._runs.ended(self._try.run_key, answer)
 
@@ -158,19 +158,19 @@ class OnceResponse(Response):
             with suppress(StoreUnavailable):
                 await self._ledger.renew_once(self._try.name, self._owner, until=self._clock() + CLAIM_S)
 
-    async def _end(self, said: "_Said") -> bytes | None:
+    async def _end(self, recorder: "_Recorder") -> bytes | None:
         """The sealed answer, where it is kept."""
         # Where the store is away the claim ends by itself, and a retry is a call of its own.
         with suppress(StoreUnavailable):
-            if self._turn.finished and said.whole and said.size <= MAX_KEPT_BYTES:
-                sealed = await in_thread(said.size, self._try.close, said.headers, b"".join(said.pieces))
+            if self._turn.finished and recorder.whole and recorder.size <= MAX_KEPT_BYTES:
+                sealed = await in_thread(recorder.size, self._try.close, recorder.headers, b"".join(recorder.pieces))
                 await self._ledger.store_answer(self._try.name, self._owner, sealed, until=self._clock() + KEPT_S)
                 return sealed
             await self._ledger.end_once(self._try.name, self._owner)
         return None
 
 
-class _Said:
+class _Recorder:
     """A `send` that remembers what it sent on."""
 
     def __init__(self, send: Send) -> None:

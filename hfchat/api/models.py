@@ -49,9 +49,9 @@ def models_router(catalog: Catalog) -> APIRouter:
 
 def _described(offer: CatalogEntry) -> dict[str, Any]:
     facts = offer.facts
-    known: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     if facts is not None:
-        known = {"context_length": facts.context_length, "input_modalities": facts.input_modalities}
-        known["pricing"] = facts.price and {"input": facts.price[0], "output": facts.price[1]}
-    said = {name: fact for name, fact in known.items() if fact is not None}
-    return {"id": offer.id, "default": offer.default, **said}
+        details = {"context_length": facts.context_length, "input_modalities": facts.input_modalities}
+        details["pricing"] = facts.price and {"input": facts.price[0], "output": facts.price[1]}
+    fields = {name: fact for name, fact in details.items() if fact is not None}
+    return {"id": offer.id, "default": offer.default, **fields}

@@ -103,7 +103,7 @@ def _headers(status: str) -> dict[str, Any]:
     required = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "200": _STANDING}.get(status, ())
     maybe = {"401": (), "200": (), "503": (*_STANDING, "Retry-After")}.get(status, _STANDING)
     return {
-        name: {"description": said, "required": name not in maybe, "schema": schema}
-        for name, (said, schema) in _HEADERS.items()
+        name: {"description": description, "required": name not in maybe, "schema": schema}
+        for name, (description, schema) in _HEADERS.items()
         if name in ("X-Request-Id", *required, *maybe)
     }

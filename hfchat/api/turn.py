@@ -67,5 +67,5 @@ class TurnAnswers:
         if key is None:
             return response
         authorize(caller, chat_request)
-        tried = await Try.soon(caller, request.url.path, key, body)
-        return OnceResponse(response, self._ledger, self._runs, caller, tried, state.on_quota)
+        once_try = await Try.soon(caller, request.url.path, key, body)
+        return OnceResponse(response, self._ledger, self._runs, caller, once_try, state.on_quota)

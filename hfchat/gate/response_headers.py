@@ -85,11 +85,11 @@ class ResponseHeaders:
             self._ended = not message.get("more_body", False)
         await self._send(message)
 
-    def _headers(self, given: Iterable[tuple[bytes, bytes]], status: int) -> list[tuple[bytes, bytes]]:
+    def _headers(self, headers: Iterable[tuple[bytes, bytes]], status: int) -> list[tuple[bytes, bytes]]:
         stays = status < 400 and self._path.startswith(("/assets/", "/static/"))
         headers = [
             header
-            for header in given
+            for header in headers
             if (name := header[0].lower()) not in _OURS or (stays and name == b"cache-control")
         ]
         headers.append((b"x-request-id", self._request_id.encode()))

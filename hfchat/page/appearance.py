@@ -43,7 +43,7 @@ def shades(accent: str) -> dict[int, str]:
         colour = _mix(colour, _BLACK, 0.04)
     lighter = {shade: _mix(colour, _WHITE, share) for shade, share in _LIGHTER.items()}
     darker = {shade: _mix(colour, _BLACK, share) for shade, share in _DARKER.items()}
-    return {shade: _write(found) for shade, found in {**lighter, 600: colour, **darker}.items()}
+    return {shade: _write(shade_colour) for shade, shade_colour in {**lighter, 600: colour, **darker}.items()}
 
 
 def contrast(one: Colour, other: Colour) -> float:

@@ -33,10 +33,10 @@ class AssetCache:
         """Answer with what is kept; pass any other request on."""
         if scope["type"] != "http" or scope["method"] != "GET" or not _ASSET.fullmatch(scope["path"]):
             return await self._app(scope, receive, send)
-        asked = Headers(scope=scope)
-        if "range" in asked:
+        headers = Headers(scope=scope)
+        if "range" in headers:
             return await self._app(scope, receive, send)
-        accepted = asked.get("accept-encoding", "")
+        accepted = headers.get("accept-encoding", "")
         coding = next((coding for coding in _CODINGS if coding in accepted), "")
         answer = self._kept.get((scope["path"], coding))
         if answer is None:

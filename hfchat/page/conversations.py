@@ -57,9 +57,9 @@ def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
     page's policy forbids.)
     """
 
-    def open_(given: list[Any], request: gr.Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def open_(stored: list[Any], request: gr.Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         ratings.forget(request.session_hash)
-        conversation = messages_to_show(given)
+        conversation = messages_to_show(stored)
         return conversation, conversation
 
     quiet = chat.quiet

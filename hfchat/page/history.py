@@ -31,28 +31,28 @@ def messages_for_model(history: list[Any]) -> list[Message]:
 
     A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
     """
-    kept: list[Message] = []
+    messages: list[Message] = []
     turn_began = 0
     for entry in history:
         metadata = entry.get("metadata") or {}
         role, text = entry.get("role"), _text(entry.get("content"))
         if role == "user":
             # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
-            kept = kept[:turn_began] if kept[turn_began:] and kept[-1].role == "user" else kept
-            turn_began = len(kept)
+            messages = messages[:turn_began] if messages[turn_began:] and messages[-1].role == "user" else messages
+            turn_began = len(messages)
         if metadata.get("id") == NOTICE_ID:
-            kept = kept[:turn_began]
+            messages = messages[:turn_began]
         elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
             continue
-        elif role == "assistant" and text.strip() and kept[turn_began:] and kept[-1].role == "assistant":
+        elif role == "assistant" and text.strip() and messages[turn_began:] and messages[-1].role == "assistant":
             # A reply that was broken off is shown in pieces.
-            kept[-1] = Message(role, f"{kept[-1].content}\n\n{text.rstrip()}")
+            messages[-1] = Message(role, f"{messages[-1].content}\n\n{text.rstrip()}")
         elif role in ("user", "assistant") and text.strip():
             # Some models refuse a reply that ends in white space.
-            kept.append(Message(role, text.rstrip() if role == "assistant" else text))
-    if kept and kept[-1].role == "user":
-        kept = kept[:turn_began]
-    return drop_oldest(kept, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if kept else []
+            messages.append(Message(role, text.rstrip() if role == "assistant" else text))
+    if messages and messages[-1].role == "user":
+        messages = messages[:turn_began]
+    return drop_oldest(messages, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if messages else []
 
 
 def page_note(text: str, mark: str) -> dict[str, Any]:
@@ -87,31 +87,31 @@ def messages_to_show(conversation: list[Any]) -> list[dict[str, Any]]:
 
     The newest of it, where it is too much to show.
     """
-    kept: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     chars = 0
     for entry in reversed(conversation):
         role, text = entry.get("role"), _text(entry.get("content"))
         if role not in ("user", "assistant") or not text:
             continue
         chars += len(text)
-        if len(kept) == MAX_SHOWN_MESSAGES or chars > MAX_SHOWN_CHARS:
+        if len(messages) == MAX_SHOWN_MESSAGES or chars > MAX_SHOWN_CHARS:
             break
         metadata = _marks(entry.get("metadata") or {}) if role == "assistant" else {}
         content = [{"type": "text", "text": text}]
-        kept.append({"role": role, "content": content, **({"metadata": metadata} if metadata else {})})
-    return kept[::-1]
+        messages.append({"role": role, "content": content, **({"metadata": metadata} if metadata else {})})
+    return messages[::-1]
 
 
 def _marks(metadata: dict[str, Any]) -> dict[str, Any]:
-    texts = {name: said[:MAX_MARK_CHARS] for name, said in metadata.items() if isinstance(said, str)}
-    kept: dict[str, Any] = {name: texts[name] for name in ("id", "parent_id") if _ID.fullmatch(texts.get(name, ""))}
-    kept |= {name: texts[name] for name in ("title", "log") if name in texts}
-    if "title" in kept:  # what was thought when a reply was broken off is over, too
-        kept["title"] = _OVER.get(kept["title"], kept["title"])
+    texts = {name: value[:MAX_MARK_CHARS] for name, value in metadata.items() if isinstance(value, str)}
+    marks: dict[str, Any] = {name: texts[name] for name in ("id", "parent_id") if _ID.fullmatch(texts.get(name, ""))}
+    marks |= {name: texts[name] for name in ("title", "log") if name in texts}
+    if "title" in marks:  # what was thought when a reply was broken off is over, too
+        marks["title"] = _OVER.get(marks["title"], marks["title"])
     duration = metadata.get("duration")
     if isinstance(duration, int | float) and 0 <= duration < 1e6:
-        kept["duration"] = duration
-    return {**kept, "status": "done"} if "title" in kept else kept
+        marks["duration"] = duration
+    return {**marks, "status": "done"} if "title" in marks else marks
 
 
 def _text(content: Any) -> str:

@@ -38,5 +38,5 @@ class ChatInputs:
             raise InvalidRequest("too_long", params={"value": MAX_SYSTEM_CHARS}, param="system_prompt")
         system = (Message("system", prompt),) if prompt.strip() else ()
         # Who chose nothing has named nothing: what is wrong with the owner's default is the owner's fault.
-        asked = None if body.model == policy.default_model else body.model
-        return ChatRequest((*system, *messages), asked, body.max_tokens, body.temperature, body.top_p)
+        model_id = None if body.model == policy.default_model else body.model
+        return ChatRequest((*system, *messages), model_id, body.max_tokens, body.temperature, body.top_p)

@@ -40,19 +40,19 @@ class ModelOption:
 
 def picks(offers: Sequence[CatalogEntry], policy: Policy, *, routed: bool) -> list[ModelOption]:
     """The models that may be chosen, the default first. Only a `routed` name has a provider after its colon."""
-    found: dict[str, tuple[CatalogEntry, tuple[str, ...]]] = {}
+    entries: dict[str, tuple[CatalogEntry, tuple[str, ...]]] = {}
     for offer in offers:
         model, _, provider = offer.id.partition(":") if routed else (offer.id, "", "")
-        first, listed = found.get(model, (offer, ()))
+        first, listed = entries.get(model, (offer, ()))
         listed = (*listed, provider)
         if routed and policy.models is None:
             known = offer.facts.providers if offer.facts else ()
             listed = (*listed, "", *RULES, *known)
-        found[model] = first, tuple(dict.fromkeys(listed))
-    called = Counter(map(short, found))
+        entries[model] = first, tuple(dict.fromkeys(listed))
+    called = Counter(map(short, entries))
     return [
         ModelOption(offer, model, providers, short(model) if called[short(model)] == 1 else model)
-        for model, (offer, providers) in found.items()
+        for model, (offer, providers) in entries.items()
     ]
 
 

@@ -37,9 +37,9 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
     if error.reason == "empty_content":
         return page_note(PAGE[language]["empty_message"], NOTICE_ID)
     if error.reason in _OF_PICTURES:
-        said = in_words(error, language)
+        sentence = in_words(error, language)
         back = _button("shorter", CHAT[language]["back_to_question"])
-        return page_note(f"⚠️ **{said[:1].upper()}{said[1:]}**\n\n{back}", NOTICE_ID)
+        return page_note(f"⚠️ **{sentence[:1].upper()}{sentence[1:]}**\n\n{back}", NOTICE_ID)
     error.provider_message = _plain(error.provider_message)
     message, hint = say(error, language, to_owner=to_owner)
     if error.reason == "no_pictures":
@@ -97,17 +97,17 @@ def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict
     texts, usage = CHAT[language], finish.usage
     words = {"model": escape(short(finish.model)), "provider": escape(finish.provider or "")}
     if usage is None:
-        said = texts["uncounted"].format(**words)
+        sentence = texts["uncounted"].format(**words)
     else:
         tokens = spoken({"tokens": usage.total_tokens}, language)["tokens"]
         words["tokens"] = texts["about"].format(tokens=tokens) if usage.estimated else tokens
-        said = texts["answered_by" if finish.provider else "answered"].format(**words)
+        sentence = texts["answered_by" if finish.provider else "answered"].format(**words)
     instead = ""
     if answered != asked:
         names = {"asked": escape(short(asked)), "model": escape(short(answered))}
         instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
     # One HTML block: no name in it is read as Markdown.
-    return page_note(f'<div class="hfchat-facts">{instead}{said}</div>', FACTS_ID)
+    return page_note(f'<div class="hfchat-facts">{instead}{sentence}</div>', FACTS_ID)
 
 
 def _plain(text: str) -> str:

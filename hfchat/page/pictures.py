@@ -35,10 +35,11 @@ def takes_none(facts: ModelFacts | None) -> bool:
     return facts is not None and facts.input_modalities is not None and "image" not in facts.input_modalities
 
 
-def read_pictures(given: object) -> dict[str, str]:
+def read_pictures(pictures_json: object) -> dict[str, str]:
     """The pictures as data URLs, by id. What is not as the page sends it is left out."""
     try:
-        sent: Any = json.loads(given) if isinstance(given, str) and 0 < len(given) <= MAX_GIVEN_CHARS else {}
+        readable = isinstance(pictures_json, str) and 0 < len(pictures_json) <= MAX_GIVEN_CHARS
+        sent: Any = json.loads(str(pictures_json)) if readable else {}
     except (ValueError, RecursionError):
         return {}
     listed = sent.items() if isinstance(sent, dict) else ()
@@ -75,17 +76,17 @@ def with_pictures(
     left = {} if blind else dict(pictures)
     sent: list[Message] = []
     for message in reversed(messages):
-        found = [
+        references = [
             left.pop(name) for name in _references(message) if name in left and len(pictures) - len(left) < MAX_SENT
         ]
-        sent.append(_written(message, found))
+        sent.append(_written(message, references))
     return tuple(reversed(sent))
 
 
 def _references(message: Message) -> dict[str, str]:
     """The names of the pictures that a question refers to, by id."""
-    found = REFERENCE.findall(message.content) if message.role == "user" else ()
-    return {reference: name for name, reference in found}
+    references = REFERENCE.findall(message.content) if message.role == "user" else ()
+    return {reference: name for name, reference in references}
 
 
 def _written(message: Message, pictures: Sequence[str]) -> Message:

@@ -51,10 +51,10 @@ def renderer_scripts() -> Mapping[str, bytes]:
     scripts = {}
     for pattern, calls in (("markdown-code-*.js", _RENDERER), ("Index-*.js", _MESSAGE)):
         texts = {path.name: path.read_text("utf-8") for path in _ASSETS.glob(pattern)}
-        found = [name for name, text in texts.items() if next(iter(calls)) in text]
-        if len(found) != 1:
-            raise RuntimeError(f"not the Gradio that is known here: {pattern} is {len(found)} scripts")
-        scripts[found[0]] = _with_calls(texts[found[0]], calls).encode()
+        names = [name for name, text in texts.items() if next(iter(calls)) in text]
+        if len(names) != 1:
+            raise RuntimeError(f"not the Gradio that is known here: {pattern} is {len(names)} scripts")
+        scripts[names[0]] = _with_calls(texts[names[0]], calls).encode()
     return scripts
 
 

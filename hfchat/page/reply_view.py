@@ -64,32 +64,32 @@ class ReplyView:
 
     def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
         """The messages to show now; at the end, `final`, nothing is waited for any more."""
-        said, reasoning = "".join(self._content), "".join(self._reasoning)
-        self._content, self._reasoning = [said], [reasoning]
+        text, reasoning = "".join(self._content), "".join(self._reasoning)
+        self._content, self._reasoning = [text], [reasoning]
         whole = final or self.finish is not None
-        thoughts, content = split_reasoning(said, whole=whole)
+        thoughts, content = split_reasoning(text, whole=whole)
         if not whole:
             # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
             content = content.rstrip("$")
         thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
-        shown: list[dict[str, Any]] = []
+        messages: list[dict[str, Any]] = []
         if thoughts:
             metadata = self._thinking(over=bool(content.strip()) or final or self.finish is not None)
-            shown.append({"role": "assistant", "content": thoughts, "metadata": metadata})
+            messages.append({"role": "assistant", "content": thoughts, "metadata": metadata})
         waits = "" if content or thoughts or final or self.finish else self._waits()
         if waits:
             return [page_note(waits, WAIT_ID)]
-        if content or not (shown or final):
+        if content or not (messages or final):
             pieces = [content] if final or self.finish is not None else self._in_pieces(content)
-            shown += [{"role": "assistant", "content": piece} for piece in pieces]
-        self.growing_chars = len(shown[-1]["content"]) if shown else 0
-        return shown
+            messages += [{"role": "assistant", "content": piece} for piece in pieces]
+        self.growing_chars = len(messages[-1]["content"]) if messages else 0
+        return messages
 
     def _in_pieces(self, content: str) -> list[str]:
-        known = self._pieces.whole()
-        if not content.startswith(known):
-            self._pieces, known = MarkdownSplitter(), ""
-        self._pieces.add(content[len(known) :])
+        split = self._pieces.whole()
+        if not content.startswith(split):
+            self._pieces, split = MarkdownSplitter(), ""
+        self._pieces.add(content[len(split) :])
         return [*self._pieces.done, self._pieces.last]
 
     def _thinking(self, *, over: bool) -> dict[str, Any]:

@@ -69,14 +69,16 @@ def responder(
         view = ReplyView(language)
         listener = connections.turn(request.request.url.path, request.session_hash)
         try:
-            asked = choices.request((*messages_for_model(history), Message("user", message or "")), caller.policy)
-            if has_pictures(asked.messages):
-                asked_model = asked.model or caller.policy.default_model
-                known = await catalog.facts(asked_model)
+            chat_request = choices.request(
+                (*messages_for_model(history), Message("user", message or "")), caller.policy
+            )
+            if has_pictures(chat_request.messages):
+                asked_model = chat_request.model or caller.policy.default_model
+                facts_of_model = await catalog.facts(asked_model)
                 await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
-                seen = with_pictures(asked.messages, read_pictures(pictures), asked_model, known)
-                asked = replace(asked, messages=seen)
-            turn = chat.stream(caller, asked, request_id=request_id, on_model=view.trying)
+                seen = with_pictures(chat_request.messages, read_pictures(pictures), asked_model, facts_of_model)
+                chat_request = replace(chat_request, messages=seen)
+            turn = chat.stream(caller, chat_request, request_id=request_id, on_model=view.trying)
             async with aclosing(_paced(turn, view)) as paces:
                 async for _ in paces:
                     if listener.disconnected():
@@ -98,14 +100,14 @@ def responder(
 def _after(view: ReplyView, language: Language, *, details: bool) -> list[dict[str, Any]]:
     """What is said under a whole reply; that another model answered is said in any case."""
     finish = view.finish
-    said = []
+    notes = []
     if finish is not None and view.empty:
-        said.append(page_note(PAGE[language]["said_nothing"], CUT_ID))
+        notes.append(page_note(PAGE[language]["said_nothing"], CUT_ID))
     elif finish is not None and finish.finish_reason == "length":
-        said.append(page_note(PAGE[language]["cut_at_limit"], CUT_ID))
+        notes.append(page_note(PAGE[language]["cut_at_limit"], CUT_ID))
     if finish is not None and (details or view.answered != view.asked):
-        said.append(facts(finish, view.asked, view.answered, language))
-    return said
+        notes.append(facts(finish, view.asked, view.answered, language))
+    return notes
 
 
 async def _paced(turn: AsyncGenerator[Delta | Finish, None], view: ReplyView) -> AsyncGenerator[None, None]:

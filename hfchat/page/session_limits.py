@@ -132,8 +132,8 @@ class SessionLimits:
         holder, queue = self._page.state_holder, self._page._queue
         queue.pending_messages_per_session.pop(key, None)
         queue.pending_event_ids_session.pop(key, None)
-        for kept in (holder.session_data, holder.time_last_used, self._page.pending_streams):
-            kept.pop(key, None)
+        for table in (holder.session_data, holder.time_last_used, self._page.pending_streams):
+            table.pop(key, None)
         self._page.pending_diff_streams.pop(key, None)
         self._forget(key)
 

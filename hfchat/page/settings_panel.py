@@ -92,7 +92,7 @@ class ChatSettings:
             self.details = gr.Checkbox(False, label=self.i18n("hfchat_details"), container=False)
             self.reset = gr.Button(self.i18n("hfchat_back_to_defaults"), size="sm", elem_id="hfchat-reset")
         # The secret keeps nothing secret: it must only be the same after a restart.
-        self.kept = gr.BrowserState("[]", storage_key="hfchat-settings", secret="hfchat-settings")  # noqa: S106
+        self.remembered = gr.BrowserState("[]", storage_key="hfchat-settings", secret="hfchat-settings")  # noqa: S106
 
     @property
     def inputs(self) -> list[Any]:
@@ -104,28 +104,28 @@ class ChatSettings:
     def connect(self, page: gr.Blocks, quiet: Mapping[str, Any]) -> None:
         """Fill the inputs when the page opens, and remember what is changed."""
         picked = [self.model, self.provider, self.facts]
-        page.load(self._open, [self.kept], [*self.inputs, self.facts], **quiet)
-        self.reset.click(self._forget, [self.kept], [self.kept, *self.inputs, self.facts], **quiet)
+        page.load(self._open, [self.remembered], [*self.inputs, self.facts], **quiet)
+        self.reset.click(self._forget, [self.remembered], [self.remembered, *self.inputs, self.facts], **quiet)
         # What is changed while the last change is on its way counts, too: without this it is skipped.
         late: dict[str, Any] = {**quiet, "trigger_mode": "always_last"}
         gr.on([self.model.input, self.provider.input], self._pick, [self.model, self.provider], picked, **late).then(
-            self._keep, [self.kept, *self.inputs], [self.kept], **late
+            self._keep, [self.remembered, *self.inputs], [self.remembered], **late
         )
         changes = [part.blur for part in (self.system_prompt, self.temperature, self.top_p, self.max_tokens)]
         gr.on(
             [self.details.input, *changes],
             self._keep,
-            [self.kept, *self.inputs],
-            [self.kept],
+            [self.remembered, *self.inputs],
+            [self.remembered],
             **late,
         )
 
-    async def _open(self, kept: object, request: gr.Request) -> list[Any]:
-        mine = dict(_read(kept)).get(_whose(request), {})
+    async def _open(self, remembered: object, request: gr.Request) -> list[Any]:
+        mine = dict(_read(remembered)).get(_whose(request), {})
         return await self._filled({**_DEFAULTS, **{name: mine[name] for name in _DEFAULTS if name in mine}}, request)
 
-    async def _forget(self, kept: object, request: gr.Request) -> list[Any]:
-        others = [entry for entry in _read(kept) if entry[0] != _whose(request)]
+    async def _forget(self, remembered: object, request: gr.Request) -> list[Any]:
+        others = [entry for entry in _read(remembered) if entry[0] != _whose(request)]
         return [json.dumps(others), *await self._filled(_DEFAULTS, request)]
 
     async def _pick(self, model: object, provider: object, request: gr.Request) -> list[Any]:
@@ -133,7 +133,7 @@ class ChatSettings:
 
     async def _keep(
         self,
-        kept: object,
+        remembered: object,
         model: object,
         provider: object,
         system_prompt: object,
@@ -145,10 +145,10 @@ class ChatSettings:
     ) -> str:
         values = (model, provider, system_prompt, temperature, top_p, max_tokens, details)
         whose = _whose(request)
-        others = [entry for entry in _read(kept) if entry[0] != whose]
+        others = [entry for entry in _read(remembered) if entry[0] != whose]
         mine = dict(zip(_DEFAULTS, values, strict=True))
-        written = json.dumps([*others[1 - MAX_REMEMBERED :], [whose, mine]])
-        return written if len(written) <= MAX_REMEMBERED_CHARS else json.dumps([[whose, mine]])
+        entries_json = json.dumps([*others[1 - MAX_REMEMBERED :], [whose, mine]])
+        return entries_json if len(entries_json) <= MAX_REMEMBERED_CHARS else json.dumps([[whose, mine]])
 
     async def _filled(self, mine: dict[str, Any], request: gr.Request) -> list[Any]:
         caller, _, language = visitor_of(request)
@@ -170,22 +170,26 @@ class ChatSettings:
     async def _picked(self, model: object, provider: object, request: gr.Request) -> list[Any]:
         """The pickers with what this person may choose; what they may not, or no longer, is the default."""
         caller, _, language = visitor_of(request)
-        found = picks(await self.catalog.offers(caller.policy), caller.policy, routed=self.routed)
-        by_name = {pick.model: pick for pick in found}
+        options = picks(await self.catalog.offers(caller.policy), caller.policy, routed=self.routed)
+        by_name = {pick.model: pick for pick in options}
         default = _split(caller.policy.default_model, self.routed)
         pick = by_name.get(model if isinstance(model, str) else "")
         if pick is None and not (isinstance(model, str) and model and caller.policy.models is None):
             pick, provider = by_name.get(default[0]), default[1]
         if pick is None:  # typed by hand, where any model may be named
             typed = str(model or default[0])
-            listed = [(label(one, language), one.model) for one in found]
-            said = f"`{typed}`" if MODEL_ID.fullmatch(typed) else ""
-            return [gr.Dropdown(listed, value=typed, elem_classes=[]), gr.Dropdown([], value="", visible=False), said]
+            listed = [(label(one, language), one.model) for one in options]
+            typed_label = f"`{typed}`" if MODEL_ID.fullmatch(typed) else ""
+            return [
+                gr.Dropdown(listed, value=typed, elem_classes=[]),
+                gr.Dropdown([], value="", visible=False),
+                typed_label,
+            ]
         chosen = provider if isinstance(provider, str) and provider in pick.providers else pick.providers[0]
         return [
             # The one that is chosen by its name alone, which fits on a phone; all that is known of it is in the settings.
             gr.Dropdown(
-                [(one.name if one is pick else label(one, language), one.model) for one in found],
+                [(one.name if one is pick else label(one, language), one.model) for one in options],
                 value=pick.model,
                 # The page's script says so beside pictures that are about to be sent.
                 elem_classes=["hfchat-no-pictures"] if takes_none(pick.offer.facts) else [],
@@ -217,10 +221,12 @@ def _whose(request: gr.Request) -> str:
     return hashlib.sha256(Principal.of(caller).key.encode()).hexdigest()[:24]
 
 
-def _read(kept: object) -> list[tuple[str, dict[str, Any]]]:
+def _read(remembered: object) -> list[tuple[str, dict[str, Any]]]:
     """What the browser remembers, oldest first; what is not as it was written is forgotten."""
     try:
-        entries = json.loads(kept) if isinstance(kept, str) and len(kept) <= MAX_REMEMBERED_CHARS else []
+        entries = (
+            json.loads(remembered) if isinstance(remembered, str) and len(remembered) <= MAX_REMEMBERED_CHARS else []
+        )
     except (ValueError, RecursionError):
         return []
     entries = entries if isinstance(entries, list) else []
