@@ -1,4 +1,4 @@
-"""Renews the README's picture of the page: `python -m tests.screenshot`."""
+"""Renews the README's picture of the page: `python -m tests.support.screenshot`."""
 
 from pathlib import Path
 

@@ -1,11 +1,14 @@
 """What the README and `.env.example` say is what the program does."""
 
+import importlib
 import json
+import operator
 import os
 import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,9 +16,11 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from hfchat.auth.policy import PolicyClaim
 from hfchat.cli.main import main
 from hfchat.config.settings import Settings, load_settings
 from hfchat.errors import catalogue
+from hfchat.gate.gate import API, OPEN, PAGES
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 from tests.support.browser import chromium, visiting
 
@@ -52,6 +57,15 @@ def origin() -> Iterator[str]:
 def app(origin: str) -> Iterator[RunningApp]:
     with running(make_settings(HFCHAT_CORS_ORIGINS=origin)) as served:
         yield served
+
+
+def rows_of(section: str) -> list[list[str]]:
+    """The cells of every table's rows in a section, without its heading and its line of dashes."""
+    text = re.split(rf"^## {section}\n", README, flags=re.MULTILINE)[1].partition("\n## ")[0]
+    tables = re.findall(r"^\|.*\n\|-.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for table in tables for row in table.splitlines()
+    ]
 
 
 def test_the_front_matter_makes_a_space() -> None:
@@ -140,8 +154,44 @@ def test_the_error_example_has_the_keys_of_an_error() -> None:
     assert list(json.loads(example)["error"]) == [
         "code", "message", "hint", "fault", "retryable", "retry_after_s", "param", "type", "request_id",
     ]  # fmt: skip
-    named = set(re.findall(r"`(\w+)`(?=,| \|)", README.split("## When something fails")[1].split("## How")[0]))
-    assert named - {"SIGTERM"} <= catalogue().keys()
+
+
+def test_every_error_stands_in_the_readme_with_its_status_and_whose_fault_it_is() -> None:
+    rows = [(codes, fault) for codes, fault, _ in rows_of("Errors")]
+    listed = [
+        (code, int(status), fault) for codes, fault in rows for code, status in re.findall(r"`(\w+)` (\d+)", codes)
+    ]
+    assert sorted(listed) == sorted((code, error.status, error.fault) for code, error in catalogue().items())
+
+
+def test_the_routes_in_the_readme_are_those_that_the_gate_lets_pass() -> None:
+    rows = "".join(routes for routes, *_ in rows_of("The API"))
+    listed = set(re.findall(r"`(GET|POST) (/[\w./]*)`", rows))
+    doors = {(method, path) for path, methods in {**OPEN, **API}.items() for method in methods - {"HEAD"}}
+    assert doors <= listed
+    assert all(method in PAGES[path] for method, path in listed - doors)
+    open_rows = "".join(routes for routes, said, *_ in rows_of("The API") if "(open)" in said)
+    assert {path for _, path in re.findall(r"`(GET|POST) (/[\w./]+)`", open_rows)} == OPEN.keys()
+
+
+def test_the_limits_in_the_readme_are_settings_with_their_defaults_and_claims() -> None:
+    rows = [row for row in rows_of("Limits") if len(row) == 4]
+    assert {claim.strip("`") for *_, claim in rows} == {field.name for field in fields(PolicyClaim)}
+    for _, default, setting, _ in rows:
+        field = Settings.model_fields[setting.strip("`").lower()]
+        assert not default.startswith("`") or default == f"`{field.default}`"
+
+
+def test_the_files_that_the_readme_names_are_there_with_what_it_names_in_them() -> None:
+    rows = rows_of("Develop")
+    assert len(rows) >= 10
+    for _, files in rows:
+        paths = re.findall(r"`((?:hfchat|tests)/[\w./]*)`", files)
+        assert paths
+        assert all((ROOT / path).exists() for path in paths), files
+        for path, name in re.findall(r"`([\w./]+\.py)`: (?:the protocol )?`([\w.]+)`", files):
+            module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+            assert operator.attrgetter(name)(module), f"{path} has no {name}"
 
 
 def variables() -> set[str]:
@@ -170,9 +220,15 @@ def test_the_example_file_has_a_sentence_above_every_variable() -> None:
 
 
 def test_the_defaults_in_the_readme_are_the_defaults() -> None:
-    table = README.split("## Settings")[1].split("## Deploy")[0]
-    for name in ("hf_chat_model", "hf_chat_base_url", "hf_chat_max_tokens", "hf_chat_timeout_s", "hfchat_log_format"):
-        row = re.search(rf"^\| `{name.upper()}` \| `(.*?)`", table, re.MULTILINE)
-        assert row
-        default = Settings.model_fields[name].default
-        assert row[1] == str(default)
+    compared = 0
+    for names, defaults, _ in rows_of("Settings"):
+        variables = re.findall(r"`(\w+)`", names)
+        each = defaults.split(", ") if len(variables) > 1 and ", " in defaults else [defaults] * len(variables)
+        for variable, said in zip(variables, each, strict=True):
+            default = Settings.model_fields[variable.lower()].default
+            if said.startswith("`"):
+                assert said == f"`{default}`", variable
+                compared += 1
+            elif said == "none":
+                assert default in (None, ()), variable
+    assert compared >= 14

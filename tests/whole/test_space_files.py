@@ -19,7 +19,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-DEPLOY = README.split("## Deploy")[1].split("**Anywhere else:**")[0]
+DEPLOY = README.split("### A Hugging Face Space")[1].split("\n## ")[0]
 # Beside the program on the machine of whoever uploads it, and nobody else's business.
 PRIVATE = (
     ".env",
