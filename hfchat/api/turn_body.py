@@ -8,7 +8,7 @@ from hfchat.chat.early_refusal import refuse_too_large, refuse_used_up, small
 from hfchat.http.body import BodyReader, content_length
 from hfchat.http.json_bounds import check_json
 from hfchat.ledger.ledger import Ledger
-from hfchat.ledger.store import Principal
+from hfchat.ledger.meters import Principal
 from hfchat.types import Caller
 
 

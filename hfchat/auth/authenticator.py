@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from hfchat.ledger.store import Quota
+from hfchat.ledger.quota import Quota
 from hfchat.types import Caller
 
 # The caller, as the token says. Raises: InvalidToken, ExpiredToken.

@@ -31,7 +31,7 @@ from hfchat.http.html import STYLE, template
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.i18n.errors import SIGN_IN_DETAILS
 from hfchat.i18n.language import language_of
-from hfchat.ledger.store import Quota
+from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash, log_event
 from hfchat.types import ADMIN_SCOPE, Caller
 

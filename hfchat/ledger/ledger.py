@@ -14,7 +14,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from hfchat.errors import RevokedToken, StoreUnavailable
-from hfchat.ledger.store import OnceState, Principal, Quota, Reservation, Store, UsageTotals, meters_of, refusal
+from hfchat.ledger.meters import OnceState, Principal, Reservation, UsageTotals, meters_of, refusal
+from hfchat.ledger.quota import Quota
+from hfchat.ledger.store import Store
 from hfchat.logs import log_crash, log_event
 from hfchat.types import Caller, Usage
 

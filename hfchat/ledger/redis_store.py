@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from hfchat.errors import StoreUnavailable
-from hfchat.ledger.store import (
+from hfchat.ledger.meters import (
     CLOCK_STEP_S,
     KEPT_AFTER_LEASE_S,
     MAX_ANSWER_S,

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from hfchat.ledger.sqlite_worker import SqliteWorker
-from hfchat.ledger.store import (
+from hfchat.ledger.meters import (
     CLOCK_STEP_S,
     KEPT_AFTER_LEASE_S,
     MAX_ANSWER_S,
@@ -25,6 +24,7 @@ from hfchat.ledger.store import (
     counted,
     first_refusal,
 )
+from hfchat.ledger.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
 
 _VERSIONS = (

@@ -6,7 +6,7 @@ from hfchat.http.html import template
 from hfchat.i18n.amounts import spoken
 from hfchat.i18n.language import LANGUAGES, Language, language_of
 from hfchat.i18n.sentences import CHAT, NAMES, PAGE
-from hfchat.ledger.store import Quota, Remaining
+from hfchat.ledger.quota import Quota, Remaining
 from hfchat.page.appearance import Appearance
 
 # At this part of a limit, or at the last one, what is left stands on the page for all to see; until then in the menu.

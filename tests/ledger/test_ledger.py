@@ -13,8 +13,10 @@ import pytest
 from hfchat.errors import BudgetExceeded, RateLimitExceeded, RevokedToken, StoreUnavailable, TooManyStreams
 from hfchat.ledger import ledger as ledger_module
 from hfchat.ledger.ledger import NOTHING, Ledger
+from hfchat.ledger.meters import Counters, Meter, OnceState, Principal, Reservation, UsageTotals
+from hfchat.ledger.quota import Quota
 from hfchat.ledger.sqlite_store import SqliteStore
-from hfchat.ledger.store import Counters, Meter, OnceState, Principal, Quota, Reservation, Store, UsageTotals
+from hfchat.ledger.store import Store
 from hfchat.limits import Limit
 from hfchat.types import Caller, Policy, Usage
 from tests.conftest import wait_until
