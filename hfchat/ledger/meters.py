@@ -18,19 +18,18 @@ from hfchat.limits import Limit, window_end, window_start
 from hfchat.types import Caller, Policy
 
 REQUESTS, TOKENS = "requests", "tokens"
-# A reservation whose lease has ended is kept for this long: a store that was away makes settling late.
+# How long a reservation outlives its lease: after an outage of the store, settling is late.
 KEPT_AFTER_LEASE_S = 86_400
 # How far a clock may step back: NTP sets a clock right at once by up to some minutes after a pause of the machine.
 CLOCK_STEP_S = 300
-# A lease, or an idempotent answer, that ends later than this from now was written by a clock that ran ahead. Leases are
-# of a minute, answers of a day.
+# A lease (60 s) or an idempotent answer (a day) that ends later than this from now was written by a clock that ran ahead.
 MAX_LEASE_S = 2 * CLOCK_STEP_S
 MAX_ANSWER_S = 86_400 + CLOCK_STEP_S
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """So much of `name` may be used in each `window`; `amount` is what one turn takes."""
+    """A limit of `name`, requests or tokens, in each `window`; `amount` is what one turn takes of it."""
 
     name: str
     window: str
@@ -39,31 +38,31 @@ class Meter:
 
     @property
     def key(self) -> str:
-        """What tells it from a person's other meters."""
+        """Unique among the meters of one person."""
         return f"{self.name}/{self.window}"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose account it is. Two issuers' subjects of the same name are two people."""
+    """Whose usage is counted. The same subject at two issuers is two people."""
 
     issuer: str
     subject: str
 
     @staticmethod
     def of(caller: Caller) -> "Principal":
-        """Whose account this caller's is."""
+        """The principal of this caller."""
         return Principal(caller.issuer, caller.subject)
 
     @property
     def key(self) -> str:
-        """Both in one text: neither can have a control character."""
+        """Issuer and subject in one text: neither can have a control character."""
         return f"{self.issuer}\x1f{self.subject}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a turn may take at most. `streams` is how many of the person's replies may be in progress, this one too."""
+    """The most that a turn may use. `streams` is the limit of the person's replies in progress, this one included."""
 
     id: str
     principal: Principal
@@ -76,10 +75,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the books say: for each meter asked about, when its window began and what is used in it.
+    """What is counted: for each meter of the query, the start of its window and what is used in it.
 
-    `refused` is the place of the first meter that said no, `len(used)` for the replies in progress. `held` are tokens of
-    replies in progress, counted in full; it is known where a meter said no.
+    `refused` is the index of the first meter that refuses, `len(used)` where the replies in progress do. `held` are tokens
+    of replies in progress, counted in full; it is read only after a refusal.
     """
 
     used: tuple[tuple[int, int], ...]
@@ -91,7 +90,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
-    """All that a person ever used. `held_tokens` are those of replies in progress, in full; they are not in the others."""
+    """All that a person ever used. `held_tokens` are reserved by replies in progress, in full, and in no other sum."""
 
     issuer: str
     subject: str
@@ -105,9 +104,9 @@ class UsageTotals:
 
 @dataclass(frozen=True, slots=True)
 class OnceState:
-    """What is known of an answer that is to be given once: another try is `running`, it had an `other` body, or its answer.
+    """The state of an idempotency key: another request with it is `running`, it had an `other` body, or it has an answer.
 
-    None of these: it is claimed now.
+    None of these: the key is this request's now.
     """
 
     running: bool = False
@@ -116,7 +115,7 @@ class OnceState:
 
 
 def meters_of(policy: Policy, tokens: int = 0, *, requests: int = 1) -> tuple[Meter, ...]:
-    """The meters of whoever has this policy, for a turn that may take so many tokens."""
+    """The meters of a caller with this policy, for a turn that may use so many tokens."""
     return (
         *(Meter(REQUESTS, limit.window, limit.amount, requests) for limit in policy.rate),
         *(Meter(TOKENS, limit.window, limit.amount, tokens) for limit in policy.budget),
@@ -124,9 +123,9 @@ def meters_of(policy: Policy, tokens: int = 0, *, requests: int = 1) -> tuple[Me
 
 
 def counted(meter: Meter, start: int | None, used: int, now: float) -> tuple[int, int]:
-    """What counts of a stored count: its window's start and use, or a fresh window where time has passed it.
+    """The start and use of a meter's window: the stored one, or a new window where the stored one has ended.
 
-    What a clock that ran far ahead counted is counted in the current window.
+    A stored window that begins too far in the future is counted as the current one.
     """
     current = window_start(meter.window, now)
     if start is None or start < current:
@@ -135,19 +134,19 @@ def counted(meter: Meter, start: int | None, used: int, now: float) -> tuple[int
 
 
 def first_refusal(reservation: Reservation, used: Sequence[tuple[int, int]], streams: int) -> int | None:
-    """The place of the first meter that the reservation does not fit into; None where it fits."""
-    for place, (meter, (_, so_far)) in enumerate(zip(reservation.meters, used, strict=True)):
-        if so_far + meter.amount > meter.limit:
-            return place
+    """The index of the first meter that the reservation exceeds; None where it fits."""
+    for index, (meter, (_, count)) in enumerate(zip(reservation.meters, used, strict=True)):
+        if count + meter.amount > meter.limit:
+            return index
     return len(used) if reservation.streams is not None and streams >= reservation.streams else None
 
 
 def after_refusal(
     reservation: Reservation, used: Sequence[tuple[int, int]], refused: int
 ) -> tuple[tuple[int, int], ...]:
-    """What is used once the reservation is refused at this place: a request was made, unless it was one too many.
+    """What is used after the meter at index `refused` said no: one request more, unless the rate itself refused.
 
-    It is to be written either way: what a clock that ran ahead counted would else be carried into every window to come.
+    It is written in both cases: else a count from a clock that ran ahead would be carried into every later window.
     """
     if refused < len(reservation.meters) and reservation.meters[refused].name == REQUESTS:
         return tuple(used)
@@ -158,7 +157,7 @@ def after_refusal(
 
 
 def refusal(reservation: Reservation, counters: Counters, refused: int, now: float) -> LimitReached:
-    """The error for a reservation that the meter at `refused` said no to: which it is, and when it may say yes."""
+    """The error for a reservation that the meter at index `refused` refuses, with the time until its window ends."""
     if refused == len(reservation.meters):
         return TooManyStreams("streams_used", params={"limit": reservation.streams or 0})
     meter, (start, used) = reservation.meters[refused], counters.used[refused]

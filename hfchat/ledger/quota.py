@@ -10,7 +10,7 @@ from hfchat.types import Policy, Usage
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What is left of a limit. `window` and `reset_s` are None for replies at once, which no time gives back."""
+    """What is left of one limit. `window` and `reset_s` are None for concurrent replies, which no time gives back."""
 
     limit: int
     remaining: int
@@ -19,9 +19,9 @@ class Remaining:
 
 
 class Quota:
-    """What somebody may still use, as a reading of `meters_of(policy)` shows it; worked out where it is asked for.
+    """What a caller may still use, computed on access from the counters of `meters_of(policy)`.
 
-    Where several limits hold, it is the one that says no first; None where none does.
+    Of several limits it is the one with the least left; None where there is no limit.
     """
 
     def __init__(self, policy: Policy, counters: Counters, now: float) -> None:
@@ -42,22 +42,22 @@ class Quota:
 
     @property
     def streams(self) -> Remaining | None:
-        """Replies at once."""
-        most = self._policy.streams
-        return None if most is None else Remaining(most, max(most - self._counters.streams, 0))
+        """Concurrent replies."""
+        limit = self._policy.streams
+        return None if limit is None else Remaining(limit, max(limit - self._counters.streams, 0))
 
     def settled(self, reservation: Reservation, usage: Usage) -> "Quota":
-        """What is left once this reservation, the last thing that was read, is settled."""
-        back = reservation.prompt_tokens + reservation.completion_tokens - usage.total_tokens
+        """What is left once the reservation that these counters include is settled."""
+        unused = reservation.prompt_tokens + reservation.completion_tokens - usage.total_tokens
         used = tuple(
-            (start, count - back if meter.name == TOKENS else count)
+            (start, count - unused if meter.name == TOKENS else count)
             for meter, (start, count) in zip(reservation.meters, self._counters.used, strict=True)
         )
         return Quota(self._policy, Counters(used, max(self._counters.streams - 1, 0)), self._now)
 
     def _least(self, limits: Sequence[Limit], counts: Sequence[tuple[int, int]]) -> Remaining | None:
-        left = [
+        remaining = [
             Remaining(limit.amount, max(limit.amount - used, 0), seconds_left(limit, start, self._now), limit.window)
             for limit, (start, used) in zip(limits, counts, strict=True)
         ]
-        return min(left, key=lambda allowance: allowance.remaining, default=None)
+        return min(remaining, key=lambda limit: limit.remaining, default=None)

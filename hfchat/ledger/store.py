@@ -8,41 +8,41 @@ from hfchat.types import Usage
 
 
 class Store(Protocol):
-    """One store. `now` and `until` are in seconds since 1970. Raises: StoreUnavailable, everywhere, and nothing else.
+    """A database of usage. `now` and `until` are in seconds since 1970. Every method raises StoreUnavailable, and nothing else.
 
-    `in_order`: what one process asks is answered in the order it is asked, so that nobody there need wait to see it done.
+    `in_order`: calls of one process take effect in the order they are made, so a caller need not await one to see its effect.
     """
 
     in_order: bool
 
     def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Awaitable[Counters]:
-        """Take all that is asked for, or nothing; nothing where the token is revoked, too.
+        """Count the whole reservation, or nothing of it where a meter refuses or the token is revoked.
 
-        What tokens or replies in progress refuse is a request all the same, and counts as one.
+        A reservation that the budget or the concurrent replies refuse still counts as a request.
         """
         ...
 
     def settle(
         self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True
     ) -> Awaitable[Counters | None]:
-        """Write what was really used and give back the rest, once: what is not reserved any more stays as it is.
+        """Count what was really used and give back the rest, once: a reservation that is settled already stays as it is.
 
-        What is used then it says only where it is to `look`.
+        The counters afterwards are returned only with `look`.
         """
         ...
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
-        """Keep these reservations; and tidy up what lapsed long ago."""
+        """Extend the leases of these reservations; delete reservations whose lease ended a day ago."""
         ...
 
     def quota(self, principal: Principal, token_id: str, meters: Sequence[Meter], *, now: float) -> Awaitable[Counters]:
-        """What is used, and whether the token is revoked."""
+        """What is used of these meters, and whether the token is revoked."""
         ...
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse this token from now on, until it would have expired.
 
-        It is never deleted: it is the owner's word, and a clock that runs ahead must not make the token good again.
+        A revocation is never deleted: a clock that runs ahead must not make the token valid again.
         """
         ...
 
@@ -51,25 +51,25 @@ class Store(Protocol):
         ...
 
     async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
-        """Claim the answer of that name for this owner, or say what is known of it."""
+        """Take the idempotency key `name` for this owner, or return its state."""
         ...
 
     async def renew_once(self, name: str, owner: str, *, until: float) -> None:
-        """Keep the owner's claim until then."""
+        """Extend the owner's hold of the key."""
         ...
 
     async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
-        """Keep the answer that the owner has claimed until then."""
+        """Store the answer under the key that the owner holds."""
         ...
 
     async def end_once(self, name: str, owner: str) -> None:
-        """Give up the owner's claim."""
+        """Free the key that the owner holds."""
         ...
 
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
-        """Everybody's account, or those of one subject, by name."""
+        """The totals of everybody, or of one subject, sorted by name."""
         ...
 
     async def close(self) -> None:
-        """Give back what is held open."""
+        """Close the connection."""
         ...
