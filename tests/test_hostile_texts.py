@@ -197,7 +197,7 @@ def stream(piece: bytes) -> Callable[[str], None]:
     def read(text: str) -> None:
         decoder, reply = SSEDecoder(), Reply(CALL, {})
         for _ in range(len(text)):
-            list(reply.take(decoder.feed(piece)))
+            list(reply.deltas(decoder.feed(piece)))
 
     return read
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    "errors limits logs",
+    "errors ids limits logs",
     "types i18n",
     "http ledger upstream",
     "auth chat",

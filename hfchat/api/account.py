@@ -11,7 +11,7 @@ from hfchat.auth.revocation import Revoke, token_in
 from hfchat.errors import InsufficientScope, InvalidRequest, InvalidToken
 from hfchat.http.body import read_body
 from hfchat.http.validation import parse
-from hfchat.ledger.store import Quota, Remaining
+from hfchat.ledger.quota import Quota, Remaining
 from hfchat.types import ADMIN_SCOPE, Caller
 
 MAX_BODY_BYTES = 16 * 1024

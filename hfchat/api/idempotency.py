@@ -28,7 +28,8 @@ from hfchat.api.streaming import TurnResponse
 from hfchat.errors import InvalidRequest, StoreUnavailable
 from hfchat.http.in_thread import in_thread
 from hfchat.ledger.ledger import Ledger
-from hfchat.ledger.store import Principal, Quota
+from hfchat.ledger.meters import Principal
+from hfchat.ledger.quota import Quota
 from hfchat.types import Caller
 
 KEPT_S = 86_400

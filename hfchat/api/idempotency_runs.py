@@ -12,7 +12,7 @@ from typing import Any
 
 from hfchat.errors import StoreUnavailable, TooManyStreams
 from hfchat.ledger.ledger import Ledger
-from hfchat.ledger.store import OnceState, Principal
+from hfchat.ledger.meters import OnceState, Principal
 from hfchat.types import Caller
 
 # A poll costs the ledger a write. The first comes soon, as most replies end within seconds.

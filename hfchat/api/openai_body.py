@@ -10,13 +10,13 @@ from hfchat.api.message_fields import check_message
 from hfchat.api.request_fields import DATA, FIELDS, check_fields
 from hfchat.errors import InvalidRequest
 from hfchat.types import ChatRequest, Message
-from hfchat.upstream.request_body import LENGTHS
+from hfchat.upstream.request_body import MAX_TOKENS_NAMES
 
 MAX_MESSAGES = 2000
 MAX_REPLIES = 128
 MAX_TOKENS = 1_000_000
 _READ_HERE = frozenset(("model", "messages", "stream"))
-_LISTED = {**FIELDS, **dict.fromkeys((*LENGTHS, *_READ_HERE), DATA)}
+_LISTED = {**FIELDS, **dict.fromkeys((*MAX_TOKENS_NAMES, *_READ_HERE), DATA)}
 
 
 def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset()) -> ChatRequest:
@@ -37,7 +37,7 @@ def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset
     check_fields(sent, _LISTED)
     # A null of a field that is not listed says nothing, and does not go on.
     options = {name: value for name, value in sent.items() if name in _LISTED and name not in _READ_HERE}
-    lengths = [_whole(options, name, MAX_TOKENS) for name in LENGTHS if options.get(name) is not None]
+    lengths = [_whole(options, name, MAX_TOKENS) for name in MAX_TOKENS_NAMES if options.get(name) is not None]
     return ChatRequest(
         messages=_messages(sent.get("messages"), media_hosts),
         model=_model(sent.get("model")),

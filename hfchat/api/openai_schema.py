@@ -8,7 +8,7 @@ from hfchat.api.openai_body import MAX_MESSAGES, MAX_REPLIES, MAX_TOKENS
 from hfchat.api.request_fields import FIELDS, Kind
 from hfchat.http.media import PICTURE_PARTS
 from hfchat.types import MODEL_ID
-from hfchat.upstream.request_body import LENGTHS
+from hfchat.upstream.request_body import MAX_TOKENS_NAMES
 
 
 def _to(most: int, description: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ COMPLETION: dict[str, Any] = {
         },
         stream={"type": ["boolean", "null"], "description": "Server-sent events instead of one JSON object."},
         n=_to(MAX_REPLIES, "Several replies, each of which counts."),
-        **{name: _to(MAX_TOKENS, "Cut to the owner's limit.") for name in LENGTHS},
+        **{name: _to(MAX_TOKENS, "Cut to the owner's limit.") for name in MAX_TOKENS_NAMES},
     ),
     "title": "CompletionBody",
     "description": "A request of OpenAI's chat completions. The fields that are listed pass to the provider as they are.",

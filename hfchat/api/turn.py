@@ -16,7 +16,7 @@ from hfchat.http.body import BodyReader, content_length
 from hfchat.http.json_bounds import check_json
 from hfchat.i18n.language import language_of
 from hfchat.ledger.ledger import Ledger
-from hfchat.ledger.store import Principal
+from hfchat.ledger.meters import Principal
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest
 
 

@@ -1,7 +1,6 @@
-"""The public keys that an identity provider publishes at its JWKS URL, fetched when needed and kept while it is away.
+"""JWKS client: the public keys that an identity provider publishes, fetched on demand and cached through its outages.
 
-One rule: nobody who sends tokens decides how often the provider is asked, and nothing that the provider answers, or does
-not, takes known keys away, except a whole new set.
+Who sends tokens does not decide how often the provider is called. Only a valid new set replaces the cached keys.
 """
 
 import asyncio
@@ -25,9 +24,9 @@ _log = logging.getLogger(__name__)
 class Jwks:
     """The keys at `url`. Used inside one event loop; `close` it.
 
-    Keys are fresh for `fresh_s`; then they still answer while new ones are fetched behind them. A key that is not known is
-    looked for by a new fetch, but none begins within `refetch_s` of the last one's end, or `retry_s` where none ever
-    succeeded. A fetch takes `timeout_s` at most.
+    Keys are fresh for `fresh_s`; stale ones stay in use while new ones are fetched in the background. An unknown key causes a
+    fetch, but none begins within `refetch_s` of the end of the last one, or `retry_s` before the first success. A fetch takes
+    `timeout_s` at most.
     """
 
     def __init__(
@@ -54,9 +53,9 @@ class Jwks:
         self._closed = False
 
     async def key(self, kid: str | None, alg: str) -> PublicKey:
-        """The published key of this name that may check this algorithm; without a name, the only one that may.
+        """The published key with this `kid` for this algorithm; without a `kid`, the only key for it.
 
-        All who wait share one fetch, and one of them leaving does not end it.
+        Concurrent calls share one fetch, and cancelling one of them does not end it.
         Raises: InvalidToken("token_key_unknown") where the current set has none; InvalidToken("token_key_unreachable"),
         which is the owner's fault, where no set was ever fetched.
         """
@@ -75,7 +74,7 @@ class Jwks:
         raise unreachable
 
     async def close(self) -> None:
-        """End a fetch in progress, whose waiters then find no key, and close the client. No fetch begins after."""
+        """Cancel a fetch in progress, whose waiters then get no key, and close the client. No fetch begins afterwards."""
         self._closed = True
         if self._fetching is not None:
             self._fetching.cancel()
@@ -86,7 +85,7 @@ class Jwks:
     def _fitting(self, kid: str | None, alg: str) -> PublicKey | None:
         fitting = [key for key in self._keys if alg in key.algorithms]
         if kid is None:
-            # RFC 7515 section 4.1.4: without a name, any guess among several would be a guess.
+            # RFC 7515 section 4.1.4: without a `kid`, only one candidate is no guess.
             return fitting[0].key if len(fitting) == 1 else None
         return next((key.key for key in fitting if key.kid == kid), None)
 
@@ -94,9 +93,9 @@ class Jwks:
         return self._fetched_at is None or self._clock() - self._fetched_at >= self._fresh_s
 
     def _begin(self) -> None:
-        pause_s = self._refetch_s if self._keys else self._retry_s
-        rested = self._tried_at is None or self._clock() - self._tried_at >= pause_s
-        if self._fetching is None and rested and not self._closed:
+        cooldown_s = self._refetch_s if self._keys else self._retry_s
+        cooled_down = self._tried_at is None or self._clock() - self._tried_at >= cooldown_s
+        if self._fetching is None and cooled_down and not self._closed:
             self._fetching = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
@@ -107,18 +106,18 @@ class Jwks:
             self._fetched_at = self._clock()
             if private:
                 self._warn("jwks_private_keys", f"{private} private keys are published, and not used")
-        except BadKeySet as wrong:
-            self._warn("jwks_failed", str(wrong))
-        except Exception as failure:  # whatever it is, a task has nobody to tell, and the old keys stay
+        except BadKeySet as error:
+            self._warn("jwks_failed", str(error))
+        except Exception as failure:  # in a task nobody would see it; the cached keys stay
             self._warn("jwks_failed", type(failure).__name__)
         finally:
             self._tried_at = self._clock()
             self._fetching = None
 
     async def _document(self) -> Any:
-        # Made here, once: a TLS context takes 20 ms. `identity`, as a small answer could unpack to a huge one.
+        # Once: a TLS context takes 20 ms. `identity`: a small compressed answer could unpack to a huge one.
         self._client = self._client or httpx2.AsyncClient(
-            timeout=None,  # `_fetch` has one for the whole, which a server that drips cannot stretch
+            timeout=None,  # `_fetch` limits the whole: a server that sends a byte at a time cannot stretch it
             headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
             limits=httpx2.Limits(max_keepalive_connections=0),
         )
@@ -153,5 +152,5 @@ async def _json(response: httpx2.Response) -> Any:
             raise BadKeySet(f"more than {MAX_BODY_BYTES} bytes")
     try:
         return json.loads(body)
-    except (ValueError, RecursionError) as no_json:
-        raise BadKeySet("not JSON") from no_json
+    except (ValueError, RecursionError) as error:
+        raise BadKeySet("not JSON") from error

@@ -1,9 +1,10 @@
-"""The policy inside a token, its `hfchat` claim: read exactly or refused, and only ever narrower than the owner's."""
+"""Policy claim: the limits inside a token (`hfchat`), read exactly or refused, and only ever narrower than the owner's."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hfchat.auth.claims import wrong_claim
 from hfchat.errors import InvalidToken
 from hfchat.limits import Limit, narrowed, parse_limit
 from hfchat.types import MODEL_ID, Policy
@@ -16,7 +17,7 @@ MAX_TOKENS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PolicyClaim:
-    """What a token says of its limits; None where it says nothing, and the owner's holds."""
+    """A token's own limits; None where the owner's holds."""
 
     models: tuple[str, ...] | None = None
     rate: Limit | None = None
@@ -27,8 +28,8 @@ class PolicyClaim:
     def __bool__(self) -> bool:
         return self != PolicyClaim()
 
-    def written(self) -> dict[str, Any]:
-        """The claim as it stands in a token, with what it limits only."""
+    def payload(self) -> dict[str, Any]:
+        """The claim as JSON in a token, without the limits that are None."""
         values = {
             "models": None if self.models is None else list(self.models),
             "rate": self.rate and str(self.rate),
@@ -40,20 +41,18 @@ class PolicyClaim:
 
 
 def read_policy(claim: object) -> PolicyClaim:
-    """The claim, exactly. Raises: InvalidToken that names what is wrong: a limit that is not read does not hold."""
+    """The claim. Raises: InvalidToken for an unknown or wrong limit: one that is ignored would not hold."""
     if not isinstance(claim, dict):
-        raise InvalidToken("token_claim_wrong", params={"value": CLAIM})
-    strange = sorted(claim.keys() - _READERS.keys())
-    if strange:
-        raise InvalidToken(
-            "token_claim_unknown", params={"value": f"{', '.join(f'{CLAIM}.{name}' for name in strange)[:200]}"}
-        )
+        raise wrong_claim(CLAIM)
+    unknown = ", ".join(f"{CLAIM}.{name}" for name in sorted(claim.keys() - _READERS.keys()))
+    if unknown:
+        raise InvalidToken("token_claim_unknown", params={"value": unknown[:200]})
     values = {}
     for name, value in claim.items():
         try:
             values[name] = _READERS[name](value)
-        except (ValueError, TypeError, AttributeError) as wrong:
-            raise InvalidToken("token_claim_wrong", params={"value": f"{CLAIM}.{name}"}) from wrong
+        except (ValueError, TypeError, AttributeError) as error:
+            raise wrong_claim(f"{CLAIM}.{name}") from error
     return PolicyClaim(**values)
 
 
@@ -89,10 +88,10 @@ def _models(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _whole_number(most: int) -> Callable[[object], int]:
+def _whole_number(maximum: int) -> Callable[[object], int]:
     def read(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise ValueError(f"it is no whole number from 1 to {most}")
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+            raise ValueError(f"it is no whole number from 1 to {maximum}")
         return value
 
     return read

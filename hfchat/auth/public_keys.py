@@ -1,6 +1,6 @@
-"""Public keys, as PEM text and as JSON Web Keys, each with the algorithms that it may check and no others. Pure.
+"""Public keys, from PEM text or JSON Web Keys, each with the algorithms that it may verify and no others. Pure.
 
-An algorithm belongs to one kind of key (RFC 7518 section 3.1, RFC 8037): what does not fit is no key here at all.
+An algorithm belongs to one kind of key (RFC 7518 section 3.1, RFC 8037): a key that fits none is refused.
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ MIN_RSA_BITS = 2048
 # Checking a signature takes longer with a longer key: 0.24 ms with this one, 0.02 ms with 2048 bits.
 MAX_RSA_BITS = 8192
 MAX_KEYS = 200
-# RFC 7517 section 4.1 would let `oct` in: a symmetric key, which a public document makes everybody's.
+# Without `oct` (RFC 7517 section 4.1): a symmetric key in a public document is everybody's.
 _ALGORITHM_OF_KTY = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 
 
 class BadKeySet(Exception):
-    """What was published is no set of public keys. Its text is ours, fit for the log."""
+    """The published document is no set of public keys. The message is ours, fit for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
-    """A key of a set: its `kid`, where it has one, and the algorithms that it may check."""
+    """A key of a set: its `kid`, where it has one, and the algorithms that it may verify."""
 
     kid: str | None
     algorithms: frozenset[str]
@@ -37,7 +37,7 @@ class PublishedKey:
 
 
 def algorithms_of(key: object) -> frozenset[str]:
-    """The algorithms that this key may check; none where it is of another kind, too short or too long."""
+    """The algorithms that this key may verify; none where it is of another kind, too short or too long."""
     match key:
         case rsa.RSAPublicKey():
             return RSA_ALGORITHMS if MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS else frozenset()
@@ -65,10 +65,10 @@ def read_public_key(text: str) -> PublicKey:
         raise ValueError("there is more than one key in it; write one, or the address of them all as JWT_JWKS_URL")
     try:
         key = load_pem_public_key(text.encode())
-    except (ValueError, UnsupportedAlgorithm) as unreadable:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError(
             "it is not a whole public key in PEM; write it from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----"
-        ) from unreadable
+        ) from error
     if isinstance(key, rsa.RSAPublicKey) and not algorithms_of(key):
         raise ValueError(
             f"it is an RSA key of {key.key_size} bits, and {MIN_RSA_BITS} to {MAX_RSA_BITS} are taken (RFC 7518 3.3); "
@@ -80,7 +80,7 @@ def read_public_key(text: str) -> PublicKey:
 
 
 def read_key_set(document: object) -> tuple[list[PublishedKey], int]:
-    """The keys of a JWK Set (RFC 7517 section 5) that can check a token, and how many private ones were passed over.
+    """The keys of a JWK Set (RFC 7517 section 5) that can verify a token, and how many private ones were left out.
 
     Raises: BadKeySet where there is no such key, or where it is no key set.
     """
@@ -101,7 +101,7 @@ def _published(entry: dict[str, Any]) -> PublishedKey | None:
     kid, kty, alg, key_ops = entry.get("kid"), entry.get("kty"), entry.get("alg"), entry.get("key_ops", ["verify"])
     if not isinstance(kty, str) or kty not in _ALGORITHM_OF_KTY or not isinstance(kid, str | None):
         return None
-    # A private half that everybody can read is nobody's any more.
+    # A published private key is compromised.
     if "d" in entry or entry.get("use", "sig") != "sig" or not isinstance(key_ops, list) or "verify" not in key_ops:
         return None
     try:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, max_prompt_tokens
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
-from hfchat.ledger.store import Principal, Quota, Remaining
+from hfchat.ledger.meters import Principal
+from hfchat.ledger.quota import Quota, Remaining
 from hfchat.types import Caller
 
 # Reading and parsing so much takes about 1 ms: not much more than to look.

@@ -13,7 +13,8 @@ from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.http.in_thread import in_thread
 from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota
-from hfchat.ledger.store import Quota, Reservation
+from hfchat.ledger.meters import Reservation
+from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash
 from hfchat.types import Call, Caller, Finish, Part, Usage
 

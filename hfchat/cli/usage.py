@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from hfchat.auth.own_tokens import read_name
+from hfchat.auth.claims import read_name
 from hfchat.cli.ledger import ledger_is_there, warn_of_a_new_ledger, with_ledger
 from hfchat.config.settings import find_dotenv, load_settings
-from hfchat.ledger.store import UsageTotals
+from hfchat.ledger.meters import UsageTotals
 
 
 def usage_command(asked: argparse.Namespace) -> int:

@@ -7,8 +7,6 @@ tell when that changes.
 
 import asyncio
 import logging
-import os
-import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -31,7 +29,8 @@ from hfchat.http.body import content_length
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.html import STYLE
 from hfchat.http.session_cookie import SessionCookie
-from hfchat.ledger.store import Quota
+from hfchat.ids import random_id
+from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash
 from hfchat.types import Caller
 
@@ -44,10 +43,6 @@ MAX_QUERY_FIELDS = 100
 _LONGEST_CONNECTION_S = 86_400.0
 LAST_WORDS_S = 2.0
 _HEARTBEAT = "/gradio_api/heartbeat/"
-
-# They have to be different, not secret.
-_IDS = random.Random()
-os.register_at_fork(after_in_child=_IDS.seed)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -97,7 +92,7 @@ class Gate:
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["headers"] = chosen_first(scope["headers"])
         headers = Headers(scope=scope)
-        request_id = f"{_IDS.getrandbits(64):016x}"
+        request_id = random_id(64)
         caller: Caller | None = None
         response_headers = ResponseHeaders(
             send, request_id, self._allowed_origin(headers), scope["path"], small_page_csp=self._small_page_csp

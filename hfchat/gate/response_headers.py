@@ -7,7 +7,7 @@ from starlette.types import Message, Send
 
 from hfchat import errors as e
 from hfchat.http.content_security_policy import DATA_POLICY
-from hfchat.ledger.store import Quota
+from hfchat.ledger.quota import Quota
 
 # What a page of another origin may read of an answer's headers.
 EXPOSED = (

@@ -1,4 +1,4 @@
-"""The ledger that HFCHAT_STORE names."""
+"""HFCHAT_STORE: opens the store that its address names: memory, SQLite, Redis or Valkey."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from hfchat.ledger.store import Store
 
 MEMORY = "memory://"
 SQLITE = "sqlite:///"
-# Valkey speaks Redis' protocol; the client knows it by this name only.
+# Valkey speaks the protocol of Redis; redis-py knows only these schemes.
 _REDIS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 
 
 def open_store(url: str) -> Store:
-    """The ledger at a checked address; it is connected to when it is first used. Raises: ValueError for another kind."""
+    """The store at a checked address; it connects on first use. Raises: ValueError for another kind."""
     if url == MEMORY:
         return SqliteStore(None)
     if url.startswith(SQLITE):

@@ -1,6 +1,6 @@
-"""One SQLite file, one connection: made on first use, opened anew after a failure, handed to the disk when asked.
+"""SQLite file and connection: transactions, write-ahead log, fsync and migration. Opened again after a failure.
 
-For one thread at a time: whoever does not hold its lock waits, or does not (`try_do`).
+One thread at a time uses the connection, under a lock that `do` waits for and `try_do` does not.
 """
 
 import os
@@ -14,17 +14,17 @@ from typing import Any
 from urllib.parse import quote
 
 Work = Callable[[sqlite3.Connection], Any]
-# How long another process's transaction is waited for.
+# Busy timeout: how long to wait for another process's transaction.
 BUSY_S = 0.8
-# After so many transactions the write-ahead log is written into the file, which is when SQLite waits for the disk.
+# Transactions between two checkpoints of the write-ahead log; SQLite waits for the disk at one.
 CHECKPOINT_EVERY = 250
 
 
 class SqliteFile:
     """The database at `path`; None is a database in memory.
 
-    `versions` are the scripts that make the database's form, one for each version. The file and its folder are made on
-    first use; a file that is gone afterwards is not made again, since an empty one would grant everything anew.
+    `versions` are the migrations, one for each version of the schema. The file and its folder are made on first use. A file
+    that is deleted afterwards is not made again: an empty one would give everybody their whole budget.
     """
 
     def __init__(self, path: Path | None, versions: tuple[str, ...]) -> None:
@@ -35,16 +35,16 @@ class SqliteFile:
         self._identity: tuple[int, int] | None = None
         self._patient = True
         self._was_made = False
-        self._log: int | None = None
+        self._wal_fd: int | None = None
         self._commits = 0
-        # When the oldest commit that the disk does not have was made; and whether the disk took the last one.
+        # When the oldest commit that is not synced was made; and whether the last fsync succeeded.
         self._unsynced_since: float | None = None
-        self.disk_takes = True
+        self.disk_ok = True
 
     def do(self, works: Sequence[Work], *, writes: bool) -> list[Any]:
-        """What the works give, in one transaction: they stand or fall together. Waits for other processes.
+        """The results of the works, in one transaction: all commit or none. Waits for other processes.
 
-        Raises: sqlite3.Error, OSError, and what the works do.
+        Raises: sqlite3.Error, OSError, and what the works raise.
         """
         with self._lock:
             try:
@@ -54,7 +54,7 @@ class SqliteFile:
                 raise
 
     def try_do(self, works: Sequence[Work], *, writes: bool) -> list[Any] | None:
-        """The same where it waits for nobody; None, and nothing is done, where it would or fails."""
+        """As `do`, but without waiting; None, and nothing is done, where it would have to wait or fails."""
         if self._connection is None or not self._lock.acquire(blocking=False):
             return None
         connection = self._connection
@@ -62,44 +62,44 @@ class SqliteFile:
             if connection is None or self._moved():
                 return None
             return self._do(connection, works, writes, patient=False)
-        except Exception:  # done again where it may take its time, it fails there for everybody to see
+        except Exception:  # the caller does it again with `do`, which raises
             with suppress(sqlite3.Error):
                 connection.rollback()
             return None
         finally:
             self._lock.release()
 
-    def owe_the_disk(self) -> bool:
-        """Note that what was committed just now is to be handed to the disk; whether it is the first since `sync`."""
+    def mark_unsynced(self) -> bool:
+        """Note a commit that has to be synced; whether it is the first since the last `sync`."""
         if self._path is None or self._unsynced_since is not None:
             return False
         self._unsynced_since = time.monotonic()
         return True
 
-    def owes_for_s(self) -> float | None:
-        """How long the oldest commit that the disk does not have has waited."""
+    def unsynced_for_s(self) -> float | None:
+        """The age of the oldest commit that is not synced."""
         since = self._unsynced_since
         return None if since is None else time.monotonic() - since
 
     def sync(self) -> Exception | None:
-        """Hand what is committed to the disk: as `synchronous = FULL` does, which would have everybody wait for it.
+        """Sync the write-ahead log, as `synchronous = FULL` does at each commit; the failure, if it failed.
 
-        What is in the write-ahead log is valid by its checksums, and whoever takes it from there syncs it first.
+        Frames of the log are valid by their checksums, and a checkpoint syncs the log before it copies them.
         """
         if self._path is None or self._unsynced_since is None:
             return None
         self._unsynced_since = None
         try:
-            if self._log is None:
-                self._log = os.open(f"{self._path}-wal", os.O_RDONLY)
+            if self._wal_fd is None:
+                self._wal_fd = os.open(f"{self._path}-wal", os.O_RDONLY)
                 _sync_folder(self._path.parent)
-            os.fdatasync(self._log)
+            os.fdatasync(self._wal_fd)
         except OSError as failure:
-            self.disk_takes = False
+            self.disk_ok = False
             with self._lock:
                 self._disconnect()
             return failure
-        self.disk_takes = True
+        self.disk_ok = True
         if self._commits >= CHECKPOINT_EVERY:
             self._checkpoint()
         return None
@@ -114,19 +114,19 @@ class SqliteFile:
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000) if patient else 0}")
             self._patient = patient
         connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-        done = [work(connection) for work in works]
+        results = [work(connection) for work in works]
         connection.execute("COMMIT")
         self._commits += writes
-        return done
+        return results
 
     def _checkpoint(self) -> None:
         with self._lock, suppress(sqlite3.Error):
             if self._connection is None:
                 return
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            # The first who writes after it begins the log anew and waits for the disk: not the event loop.
-            same = f"PRAGMA user_version = {len(self._versions)}"
-            self._do(self._connection, [lambda db: db.execute(same)], writes=True, patient=True)
+            # The first write after a checkpoint restarts the log and waits for the disk: here, not in the event loop.
+            no_change = f"PRAGMA user_version = {len(self._versions)}"
+            self._do(self._connection, [lambda db: db.execute(no_change)], writes=True, patient=True)
             self._commits = 0
 
     def _connected(self) -> sqlite3.Connection:
@@ -162,13 +162,13 @@ class SqliteFile:
         return connection
 
     def _use_a_write_ahead_log(self, connection: sqlite3.Connection) -> None:
-        until = time.monotonic() + BUSY_S
+        deadline = time.monotonic() + BUSY_S
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 return
-            except sqlite3.OperationalError:  # SQLite does not wait here where another process does the same
-                if time.monotonic() > until:
+            except sqlite3.OperationalError:  # the busy timeout does not hold for this pragma
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 
@@ -189,14 +189,14 @@ class SqliteFile:
         connection.execute("COMMIT")
 
     def _disconnect(self) -> None:
-        if self._log is not None:
-            os.close(self._log)
-            self._log = None
+        if self._wal_fd is not None:
+            os.close(self._wal_fd)
+            self._wal_fd = None
         if self._connection is None:
             return
         with suppress(sqlite3.Error):
             if self._path is None:
-                # Closed, a database in memory would begin anew, as if nobody had used anything.
+                # A database in memory is lost when it is closed.
                 self._connection.rollback()
                 return
             self._connection.close()
@@ -204,14 +204,14 @@ class SqliteFile:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A file that was made just now is found again after a power cut."""
-    opened = os.open(folder, os.O_RDONLY)
+    """Make a new file in the folder outlive a power cut."""
+    fd = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(fd)
     finally:
-        os.close(opened)
+        os.close(fd)
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino

@@ -1,4 +1,4 @@
-"""The ledger on SQLite: exact among all processes of one machine. `SqliteStore(None)` is a ledger in memory, for one."""
+"""SQLite store: usage exact among all processes of one machine. `SqliteStore(None)` is in memory, for one process."""
 
 import asyncio
 import sqlite3
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from hfchat.ledger.sqlite_worker import SqliteWorker
-from hfchat.ledger.store import (
+from hfchat.ledger.meters import (
     CLOCK_STEP_S,
     KEPT_AFTER_LEASE_S,
     MAX_ANSWER_S,
@@ -25,6 +24,7 @@ from hfchat.ledger.store import (
     counted,
     first_refusal,
 )
+from hfchat.ledger.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
 
 _VERSIONS = (
@@ -53,8 +53,8 @@ _VERSIONS = (
     CREATE INDEX answers_by_end ON answers (until)
     """,
 )
-# What lapsed, its lease ended and never settled, is spent in full and by estimate.
-_ACCOUNTS = """
+# A reservation whose lease ended before it was settled counts in full, as an estimate.
+_TOTALS = """
     SELECT issuer, subject, requests,
         prompt_tokens + IFNULL((SELECT SUM(prompt_tokens) FROM reservations AS r
             WHERE r.person = people.person AND (lease_ends <= :now OR lease_ends > :latest)), 0),
@@ -67,24 +67,24 @@ _ACCOUNTS = """
         last_seen
     FROM people WHERE :subject IS NULL OR subject = :subject ORDER BY subject, issuer
 """
-_COUNT = """
+_WRITE_COUNT = """
     INSERT INTO meters (person, meter, starts, used) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET starts = excluded.starts, used = excluded.used
 """
-_SEEN = f"""
+_COUNT_REQUEST = f"""
     INSERT INTO people (person, issuer, subject, requests, last_seen) VALUES (?, ?, ?, 1, ?)
     ON CONFLICT DO UPDATE SET requests = requests + 1, last_seen = CASE
         WHEN last_seen > excluded.last_seen + {CLOCK_STEP_S} THEN excluded.last_seen
         ELSE MAX(last_seen, excluded.last_seen) END
 """  # noqa: S608  a constant of ours
-_SPENT = """
+_ADD_TO_TOTALS = """
     UPDATE people SET prompt_tokens = prompt_tokens + ?, completion_tokens = completion_tokens + ?,
         estimated_tokens = estimated_tokens + ? WHERE person = ?
 """
 
 
 class SqliteStore:
-    """A ledger in one file, made on first use; None keeps it in memory."""
+    """A store in one file, made on first use; None keeps it in memory."""
 
     in_order = True
 
@@ -92,58 +92,60 @@ class SqliteStore:
         self._worker = SqliteWorker(path, _VERSIONS)
 
     def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Future[Counters]:
-        """Take all or nothing."""
+        """Count all of it or nothing."""
         return self._worker.run(lambda db: _reserve(db, reservation, now, lease_ends), durable=True, brief=True)
 
     def settle(
         self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True
     ) -> Future[Counters | None]:
-        """Write what was used."""
+        """Count what was used, once."""
         return self._worker.run(lambda db: _settle(db, reservation, usage, now, look), can_wait=True, brief=True)
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
-        """Keep the reservations, and tidy up."""
+        """Extend the leases."""
         await self._worker.run(lambda db: _renew(db, reservation_ids, now, lease_ends))
 
     def quota(self, principal: Principal, token_id: str, meters: Sequence[Meter], *, now: float) -> Future[Counters]:
-        """What is used."""
-        return self._worker.run(lambda db: _look(db, principal, token_id, meters, now), writes=False, brief=True)
+        """What is used of these meters."""
+        return self._worker.run(
+            lambda db: _read_counters(db, principal, token_id, meters, now), writes=False, brief=True
+        )
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
-        change = "INSERT INTO revocations VALUES (?, ?) ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)"
-        await self._worker.run(lambda db: db.execute(change, (token_id, until)), synced_first=True)
+        update = "INSERT INTO revocations VALUES (?, ?) ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)"
+        await self._worker.run(lambda db: db.execute(update, (token_id, until)), synced_first=True)
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
-        """Those that are revoked."""
+        """Those of the tokens that are revoked."""
         ids = orjson.dumps(list(token_ids)).decode()
         query = "SELECT token_id FROM revocations WHERE until > ? AND token_id IN (SELECT value FROM json_each(?))"
         rows = await self._worker.run(lambda db: db.execute(query, (now, ids)).fetchall(), writes=False)
         return {token_id for (token_id,) in rows}
 
     async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
-        """Claim an answer."""
-        return await self._worker.run(lambda db: _claim(db, name, body, owner, now, until))
+        """Take an idempotency key."""
+        return await self._worker.run(lambda db: _begin_once(db, name, body, owner, now, until))
 
     async def renew_once(self, name: str, owner: str, *, until: float) -> None:
-        """Keep the claim."""
-        change = "UPDATE answers SET until = ? WHERE name = ? AND owner = ? AND answer IS NULL"
-        await self._worker.run(lambda db: db.execute(change, (until, name, owner)))
+        """Extend the owner's hold of the key."""
+        update = "UPDATE answers SET until = ? WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._worker.run(lambda db: db.execute(update, (until, name, owner)))
 
     async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
-        """Keep the answer."""
-        change = "UPDATE answers SET until = ?, answer = ? WHERE name = ? AND owner = ? AND answer IS NULL"
-        await self._worker.run(lambda db: db.execute(change, (until, answer, name, owner)))
+        """Store the answer under the key."""
+        update = "UPDATE answers SET until = ?, answer = ? WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._worker.run(lambda db: db.execute(update, (until, answer, name, owner)))
 
     async def end_once(self, name: str, owner: str) -> None:
-        """Give it up."""
-        change = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
-        await self._worker.run(lambda db: db.execute(change, (name, owner)))
+        """Free the key."""
+        update = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
+        await self._worker.run(lambda db: db.execute(update, (name, owner)))
 
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
-        """All that was ever used."""
+        """The totals, sorted by name."""
         names = {"now": now, "latest": now + MAX_LEASE_S, "subject": subject}
-        rows = await self._worker.run(lambda db: db.execute(_ACCOUNTS, names).fetchall(), writes=False)
+        rows = await self._worker.run(lambda db: db.execute(_TOTALS, names).fetchall(), writes=False)
         return [UsageTotals(*row) for row in rows]
 
     async def close(self) -> None:
@@ -151,7 +153,9 @@ class SqliteStore:
         await asyncio.to_thread(self._worker.close)
 
 
-def _look(db: sqlite3.Connection, principal: Principal, token_id: str, meters: Sequence[Meter], now: float) -> Counters:
+def _read_counters(
+    db: sqlite3.Connection, principal: Principal, token_id: str, meters: Sequence[Meter], now: float
+) -> Counters:
     revoked = db.execute("SELECT 1 FROM revocations WHERE token_id = ? AND until > ?", (token_id, now)).fetchone()
     stored = {
         meter: (starts, used)
@@ -168,47 +172,47 @@ def _look(db: sqlite3.Connection, principal: Principal, token_id: str, meters: S
 
 
 def _reserve(db: sqlite3.Connection, reservation: Reservation, now: float, lease_ends: float) -> Counters:
-    principal = reservation.principal.key
-    before = _look(db, reservation.principal, reservation.token_id, reservation.meters, now)
-    if before.revoked:
-        return before
-    refused = first_refusal(reservation, before.used, before.streams)
+    person = reservation.principal.key
+    counters = _read_counters(db, reservation.principal, reservation.token_id, reservation.meters, now)
+    if counters.revoked:
+        return counters
+    refused = first_refusal(reservation, counters.used, counters.streams)
     if refused is not None:
-        used = after_refusal(reservation, before.used, refused)
+        used = after_refusal(reservation, counters.used, refused)
         _write_counts(db, reservation, used)
         (held,) = db.execute(
             "SELECT IFNULL(SUM(prompt_tokens + completion_tokens), 0) FROM reservations"
             " WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
-            (principal, now, now + MAX_LEASE_S),
+            (person, now, now + MAX_LEASE_S),
         ).fetchone()
-        return Counters(used, before.streams, refused=refused, held=held)
-    after = tuple(
-        (start, used + meter.amount) for meter, (start, used) in zip(reservation.meters, before.used, strict=True)
+        return Counters(used, counters.streams, refused=refused, held=held)
+    used = tuple(
+        (start, count + meter.amount) for meter, (start, count) in zip(reservation.meters, counters.used, strict=True)
     )
-    _write_counts(db, reservation, after)
+    _write_counts(db, reservation, used)
     windows = {
-        meter.key: start for meter, (start, _) in zip(reservation.meters, after, strict=True) if meter.name == TOKENS
+        meter.key: start for meter, (start, _) in zip(reservation.meters, used, strict=True) if meter.name == TOKENS
     }
     db.execute(
         "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)",
         (
             reservation.id,
-            principal,
+            person,
             reservation.prompt_tokens,
             reservation.completion_tokens,
             orjson.dumps(windows).decode(),
             lease_ends,
         ),
     )
-    db.execute(_SEEN, (principal, reservation.principal.issuer, reservation.principal.subject, now))
-    return Counters(after, before.streams + 1)
+    db.execute(_COUNT_REQUEST, (person, reservation.principal.issuer, reservation.principal.subject, now))
+    return Counters(used, counters.streams + 1)
 
 
 def _write_counts(db: sqlite3.Connection, reservation: Reservation, counts: Sequence[tuple[int, int]]) -> None:
     rows = [
         (reservation.principal.key, meter.key, *count) for meter, count in zip(reservation.meters, counts, strict=True)
     ]
-    db.executemany(_COUNT, rows)
+    db.executemany(_WRITE_COUNT, rows)
 
 
 def _settle(db: sqlite3.Connection, reservation: Reservation, usage: Usage, now: float, look: bool) -> Counters | None:
@@ -216,15 +220,15 @@ def _settle(db: sqlite3.Connection, reservation: Reservation, usage: Usage, now:
         "DELETE FROM reservations WHERE id = ? RETURNING person, prompt_tokens + completion_tokens, windows",
         (reservation.id,),
     ).fetchall()
-    for principal, held, windows in rows:
-        # Where the window has passed, what was used in it is nobody's limit any more.
+    for person, reserved, windows in rows:
+        # A window that has ended limits nobody any more.
         db.executemany(
             "UPDATE meters SET used = used + ? WHERE person = ? AND meter = ? AND starts = ?",
-            [(usage.total_tokens - held, principal, meter, starts) for meter, starts in orjson.loads(windows).items()],
+            [(usage.total_tokens - reserved, person, meter, starts) for meter, starts in orjson.loads(windows).items()],
         )
         estimated = usage.total_tokens if usage.estimated else 0
-        db.execute(_SPENT, (usage.prompt_tokens, usage.completion_tokens, estimated, principal))
-    return _look(db, reservation.principal, reservation.token_id, reservation.meters, now) if look else None
+        db.execute(_ADD_TO_TOTALS, (usage.prompt_tokens, usage.completion_tokens, estimated, person))
+    return _read_counters(db, reservation.principal, reservation.token_id, reservation.meters, now) if look else None
 
 
 def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, lease_ends: float) -> None:
@@ -238,14 +242,14 @@ def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, l
         (now - KEPT_AFTER_LEASE_S, latest + KEPT_AFTER_LEASE_S),
     ).fetchall()
     db.executemany(
-        _SPENT, [(prompt, completion, prompt + completion, principal) for principal, prompt, completion in lapsed]
+        _ADD_TO_TOTALS, [(prompt, completion, prompt + completion, person) for person, prompt, completion in lapsed]
     )
 
 
-def _claim(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> OnceState:
+def _begin_once(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> OnceState:
     db.execute("DELETE FROM answers WHERE until <= ? OR until > ?", (now, now + MAX_ANSWER_S))
-    known = db.execute("SELECT body, owner, answer FROM answers WHERE name = ?", (name,)).fetchone()
-    if known is None:
+    row = db.execute("SELECT body, owner, answer FROM answers WHERE name = ?", (name,)).fetchone()
+    if row is None:
         db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (name, body, owner, until))
         return OnceState()
-    return OnceState(running=known[2] is None and known[1] != owner, other=known[0] != body, answer=known[2])
+    return OnceState(running=row[2] is None and row[1] != owner, other=row[0] != body, answer=row[2])

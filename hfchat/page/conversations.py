@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from hfchat.i18n.sentences import HISTORY, PICTURES
-from hfchat.ledger.store import Principal
+from hfchat.ledger.meters import Principal
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.head import static
 from hfchat.page.history import FACTS_ID, NOTICE_ID, WAIT_ID, messages_to_show

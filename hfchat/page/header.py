@@ -6,7 +6,7 @@ from hfchat.http.html import template
 from hfchat.i18n.amounts import spoken
 from hfchat.i18n.language import LANGUAGES, Language
 from hfchat.i18n.sentences import CHAT, NAMES, PAGE
-from hfchat.ledger.store import Remaining
+from hfchat.ledger.quota import Remaining
 from hfchat.page.appearance import Appearance
 from hfchat.page.visitor import visitor_of
 

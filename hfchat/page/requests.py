@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat.http.body import BodyReader
-from hfchat.ledger.store import Principal
+from hfchat.ledger.meters import Principal
 from hfchat.page.rate_limit import BYTES_A_STEP, VALUES_A_STEP, PageRateLimit
 from hfchat.page.sessions import PageRequest, scope_session
 from hfchat.types import Caller

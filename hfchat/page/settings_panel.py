@@ -12,7 +12,7 @@ from hfchat.chat.catalog import Catalog
 from hfchat.i18n.amounts import spoken
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT
-from hfchat.ledger.store import Principal
+from hfchat.ledger.meters import Principal
 from hfchat.page.inputs import MAX_SYSTEM_CHARS
 from hfchat.page.model_picker import ModelOption, about, label, named, picks, provider_label
 from hfchat.page.pictures import takes_none

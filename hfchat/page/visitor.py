@@ -5,7 +5,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from hfchat.i18n.language import Language, language_of
-from hfchat.ledger.store import Quota
+from hfchat.ledger.quota import Quota
 from hfchat.types import Caller
 
 

@@ -1,4 +1,4 @@
-"""The JSON of a provider's chunks: what nearly all of them say, one word and nothing else, without parsing most of them."""
+"""Chunk parser, and its fast path: nearly every chunk has one word and nothing else, and most need not be parsed for it."""
 
 import json
 from typing import Any
@@ -15,36 +15,36 @@ def loads(data: str | bytes) -> Any:
     try:
         return orjson.loads(data)
     except ValueError:
-        pass  # what the stricter and faster one does not take: NaN, broken UTF-8, half a surrogate pair
+        pass  # orjson is stricter: NaN, broken UTF-8 and lone surrogates are left to json
     try:
         return json.loads(data if isinstance(data, str) else data.decode("utf-8-sig", errors="replace"))
-    except (ValueError, RecursionError) as broken:
-        raise UpstreamInvalidResponse from broken
+    except (ValueError, RecursionError) as error:
+        raise UpstreamInvalidResponse from error
 
 
 def plain_word(chunk: dict[str, Any]) -> str | None:
-    """The text of a chunk that has nothing else to say, as nearly all have not; None for any other."""
+    """The text of a chunk that has only text; None for any other."""
     choices = chunk.get("choices")
     if type(choices) is not list or len(choices) != 1 or "error" in chunk or chunk.get("usage") is not None:
         return None
     choice = choices[0]
     if type(choice) is not dict or choice.get("finish_reason") is not None:
         return None
-    said = choice.get("delta")
-    if type(said) is not dict or not said.keys() <= _PLAIN_FIELDS:
+    delta = choice.get("delta")
+    if type(delta) is not dict or not delta.keys() <= _PLAIN_FIELDS:
         return None
-    content = said.get("content")
+    content = delta.get("content")
     return content if type(content) is str else None
 
 
 class Frame:
-    """What stands around the word in the chunks of one reply: where it is the same again, the chunk need not be parsed.
+    """The prefix and suffix around the word in the chunks of one reply: a chunk with both need not be parsed.
 
-    It is learnt from a chunk that was parsed, where it is found to hold for another word too. JSON is read from left to
-    right: between the same two pieces, what does not end the string is the word, whatever it is.
+    They are learnt from a parsed chunk, and checked by parsing them around another word. JSON is read from left to right, so
+    between the same prefix and suffix any text without a quote or an escape is the word.
     """
 
-    # A provider that writes each chunk differently is not learnt from for ever.
+    # For a provider that writes each chunk differently.
     _TRIES = 4
     _ANOTHER = "another word"
 
@@ -60,11 +60,11 @@ class Frame:
         if not data.startswith(self._before) or not data.endswith(self._after):
             return None
         word = data[len(self._before) : len(data) - len(self._after)]
-        return word if _stands_for_itself(word) else None
+        return word if _needs_no_escape(word) else None
 
     def learn(self, data: str, word: str) -> None:
-        """Take the frame of this chunk, which was parsed and says this word and nothing else."""
-        if not word or not self._tries or not _stands_for_itself(word):
+        """Learn from this chunk, which was parsed and has this word only."""
+        if not word or not self._tries or not _needs_no_escape(word):
             return
         before, _, after = data.rpartition(f'"{word}"')
         if not before or self._ANOTHER in data:
@@ -73,12 +73,12 @@ class Frame:
         before, after = f'{before}"', f'"{after}'
         try:
             another = plain_word(loads(f"{before}{self._ANOTHER}{after}"))
-        except UpstreamInvalidResponse:  # it was something else that looks like the word
+        except UpstreamInvalidResponse:  # the match was not the content
             return
         if another == self._ANOTHER:
             self._before, self._after, self._around = before, after, len(before) + len(after)
 
 
-def _stands_for_itself(word: str) -> bool:
-    """Whether JSON writes the word as it is: nothing in it ends the string or means another letter."""
+def _needs_no_escape(word: str) -> bool:
+    """Whether JSON writes the word as it is."""
     return word.isprintable() and '"' not in word and "\\" not in word

@@ -15,13 +15,13 @@ from hfchat.errors import Overloaded
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 30.0
 MAX_CONNECTIONS = 2000
-# More than this aiohttp wants to write in pieces.
+# aiohttp warns of a larger body as bytes.
 LARGE_BYTES = 512 * 1024
 READ_BUFFER_BYTES = 256 * 1024
 
 
 class Pool:
-    """Made inside a running event loop and used in that one; `close` it."""
+    """A connection pool of one event loop, in which it is made; `close` it."""
 
     def __init__(self) -> None:
         self._open = 0
@@ -30,9 +30,9 @@ class Pool:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=READ_BUFFER_BYTES,
-            trace_configs=[_reuse_is_noted()],
+            trace_configs=[_trace_reuse()],
         )
-        # aiohttp itself would look for a netrc file with every call.
+        # With `trust_env`, aiohttp would look for a netrc file at every call.
         self._proxies = getproxies()
 
     async def close(self) -> None:
@@ -40,27 +40,27 @@ class Pool:
         await self._session.close()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> aiohttp.ClientResponse:
-        """The answer, its head read; `timeout_s` is the longest silence, until then and after. Whoever gets it closes it with
-        `done`. Raises: what aiohttp does; Overloaded.
+        """The response, after its head; `timeout_s` limits each silence, before the head and after. The caller must call `done`.
+        Raises: what aiohttp raises; Overloaded.
         """
         if self._open >= MAX_CONNECTIONS:
             raise Overloaded
         self._open += 1
         try:
             while True:
-                noted = _Noted()
+                context = _TraceContext()
                 try:
-                    return await self._post(url, headers, body, timeout_s, noted)
+                    return await self._post(url, headers, body, timeout_s, context)
                 except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                    # The server has just closed a connection that was used before: as browsers do, on another.
-                    if not noted.reused:
+                    # A kept-alive connection that the server has just closed: retried on another, as browsers do.
+                    if not context.reused:
                         raise
         except BaseException:
             self._open -= 1
             raise
 
     async def _post(
-        self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float, noted: "_Noted"
+        self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float, context: "_TraceContext"
     ) -> aiohttp.ClientResponse:
         return await self._session.post(
             url,
@@ -69,11 +69,11 @@ class Pool:
             allow_redirects=False,
             proxy=self._proxy(url),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=timeout_s),
-            trace_request_ctx=noted,
+            trace_request_ctx=context,
         )
 
     def done(self, response: aiohttp.ClientResponse) -> None:
-        """Close the answer: its connection too, unless it was read to its end."""
+        """Close the response: its connection too, unless it was read to its end."""
         self._open -= 1
         response.close()
 
@@ -84,7 +84,7 @@ class Pool:
         return None if proxy_bypass(rest.partition("/")[0]) else self._proxies.get(scheme, self._proxies.get("all"))
 
     async def get(self, url: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> bytes:
-        """The body of a small document. Raises: what aiohttp does, UnicodeError for what is none."""
+        """The body of a small document. Raises: what aiohttp raises; UnicodeError for another status or a larger body."""
         async with (
             asyncio.timeout(timeout_s),
             self._session.get(url, headers=headers, allow_redirects=False, proxy=self._proxy(url)) as response,
@@ -98,17 +98,17 @@ class Pool:
 
 
 @dataclass(slots=True)
-class _Noted:
-    """Whether a call went out on a connection that was used before."""
+class _TraceContext:
+    """Whether a call used a kept-alive connection."""
 
     reused: bool = False
 
 
-def _reuse_is_noted() -> aiohttp.TraceConfig:
-    async def note(_: aiohttp.ClientSession, context: Any, __: object) -> None:
+def _trace_reuse() -> aiohttp.TraceConfig:
+    async def set_reused(_: aiohttp.ClientSession, context: Any, __: object) -> None:
         if context.trace_request_ctx is not None:
             context.trace_request_ctx.reused = True
 
     config = aiohttp.TraceConfig()
-    config.on_connection_reuseconn.append(note)
+    config.on_connection_reuseconn.append(set_reused)
     return config

@@ -1,7 +1,7 @@
-"""Which error a provider's words and status mean: the rules, as data, and their order.
+"""Error rules: which error the text and the status of a provider's refusal mean, as a table in order.
 
-Status alone misleads: providers send 413 for a rate limit, 403 for a context overflow, 429 for an empty balance. So the
-words are asked first, in the order of `_RULES`, and the status decides where they say nothing.
+The status alone misleads: providers send 413 for a rate limit, 403 for a context overflow, 429 for an empty balance. So the
+text is matched first, in the order of `_RULES`, and the status decides where no rule matches.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from hfchat import errors as e
 
-# What the rules write as `@name`.
+# Written as `@name` in the rules.
 _NAMED = {
     "few": r"(?: \S+){0,3}?",
     "some": r"(?: \S+){0,7}?",
@@ -25,7 +25,7 @@ _NAMED = {
     r"|not (?:valid|found|recogni[sz]ed|active))\b",
     "gone": r"(?:no longer|decommissioned|deprecated|retired|discontinued|removed|sunset|shut down)\b",
 }
-# No word that a rule is about is longer; what stands between two of them may be an id or a link.
+# Bounds of repetition: no word of a rule is longer; between two of them may be an id or a link.
 _BOUNDED = {r"\w*": r"\w{0,20}", r"\w+": r"\w{1,20}", r"\S+": r"\S{1,100}"}
 
 
@@ -33,13 +33,13 @@ def _rule(
     error: type[e.HfchatError], statuses: str, words: str
 ) -> tuple[type[e.HfchatError], re.Pattern[str], re.Pattern[str]]:
     words = re.sub(r"@(\w+)", lambda name: _NAMED[name[1]], words)
-    # A word that does not end would be looked through again from each of its letters.
+    # Unbounded, a long word would cost quadratic time.
     for unbounded, bounded in _BOUNDED.items():
         words = words.replace(unbounded, bounded)
     return error, re.compile(statuses or "..."), re.compile(words)
 
 
-# Asked in this order: the first whose status matches in full and whose words occur, as `provider_words.plain` writes them, it is.
+# The first rule wins whose status matches in full and whose words occur in the text as `failure_text.plain` writes it.
 _RULES = (
     _rule(e.EndpointRetired, "[34]..|501",
         r"api inference\.huggingface\.co|use https?://router\.huggingface|can not (?:post|get|put) /"
@@ -151,7 +151,7 @@ _BY_STATUS = {
 
 
 def error_meant(text: str, statuses: Sequence[int]) -> type[e.HfchatError] | None:
-    """The error that the words mean under one of the statuses; None where no rule knows them."""
+    """The error that the text means with one of the statuses; None where no rule matches."""
     return next(
         (
             kind
@@ -163,7 +163,7 @@ def error_meant(text: str, statuses: Sequence[int]) -> type[e.HfchatError] | Non
 
 
 def error_by_status(status: int) -> type[e.HfchatError]:
-    """The error of a status whose words say nothing."""
+    """The error of a status, where no rule matches the text."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 300 <= status < 400:

@@ -1,4 +1,4 @@
-"""Reading what a provider says: the texts that tell what is wrong, in plain form for the rules, and cleaned for people."""
+"""Error text of a provider: found in the body, normalized for `failure_rules`, and cleaned of secrets for people."""
 
 import email.utils
 import json
@@ -12,12 +12,12 @@ MAX_WAIT_S = 86_400
 _MAX_DETAIL = 300
 _MAX_DEPTH = 8
 _MAX_SENTENCES = 40
-# What is read of a body at most: a cause stands at its beginning, and the rules' cost grows with the text.
+# Only the beginning of a body is read: the cause is there, and the rules' cost grows with the text.
 _MAX_READ = 4_000
 
 
-def parsed(body: object) -> object:
-    """What JSON says; the texts of an HTML or XML page; other text as it is."""
+def parse_body(body: object) -> object:
+    """The value of JSON; the texts of an HTML or XML page; other text as it is."""
     if isinstance(body, bytes | bytearray):
         body = body.decode("utf-8", errors="replace")
     if not isinstance(body, str):
@@ -37,7 +37,7 @@ def is_page(body: object) -> bool:
     return isinstance(text, str) and text.lstrip("\ufeff \t\r\n").startswith("<")
 
 
-_TELLING_KEY = re.compile(
+_ERROR_KEY = re.compile(
     r"message|msg|title|code|type|status|description|err_?(?:message|msg|code|type)"
     r"|reason|details?|issues|cause|exception|metadata|raw|estimated_time",
     re.IGNORECASE,
@@ -46,11 +46,11 @@ _WORD = re.compile(r"\w+")
 _MAX_KEY = 64
 
 
-def _tells(key: object) -> bool:
-    """Whether a provider writes what is wrong under this key. No such key is long."""
+def _is_error_key(key: object) -> bool:
+    """Whether providers write what is wrong under this key. No such key is long."""
     if not isinstance(key, str) or len(key) > _MAX_KEY:
         return False
-    if _TELLING_KEY.fullmatch(key):
+    if _ERROR_KEY.fullmatch(key):
         return True
     return _WORD.fullmatch(key) is not None and any(word in key.lower() for word in ("error", "fault"))
 
@@ -61,9 +61,9 @@ def _sentences(value: object, depth: int = 0) -> Iterator[str]:
         return
     if isinstance(value, str):
         start, end = value.find("{"), value.rfind("}")
-        inner = parsed(value) if value.lstrip()[:1] in ("{", "[", '"', "<") else value
+        inner = parse_body(value) if value.lstrip()[:1] in ("{", "[", '"', "<") else value
         if inner == value and 0 <= start < end:
-            inner = parsed(value[start : end + 1])
+            inner = parse_body(value[start : end + 1])
             if isinstance(inner, dict):
                 yield value[:start]
         yield from [value] if isinstance(inner, str) else _sentences(inner, depth + 1)
@@ -71,10 +71,10 @@ def _sentences(value: object, depth: int = 0) -> Iterator[str]:
         for item in value[:_MAX_SENTENCES]:
             yield from _sentences(item, depth + 1)
     elif isinstance(value, dict):
-        for key, said in value.items():
-            if _tells(key):
-                fields = key.lower() in ("errors", "issues") and isinstance(said, dict)
-                yield from _sentences(list(said.values()) if fields else said, depth + 1)
+        for key, item in value.items():
+            if _is_error_key(key):
+                fields = key.lower() in ("errors", "issues") and isinstance(item, dict)
+                yield from _sentences(list(item.values()) if fields else item, depth + 1)
                 if key == "estimated_time":
                     yield key
 
@@ -85,14 +85,14 @@ _NAME = re.compile(r"(?<![\w./:-])(?!https?:)(/?)([\w./:-]{4,})")
 
 
 def sentences(body: object) -> list[str]:
-    """The first strings of a parsed body that tell what is wrong."""
+    """The first strings of a parsed body that describe the error."""
     return list(islice(_sentences(body), _MAX_SENTENCES))
 
 
-def plain(said: list[str]) -> str:
-    """The sentences in the one form that the rules are written in."""
+def plain(texts: list[str]) -> str:
+    """The sentences in the normal form in which the rules are written."""
     text = ""
-    for sentence in said:
+    for sentence in texts:
         text += _plain(sentence[: _MAX_READ - len(text)]) + "\n" if len(text) < _MAX_READ else ""
     return text
 
@@ -100,12 +100,12 @@ def plain(said: list[str]) -> str:
 def _plain(sentence: str) -> str:
     """In lower case, each sentence on a line, words apart, no quotes; links shortened, names of models made `x`."""
 
-    def unnamed(name: re.Match[str]) -> str:
-        told = re.search(r"\d", name[2]) and re.search("[-/:]", name[2])
+    def hide_model(name: re.Match[str]) -> str:
+        versioned = re.search(r"\d", name[2]) and re.search("[-/:]", name[2])
         path = name[1] or ("/" in name[2] and ("-" in name[2] or name[2] != name[2].lower()))
-        return f"{name[1]}x" if told or path else name[0]
+        return f"{name[1]}x" if versioned or path else name[0]
 
-    text = _NAME.sub(unnamed, _LINK.sub(r"\1", _ECHO.sub("", sentence)))
+    text = _NAME.sub(hide_model, _LINK.sub(r"\1", _ECHO.sub("", sentence)))
     text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|[_-]", " ", text.replace("’", "'")).lower()
     text = re.sub(r"\bcan(?:no|')t\b", "can not", text).replace("n't", " not")
     text = re.sub(r"'s\b|[`\"'“”‘]", "", text)
@@ -128,9 +128,9 @@ _NO_NAME = (
     r"|scopes?|policy|status|type|names?|ids?|suspended|disabled|inactive|because|before|after|please|account|details"
     r"|spend(?:ing)?)\b)"
 )
-_CUTS = tuple(
-    (re.compile(pattern), instead)
-    for pattern, instead in (
+_REPLACEMENTS = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
         (r"<[^<>]{1,200}>", " "),
         (r"[\x00-\x1f\x7f-\x9f\s\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+", " "),
         (r"(\b\w{2,12}://)[^\s/@]*@", r"\1"),
@@ -156,10 +156,10 @@ _CUTS = tuple(
 
 
 def clean(words: str) -> str:
-    """A provider's words fit to be shown: one line, no URL queries, tokens, organisations' names, mail addresses."""
+    """A provider's message fit to show: one line, without URL queries, tokens, organisations' names, mail addresses."""
     words = words[:_MAX_READ]
-    for pattern, instead in _CUTS:
-        words = pattern.sub(instead, words)
+    for pattern, replacement in _REPLACEMENTS:
+        words = pattern.sub(replacement, words)
     words = words.strip()
     return words if len(words) <= _MAX_DETAIL else words[: _MAX_DETAIL - 1].rstrip() + "…"
 
@@ -172,21 +172,21 @@ _UNIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|mi?l|s|m|h|d)")
 
 
 def wait_s(headers: Mapping[str, str], body: object, text: str) -> int | None:
-    """How long to wait: by `Retry-After` (RFC 9110 10.2.3), `RateLimit` (t=), a number in the body, or in words."""
-    said = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
-    seconds = _seconds(said.get("retry-after", ""))
-    if seconds is None and (reset := re.search(r"\bt=(\d{1,9})", said.get("ratelimit", ""))):
+    """Seconds to wait: from `Retry-After` (RFC 9110 10.2.3), `RateLimit` (t=), a number in the body, or its words."""
+    fields = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+    seconds = _seconds(fields.get("retry-after", ""))
+    if seconds is None and (reset := re.search(r"\bt=(\d{1,9})", fields.get("ratelimit", ""))):
         seconds = float(reset[1])
     if seconds is None:
-        seconds = found(body, ("estimated_time", "retry_after", "retryAfter"))
+        seconds = find_number(body, ("estimated_time", "retry_after", "retryAfter"))
     if seconds is None and (words := _WAIT.search(text)):
         unit_s = {"h": 3600, "m": 60, "s": 1, "d": 86400}
         seconds = sum(float(n) * unit_s.get(unit, 0.001) for n, unit in _UNIT.findall(words[1]))
     return None if seconds is None else min(max(math.ceil(seconds), 1), MAX_WAIT_S)
 
 
-def found(body: object, keys: tuple[str, ...], depth: int = 0) -> float | None:
-    """The number under one of `keys`, as far as it is a number, in the body or in what it wraps."""
+def find_number(body: object, keys: tuple[str, ...], depth: int = 0) -> float | None:
+    """The first number under one of `keys`, in the body or in an error that it wraps."""
     if depth > _MAX_DEPTH or not isinstance(body, dict | list):
         return None
     if isinstance(body, dict):
@@ -194,7 +194,7 @@ def found(body: object, keys: tuple[str, ...], depth: int = 0) -> float | None:
             if (number := _seconds(str(body.get(key, ""))[:40], date=False)) is not None:
                 return number
     inner = (body.get(key) for key in ("error", "detail", "message")) if isinstance(body, dict) else body[:_MAX_DEPTH]
-    return next((number for value in inner if (number := found(value, keys, depth + 1)) is not None), None)
+    return next((number for value in inner if (number := find_number(value, keys, depth + 1)) is not None), None)
 
 
 def _seconds(value: str, *, date: bool = True) -> float | None:

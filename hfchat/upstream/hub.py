@@ -1,7 +1,7 @@
-"""The router, or another server that speaks chat completions, through the hub client; nothing else in the program knows it.
+"""Hub client: chat completions by Hugging Face's router, or another server, as a stream of deltas.
 
-The hub client says where a call goes, signs and bills it. It neither sends the call nor reads the answer: that is done by
-`hfchat.pool`, `hfchat.sse` and `hfchat.reply`, because the hub client's own reading loses errors and connections.
+`huggingface_hub` makes the address, the authorization and the billing header of a call. `connections` sends it, `sse` and
+`reply` read the response, because the hub client's own reading loses errors and connections.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from hfchat import errors as e
 from hfchat.types import ROUTER_URL, Call, Delta, Finish, ModelFacts
 from hfchat.upstream.coalescing import Coalescer
 from hfchat.upstream.connections import Pool
-from hfchat.upstream.failure_text import parsed, sentences
+from hfchat.upstream.failure_text import parse_body, sentences
 from hfchat.upstream.idle_timeout import IdleTimeout
 from hfchat.upstream.model_list import read_models
 from hfchat.upstream.reply import Reply
@@ -27,14 +27,14 @@ from hfchat.upstream.translate import Refusal, translate
 
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_JSON_BYTES = 16 * 1024 * 1024
-# How long the end of a body is waited for after [DONE]: its connection can then be used again. And how long for usage or
-# [DONE] after the last delta: some servers send neither.
+# DRAIN_S: the wait for the end of a body after [DONE], so that its connection can be used again. AFTER_FINISH_S: the wait for
+# usage or [DONE] after the finish reason; some servers send neither.
 DRAIN_S = 0.3
 AFTER_FINISH_S = 2.0
 MODELS_TIMEOUT_S = 10.0
-# What is not streamed is silent until it is whole.
-WHOLE_ANSWERS_TAKE = 10
-# `get_token` of the hub client would look for a saved token of the machine's user, on disk and on the network.
+# A reply that is not streamed sends nothing until it is whole: its timeout is longer by this factor.
+WHOLE_REPLY_FACTOR = 10
+# Without one, `get_token` of the hub client looks for a saved token, on disk and on the network.
 _NO_TOKEN = "none"  # noqa: S105
 
 
@@ -51,7 +51,7 @@ class HubUpstream:
         self._base_url = base_url
         self._bill_to = bill_to
         self._timeout_s = timeout_s
-        self._usage_can_be_asked = True
+        self._supports_include_usage = True
         self._pool = Pool()
         self._coalescer = Coalescer()
 
@@ -62,16 +62,16 @@ class HubUpstream:
     async def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of a reply as they come, then a Finish. Closing it, or cancelling, ends the call at the provider.
 
-        Raises: an error of `hfchat.errors` and nothing else, also after deltas were given.
+        Raises: an error of `hfchat.errors` and nothing else, also after deltas.
         """
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._send(call)
             reply, decoder, more = Reply(call, response.headers), SSEDecoder(), True
-            if _comes_whole(response, call):
+            if _is_whole(response, call):
                 yield reply.whole(await _body(response, MAX_JSON_BYTES))
             else:
-                _stop_timing(response)
+                _disable_read_timeout(response)
                 passed_at = 0.0
                 content = response.content
                 with IdleTimeout(self._timeout_s, lambda: content.set_exception(TimeoutError())) as idle_timeout:
@@ -79,11 +79,11 @@ class HubUpstream:
                         if reply.finish_reason:
                             idle_timeout.limit(min(self._timeout_s, AFTER_FINISH_S))
                         idle_timeout.start()
-                        came, more = await _next_events(content, decoder, reply)
+                        events, more = await _next_events(content, decoder, reply)
                         idle_timeout.stop()
-                        for delta in reply.take(came):
+                        for delta in reply.deltas(events):
                             yield delta
-                        delay_s, passed_at = self._coalescer.delay_s(len(came), passed_at)
+                        delay_s, passed_at = self._coalescer.delay_s(len(events), passed_at)
                         if delay_s:
                             await asyncio.sleep(delay_s)
                 await _drain(content)
@@ -100,7 +100,7 @@ class HubUpstream:
                 self._pool.done(response)
 
     async def models(self) -> list[ModelFacts]:
-        """What the server lists. Raises: an error of `hfchat.errors` where it does not."""
+        """The models that the server lists. Raises: an error of `hfchat.errors`."""
         headers = {"authorization": f"Bearer {self._hf_token}"} if self._hf_token else {}
         url = f"{self._base_url or ROUTER_URL}/models"
         try:
@@ -108,43 +108,43 @@ class HubUpstream:
         except Exception as failure:
             raise translate(failure) from failure
 
-    def _silence_s(self, call: Call) -> float:
-        return self._timeout_s if call.stream else self._timeout_s * WHOLE_ANSWERS_TAKE
+    def _read_timeout_s(self, call: Call) -> float:
+        return self._timeout_s if call.stream else self._timeout_s * WHOLE_REPLY_FACTOR
 
     async def _send(self, call: Call) -> aiohttp.ClientResponse:
-        """The answer, which is no refusal; whoever gets it gives it back to the pool."""
-        ask_usage = self._usage_can_be_asked
+        """The response, of status 200; the caller must give it back to the pool."""
+        ask_usage = self._supports_include_usage
         response = await self._post(call, ask_usage=ask_usage)
         if response.status == 200:
             return response
         refusal = await self._refusal(response)
-        if not ask_usage or not _refuses_the_usage_question(refusal):
+        if not ask_usage or not _refuses_include_usage(refusal):
             raise translate(refusal)
         response = await self._post(call, ask_usage=False)
         if response.status != 200:
             raise translate(await self._refusal(response))
-        # Only a server that answers without the question is one that cannot take it.
-        self._usage_can_be_asked = False
+        # Only now is it certain that `include_usage` was the reason.
+        self._supports_include_usage = False
         return response
 
     async def _post(self, call: Call, *, ask_usage: bool) -> aiohttp.ClientResponse:
         try:
             url, headers = await self._destination(call.model)
-            return await self._pool.post(url, headers, call_body(call, ask_usage=ask_usage), self._silence_s(call))
+            return await self._pool.post(url, headers, call_body(call, ask_usage=ask_usage), self._read_timeout_s(call))
         except Exception as failure:
             error = translate(failure)
             if error is failure:
                 raise
-            # Nothing had come that could have been interrupted.
+            # No reply had begun that could be interrupted.
             raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
 
     async def _destination(self, model: str) -> tuple[str, dict[str, str]]:
-        """The address and the headers of a call, as the hub client has them. Raises: InvalidRequest for a model that is an
-        address, which the hub client would post to, with the owner's token.
+        """The address and the headers of a call, by the hub client. Raises: InvalidRequest for a model that is an address: the
+        hub client would post to it, with the owner's token.
         """
         if "://" in model:
             raise e.InvalidRequest("model_id", param="model")
-        client = _Preparing(
+        client = _RequestCapture(
             base_url=self._base_url,
             provider="auto" if self._base_url is None else None,
             api_key=self._hf_token or _NO_TOKEN,
@@ -152,9 +152,8 @@ class HubUpstream:
             headers={} if self._hf_token else {"authorization": None},  # type: ignore[dict-item]
         )
         await client.chat_completion([], model=model, stream=True)
-        prepared = client.prepared
-        headers = {name: value for name, value in prepared.headers.items() if value is not None}
-        return prepared.url, {**headers, "content-type": "application/json"}
+        headers = {name: value for name, value in client.request.headers.items() if value is not None}
+        return client.request.url, {**headers, "content-type": "application/json"}
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> Refusal:
         try:
@@ -163,44 +162,44 @@ class HubUpstream:
             self._pool.done(response)
 
 
-class _Preparing(AsyncInferenceClient):
-    """The hub client, up to where it would send: `prepared` has the request's `url` and `headers`.
+class _RequestCapture(AsyncInferenceClient):
+    """The hub client without sending: `request` has the `url` and `headers`.
 
     `_inner_post` is private; huggingface_hub is bounded below its next minor version, and a test holds this.
     """
 
-    prepared: Any
+    request: Any
 
     async def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> AsyncIterable[str]:  # type: ignore[override]
-        self.prepared = request_parameters
-        return _nothing()
+        self.request = request_parameters
+        return _no_lines()
 
 
-async def _nothing() -> AsyncGenerator[str, None]:
+async def _no_lines() -> AsyncGenerator[str, None]:
     return
     yield
 
 
-def _comes_whole(response: aiohttp.ClientResponse, call: Call) -> bool:
-    """Some servers do not stream, whatever they are asked for, and others always do."""
-    kind = response.content_type
-    return kind == "application/json" or not (call.stream or kind == "text/event-stream")
+def _is_whole(response: aiohttp.ClientResponse, call: Call) -> bool:
+    """Whether the reply is not streamed: some servers never stream, others always do, whatever the call says."""
+    media_type = response.content_type
+    return media_type == "application/json" or not (call.stream or media_type == "text/event-stream")
 
 
 async def _next_events(
     content: aiohttp.StreamReader, decoder: SSEDecoder, reply: Reply
 ) -> tuple[list[ServerSentEvent], bool]:
-    """The next events, and whether there may be more. Comments are no events: they do not hide a stalled model.
+    """The next events, and whether there may be more. SSE comments are no events: they do not hide a stalled model.
 
-    Whoever waits for the first word need not wait for what came with it to be read.
+    Until the first word is sent, only one piece of the body is read, to keep time to first token low.
     """
     try:
         while piece := await (content.readany() if reply.first_word_sent else _one_piece(content)):
             if events := decoder.feed(piece):
                 return events, True
         return decoder.close(), False
-    except EventTooLarge as endless:
-        raise e.UpstreamInvalidResponse from endless
+    except EventTooLarge as error:
+        raise e.UpstreamInvalidResponse from error
     except (aiohttp.ClientError, TimeoutError, OSError) as failure:
         if events := decoder.feed(_unread(content, failure)):
             return events, True
@@ -210,22 +209,22 @@ async def _next_events(
 
 
 async def _one_piece(content: aiohttp.StreamReader) -> bytes:
-    """What the provider sent at once, where there is more already; nothing at the end."""
+    """One chunk of the body as the provider sent it; empty at the end."""
     piece, more = await content.readchunk()
     while more and not piece:
         piece, more = await content.readchunk()
     return piece
 
 
-def _stop_timing(response: aiohttp.ClientResponse) -> None:
-    """Take from aiohttp its timer for each piece that comes."""
+def _disable_read_timeout(response: aiohttp.ClientResponse) -> None:
+    """Turn off aiohttp's timer for each piece; IdleTimeout takes its place."""
     connection = response.connection
     if connection is not None and connection.protocol is not None:
         connection.protocol.read_timeout = None
 
 
 def _unread(content: aiohttp.StreamReader, failure: BaseException) -> bytes:
-    """What came before the connection broke: aiohttp would keep it back, and say only that it broke."""
+    """The bytes received before the connection broke, which aiohttp holds back behind its exception."""
     if content.exception() is None:
         return b""
     content.set_exception(None)  # type: ignore[arg-type]
@@ -235,13 +234,13 @@ def _unread(content: aiohttp.StreamReader, failure: BaseException) -> bytes:
         content.set_exception(failure)
 
 
-def _refuses_the_usage_question(refusal: Refusal) -> bool:
-    said = sentences(parsed(refusal.body)) if refusal.status in (400, 422) else []
-    return any(re.search(r"stream[_ ]?options|include[_ ]?usage", sentence) for sentence in said)
+def _refuses_include_usage(refusal: Refusal) -> bool:
+    texts = sentences(parse_body(refusal.body)) if refusal.status in (400, 422) else []
+    return any(re.search(r"stream[_ ]?options|include[_ ]?usage", text) for text in texts)
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, or as much of it as `limit` and the provider allow: of a refusal a part is better than nothing."""
+    """The body up to `limit`; of a refusal, also the part before the connection broke."""
     body = bytearray()
     try:
         while len(body) <= limit and (piece := await response.content.readany()):
@@ -260,4 +259,4 @@ async def _drain(content: aiohttp.StreamReader) -> None:
             while await content.readany():
                 pass
     except (aiohttp.ClientError, TimeoutError, OSError):
-        pass  # the connection is closed instead of used again
+        pass  # the connection is closed instead of reused

@@ -1,4 +1,4 @@
-"""A limit on how long a reader waits for what comes next, with one timer for a whole reply: one for each piece costs more."""
+"""Idle timeout: limits each wait for the next chunk, with one timer for a whole reply; a timer for each chunk costs more."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from typing import Self
 
 
 class IdleTimeout:
-    """Calls `too_long` after `limit_s` seconds of it. Used as a context.
+    """Calls `on_timeout` after a wait of `limit_s` seconds. Used as a context.
 
-    Only between `begins` and `ends` is it waited for: the time that a slow caller takes is not the provider's.
+    Only the time between `start` and `stop` counts: a slow reader is not the provider's fault.
     """
 
-    def __init__(self, limit_s: float, too_long: Callable[[], None]) -> None:
-        self._too_long = too_long
+    def __init__(self, limit_s: float, on_timeout: Callable[[], None]) -> None:
+        self._on_timeout = on_timeout
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
-        self._waits = False
-        self._timer = self._loop.call_later(limit_s, self._look)
+        self._started_at = self._loop.time()
+        self._running = False
+        self._timer = self._loop.call_later(limit_s, self._check)
 
     def __enter__(self) -> Self:
         return self
@@ -26,24 +26,24 @@ class IdleTimeout:
         self._timer.cancel()
 
     def start(self) -> None:
-        """Something is waited for from now on."""
-        self._since = self._loop.time()
-        self._waits = True
+        """A wait begins."""
+        self._started_at = self._loop.time()
+        self._running = True
 
     def stop(self) -> None:
-        """It is there."""
-        self._waits = False
+        """The wait is over."""
+        self._running = False
 
     def limit(self, limit_s: float) -> None:
-        """From now on, no longer than this."""
+        """Set another limit."""
         self._limit_s = limit_s
         self._timer.cancel()
-        self._timer = self._loop.call_later(limit_s, self._look)
+        self._timer = self._loop.call_later(limit_s, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._loop.time()
-        left_s = self._since + self._limit_s - now if self._waits else self._limit_s
+        left_s = self._started_at + self._limit_s - now if self._running else self._limit_s
         if left_s > 0:
-            self._timer = self._loop.call_later(left_s, self._look)
+            self._timer = self._loop.call_later(left_s, self._check)
         else:
-            self._too_long()
+            self._on_timeout()

@@ -1,4 +1,4 @@
-"""Pure: the list of models as the router writes it. Whatever is not as it should be is left out."""
+"""Model list: reads the router's `/models`. Entries and fields of a wrong form are left out. Pure."""
 
 import re
 from typing import Any
@@ -10,12 +10,12 @@ _PROVIDER = re.compile(r"[\w.\-]{1,100}", re.ASCII)
 
 
 def read_models(answer: object) -> list[ModelFacts]:
-    """What is known of each model; of several live providers, the smallest context and the lowest price.
+    """The facts of each model; of several live providers, the smallest context and the lowest price.
 
-    With auto routing any of them may answer, so no more than the smallest context can be counted on.
+    With auto routing any of them may answer, so only the smallest context is certain.
     """
-    listed = answer.get("data") if isinstance(answer, dict) else None
-    models = listed if isinstance(listed, list) else []
+    data = answer.get("data") if isinstance(answer, dict) else None
+    models = data if isinstance(data, list) else []
     return [_facts(model) for model in models[:MAX_MODELS] if isinstance(model, dict) and _is_id(model.get("id"))]
 
 
@@ -24,8 +24,8 @@ def _is_id(name: object) -> bool:
 
 
 def _facts(model: dict[str, Any]) -> ModelFacts:
-    listed = model.get("providers")
-    providers = [provider for provider in listed if _is_live(provider)] if isinstance(listed, list) else []
+    providers = model.get("providers")
+    providers = [provider for provider in providers if _is_live(provider)] if isinstance(providers, list) else []
     architecture = model.get("architecture")
     modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
     contexts = [provider.get("context_length") for provider in providers]

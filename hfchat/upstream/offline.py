@@ -1,4 +1,4 @@
-"""An honest stand-in for a model: no network, no token. Deterministic, and it says every time what it is."""
+"""Offline upstream: a stand-in for a model, without network or token. Deterministic, and each reply says what it is."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ _ENGLISH = re.compile(
     re.IGNORECASE,
 )
 
-# Of a longer question the beginning is read: to look through 16 MB for words takes seconds.
+# Of a question, so many characters are read: to search 16 MB for words takes seconds.
 READ_CHARS = 20_000
 CHARS_A_WORD = 6
 
@@ -32,7 +32,7 @@ class OfflineUpstream:
         self._pause_s = pause_s
 
     async def models(self) -> list[ModelFacts]:
-        """It has no list: it is the same whatever it is called."""
+        """None: any model name is answered alike."""
         return []
 
     async def close(self) -> None:
@@ -51,12 +51,12 @@ class OfflineUpstream:
 
 def reply_to(messages: tuple[Message, ...]) -> str:
     """The whole reply, as Markdown: the same for the same messages."""
-    asked = [message.content[:READ_CHARS] for message in messages if message.role == "user"]
-    language = "es" if len(_SPANISH.findall(asked[-1])) > len(_ENGLISH.findall(asked[-1])) else "en"
+    questions = [message.content[:READ_CHARS] for message in messages if message.role == "user"]
+    language = "es" if len(_SPANISH.findall(questions[-1])) > len(_ENGLISH.findall(questions[-1])) else "en"
     texts = OFFLINE[language]
-    before = f"{texts['before'].format(earlier=_short(asked[-2]))}\n\n" if len(asked) > 1 else ""
+    before = f"{texts['before'].format(earlier=_short(questions[-2]))}\n\n" if len(questions) > 1 else ""
     return (
-        f"{texts['lead']}\n\n{texts['question'].format(count=len(asked))}\n\n> {_short(asked[-1])}\n\n{before}"
+        f"{texts['lead']}\n\n{texts['question'].format(count=len(questions))}\n\n> {_short(questions[-1])}\n\n{before}"
         f"{texts['steps']}\n\n1. {texts['step_1']} <{TOKEN_PAGE}>\n"
         f"2. {texts['step_2']}\n\n```sh\nHUGGINGFACE_API_TOKEN=hf_...\n```\n\n3. {texts['step_3']}\n"
     )

@@ -1,4 +1,4 @@
-"""A provider's reply while it comes in: its events or its one answer, as parts, and what the end of it says."""
+"""Reply parser: the events of a stream, or the JSON of a whole reply, become deltas and a Finish."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,63 +10,63 @@ from hfchat.upstream.chunks import Frame, loads, plain_word
 from hfchat.upstream.sse import ServerSentEvent
 from hfchat.upstream.translate import Refusal, translate
 
-# More than any model writes: a store keeps counts in 64 bits.
-MOST_TOKENS = 1 << 40
+# More than any model writes; the stores count in 64 bits.
+MAX_USAGE_TOKENS = 1 << 40
 _PLAIN = frozenset(("role", "content"))
-_THOUGHTS = frozenset(("reasoning", "reasoning_content", "reasoning_text"))
-_NO_LETTERS = frozenset(("role", "id", "type", "tool_call_id", "signature", "thought_signature"))
+_REASONING = frozenset(("reasoning", "reasoning_content", "reasoning_text"))
+_NOT_TEXT = frozenset(("role", "id", "type", "tool_call_id", "signature", "thought_signature"))
 _ARGUMENTS = frozenset(("arguments", "input"))
 
 
 class Reply:
-    """What is known of a reply while its events come in."""
+    """The state of a reply while its events come in."""
 
     def __init__(self, call: Call, headers: Mapping[str, str]) -> None:
         self.model = call.model
         self.provider = headers.get("x-inference-provider")
-        self._verbatim = call.passthrough
+        self._passthrough = call.passthrough
         self._replies = call.replies
         self._finished: set[str] = set()
         options = call.options.get("stream_options")
-        self._tells_usage = isinstance(options, dict) and bool(options.get("include_usage"))
+        self._include_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         self.finish_reason = ""
         self.done = False
         self.usage: Usage | None = None
         self._began = self.first_word_sent = False
         self._frame = Frame()
         self._data: str | None = None
-        # What comes at once is given in pieces of so many signs, so that a turn that is cut is cut near its limit.
-        self._piece_signs = call.max_tokens * call.replies
+        # The size of a delta in characters, so that a turn that exceeds its limit is cut near it.
+        self._max_chars = call.max_tokens * call.replies
 
-    def take(self, events: Iterable[ServerSentEvent]) -> Iterator[Delta]:
-        """What the events that came at once add to the reply, as one delta; as several where it is long for the call's limit.
+    def deltas(self, events: Iterable[ServerSentEvent]) -> Iterator[Delta]:
+        """The events that came together as one delta, or several where they are long for the call's limit.
 
-        The very first word is given alone: whoever waits for it need not wait for what came with it to be read.
+        The first word of a reply is a delta of its own, to keep time to first token low.
 
-        Raises: the error that an event carries, or UpstreamInvalidResponse, after what came before it was given.
+        Raises: the error in an event, or UpstreamInvalidResponse, after the delta of the events before it.
         """
-        came = _Gathered(self._verbatim)
+        buffer = _DeltaBuffer(self._passthrough)
         try:
             for event in events:
-                self._take(event, came)
-                if came.count and (came.signs > self._piece_signs or not self.first_word_sent):
-                    yield self._given(came)
-                    came = _Gathered(self._verbatim)
+                self._read(event, buffer)
+                if buffer.count and (buffer.chars > self._max_chars or not self.first_word_sent):
+                    yield self._flush(buffer)
+                    buffer = _DeltaBuffer(self._passthrough)
         except e.HfchatError:
-            if came:
-                yield self._given(came)
+            if buffer:
+                yield self._flush(buffer)
             raise
-        if came:
-            yield self._given(came)
+        if buffer:
+            yield self._flush(buffer)
 
-    def _given(self, came: "_Gathered") -> Delta:
-        self.first_word_sent = self.first_word_sent or came.count > 0
-        return came.delta()
+    def _flush(self, buffer: "_DeltaBuffer") -> Delta:
+        self.first_word_sent = self.first_word_sent or buffer.count > 0
+        return buffer.delta()
 
-    def _take(self, event: ServerSentEvent, came: "_Gathered") -> None:
+    def _read(self, event: ServerSentEvent, buffer: "_DeltaBuffer") -> None:
         if not self.done and event.event == "message" and (word := self._frame.word_in(event.data)) is not None:
-            came.add(word)
-            came.events.append(event.data)
+            buffer.add(word)
+            buffer.events.append(event.data)
             return
         data = event.data.strip()
         if data == "[DONE]":
@@ -82,37 +82,37 @@ class Reply:
         if (word := plain_word(chunk)) is not None:
             self._began = True
             self._frame.learn(data, word)
-            came.add(word)
-            came.events.append(data)
+            buffer.add(word)
+            buffer.events.append(data)
             return
         delta = self._add(chunk, "delta")
         if delta is not None:
-            came.add(delta.content, delta.reasoning, delta.tool_text)
-        if self._verbatim and (asked := self._as_asked(chunk, data)) is not None:
-            came.events.append(asked)
+            buffer.add(delta.content, delta.reasoning, delta.tool_text)
+        if self._passthrough and (passed := self._without_usage(chunk, data)) is not None:
+            buffer.events.append(passed)
 
-    def _as_asked(self, chunk: dict[str, Any], data: str) -> str | None:
-        """The event without the usage that this program asked for, where its caller did not."""
-        if self._tells_usage or chunk.get("usage") is None:
+    def _without_usage(self, chunk: dict[str, Any], data: str) -> str | None:
+        """The event, without usage where only this program asked for it; None where nothing remains."""
+        if self._include_usage or chunk.get("usage") is None:
             return data
         if not chunk.get("choices"):
             return None
         return json.dumps({name: value for name, value in chunk.items() if name != "usage"})
 
     def whole(self, body: bytes) -> Delta:
-        """A server that does not stream answers all at once. Raises: as `take`."""
-        answer = loads(body)
-        delta = self._add(answer, "message") if isinstance(answer, dict) else None
+        """The one delta of a reply that is not streamed. Raises: as `deltas`."""
+        completion = loads(body)
+        delta = self._add(completion, "message") if isinstance(completion, dict) else None
         if not self._began:
             raise e.UpstreamInvalidResponse
         self.done = True
-        self._data = body.decode(errors="replace") if self._verbatim else None
+        self._data = body.decode(errors="replace") if self._passthrough else None
         delta = delta or Delta()
         delta.whole = True
         return delta
 
     def finish(self) -> Finish:
-        """The end. Raises: where the reply never began, or was cut: a short answer must not pass for a whole one."""
+        """The end. Raises: UpstreamInvalidResponse for an empty reply; UpstreamInterrupted for one without an end."""
         if not self._began:
             raise e.UpstreamInvalidResponse
         if not self.finish_reason and not self.done:
@@ -132,17 +132,17 @@ class Reply:
             raise translate(Refusal(200, chunk))
         if not isinstance(choices, list):
             return None
-        content = thought = tool_text = ""
+        content = reasoning = tool_text = ""
         for choice in choices:
             if isinstance(choice, dict):
                 self._note_finish(choice)
-                said = choice.get(key)
-                if isinstance(said, dict):
-                    content, thought = content + _content(said), thought + _thought(said)
-                    tool_text += _unseen(said)
+                message = choice.get(key)
+                if isinstance(message, dict):
+                    content, reasoning = content + _content(message), reasoning + _reasoning(message)
+                    tool_text += _tool_text(message)
                 else:
-                    tool_text += "".join(_letters([choice.get("message"), choice.get("text")]))
-        return Delta(content, thought, tool_text) if content or thought or tool_text else None
+                    tool_text += "".join(_strings([choice.get("message"), choice.get("text")]))
+        return Delta(content, reasoning, tool_text) if content or reasoning or tool_text else None
 
     def _note_finish(self, choice: dict[str, Any]) -> None:
         self._began = True
@@ -156,64 +156,65 @@ class Reply:
             self.finish_reason = reason
 
 
-class _Gathered:
-    """What events that came at once say, put together only once."""
+class _DeltaBuffer:
+    """The words of events that came together, joined once."""
 
     def __init__(self, passthrough: bool) -> None:
-        self.count = self.signs = 0
+        self.count = self.chars = 0
         self.events: list[str] = []
-        self._verbatim = passthrough
+        self._passthrough = passthrough
         self._contents: list[str] = []
-        self._thoughts: list[str] = []
-        self._unseen: list[str] = []
+        self._reasonings: list[str] = []
+        self._tool_texts: list[str] = []
 
     def __bool__(self) -> bool:
-        return bool(self.count or (self._verbatim and self.events))
+        return bool(self.count or (self._passthrough and self.events))
 
-    def add(self, content: str, thought: str = "", tool_text: str = "") -> None:
-        """A delta's words."""
-        if content or thought or tool_text:
+    def add(self, content: str, reasoning: str = "", tool_text: str = "") -> None:
+        """Add the words of a delta."""
+        if content or reasoning or tool_text:
             self.count += 1
-            self.signs += len(content) + len(thought) + len(tool_text)
+            self.chars += len(content) + len(reasoning) + len(tool_text)
             self._contents.append(content)
-            if thought:
-                self._thoughts.append(thought)
+            if reasoning:
+                self._reasonings.append(reasoning)
             if tool_text:
-                self._unseen.append(tool_text)
+                self._tool_texts.append(tool_text)
 
     def delta(self) -> Delta:
-        """All of it."""
+        """One delta of all words."""
         return Delta(
             "".join(self._contents),
-            "".join(self._thoughts),
-            "".join(self._unseen),
-            self.events if self._verbatim else None,
+            "".join(self._reasonings),
+            "".join(self._tool_texts),
+            self.events if self._passthrough else None,
             self.count,
         )
 
 
-def _content(said: dict[str, Any]) -> str:
-    content = said.get("content")
+def _content(message: dict[str, Any]) -> str:
+    content = message.get("content")
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
     return _text(content)
 
 
-def _thought(said: dict[str, Any]) -> str:
-    return _text(said.get("reasoning") or said.get("reasoning_content") or said.get("reasoning_text"))
+def _reasoning(message: dict[str, Any]) -> str:
+    return _text(message.get("reasoning") or message.get("reasoning_content") or message.get("reasoning_text"))
 
 
-def _unseen(said: dict[str, Any]) -> str:
-    """The rest of what a model wrote, whatever its field is called: for tools, to say why it refuses, or spoken."""
-    others = said.keys() - _PLAIN
-    if len(others) < 2 and others <= _THOUGHTS and all(isinstance(value, str | None) for value in said.values()):
+def _tool_text(message: dict[str, Any]) -> str:
+    """All other text of a message, in any field: arguments of tools, a refusal, a transcript of speech."""
+    others = message.keys() - _PLAIN
+    if len(others) < 2 and others <= _REASONING and all(isinstance(value, str | None) for value in message.values()):
         return ""
-    shown = {_content(said), _thought(said)}
-    return "".join(text for text in _letters({**said, "content": _but_texts(said.get("content"))}) if text not in shown)
+    shown = {_content(message), _reasoning(message)}
+    rest = {**message, "content": _without_texts(message.get("content"))}
+    return "".join(text for text in _strings(rest) if text not in shown)
 
 
-def _but_texts(content: object) -> object:
-    """A content without what is shown of it."""
+def _without_texts(content: object) -> object:
+    """A content without the texts that `_content` has."""
     if not isinstance(content, list):
         return None if isinstance(content, str) else content
     return [
@@ -222,20 +223,20 @@ def _but_texts(content: object) -> object:
     ]
 
 
-def _letters(value: object) -> list[str]:
-    """Every text in a value, at any depth, but what only names or proves; of what a tool is called with, names too."""
+def _strings(value: object) -> list[str]:
+    """Every string in a value, at any depth, without ids and signatures; in the arguments of a tool, keys and numbers too."""
     texts: list[str] = []
-    todo = [(value, False)]
-    while todo:
-        item, argument = todo.pop()
+    stack = [(value, False)]
+    while stack:
+        item, argument = stack.pop()
         if isinstance(item, str):
             texts.append(item)
         elif isinstance(item, list):
-            todo += [(inner, argument) for inner in item]
+            stack += [(inner, argument) for inner in item]
         elif isinstance(item, dict):
-            kept = [name for name in item if argument or name not in _NO_LETTERS]
-            texts += kept if argument else ()
-            todo += [(item[name], argument or name in _ARGUMENTS) for name in kept]
+            names = [name for name in item if argument or name not in _NOT_TEXT]
+            texts += names if argument else ()
+            stack += [(item[name], argument or name in _ARGUMENTS) for name in names]
         elif argument and item is not None:
             texts.append(str(item))
     return texts
@@ -245,14 +246,14 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _usage(counted: dict[str, Any]) -> Usage | None:
-    """The provider's count; None where it is no count of tokens."""
-    prompt, completion = _tokens(counted.get("prompt_tokens")), _tokens(counted.get("completion_tokens"))
+def _usage(usage: dict[str, Any]) -> Usage | None:
+    """The provider's usage; None where its numbers are no counts of tokens."""
+    prompt, completion = _tokens(usage.get("prompt_tokens")), _tokens(usage.get("completion_tokens"))
     return None if prompt is None or completion is None else Usage(prompt, completion)
 
 
 def _tokens(count: object) -> int | None:
     if isinstance(count, float) and count.is_integer():
         count = int(count)
-    good = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < MOST_TOKENS
-    return count if good else None  # type: ignore[return-value]
+    valid = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < MAX_USAGE_TOKENS
+    return count if valid else None  # type: ignore[return-value]

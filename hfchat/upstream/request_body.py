@@ -1,4 +1,4 @@
-"""Pure: a call as the JSON body that a chat completions server takes."""
+"""Request body: a call as the JSON of chat completions, with every limit of tokens cut to the call's `max_tokens`. Pure."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import orjson
 
 from hfchat.types import Call
 
-# Other servers' names for `max_tokens`; each is cut, so that none gets around it.
-LENGTHS = (
+# All names of `max_tokens` on other servers.
+MAX_TOKENS_NAMES = (
     "max_tokens",
     "max_completion_tokens",
     "max_new_tokens",
@@ -16,9 +16,13 @@ LENGTHS = (
     "n_predict",
     "num_predict",
 )
-# How many tokens a model may think; some servers count them beside the reply's.
-THOUGHTS = ("thinking_budget", "thinking_token_budget", "thinking_budget_tokens")
-THOUGHTS_OF = {"thinking": "budget_tokens", "reasoning": "max_tokens", "chat_template_kwargs": "thinking_budget"}
+# Names of the limit on reasoning tokens, which some servers count apart from the reply's.
+_REASONING_NAMES = ("thinking_budget", "thinking_token_budget", "thinking_budget_tokens")
+_NESTED_REASONING_NAMES = {
+    "thinking": "budget_tokens",
+    "reasoning": "max_tokens",
+    "chat_template_kwargs": "thinking_budget",
+}
 
 
 def call_body(call: Call, *, ask_usage: bool) -> bytes:
@@ -30,9 +34,9 @@ def call_body(call: Call, *, ask_usage: bool) -> bytes:
         "stream": call.stream,
     }
     if call.options:
-        _cut(body, call.max_tokens)
+        _cut_limits(body, call.max_tokens)
     if not isinstance(body.get("max_tokens"), int):
-        # A server that does not know the name that was used would know no limit; two of the usual ones some refuse.
+        # A server ignores a name that it does not know, so one of the two usual ones is set; some servers refuse both together.
         body.pop("max_tokens", None)
         if not isinstance(body.get("max_completion_tokens"), int):
             body["max_tokens"] = call.max_tokens
@@ -48,12 +52,12 @@ def call_body(call: Call, *, ask_usage: bool) -> bytes:
     return orjson.dumps(body)
 
 
-def _cut(body: dict[str, Any], max_tokens: int) -> None:
-    """Cut every limit that a caller set to the call's own."""
-    for name in (*LENGTHS, *THOUGHTS):
+def _cut_limits(body: dict[str, Any], max_tokens: int) -> None:
+    """Lower every limit that the caller set to the call's own."""
+    for name in (*MAX_TOKENS_NAMES, *_REASONING_NAMES):
         if isinstance(body.get(name), int | float):
             body[name] = min(body[name], max_tokens)
-    for name, inner in THOUGHTS_OF.items():
-        held = body.get(name)
-        if isinstance(held, dict) and isinstance(held.get(inner), int | float):
-            body[name] = {**held, inner: min(held[inner], max_tokens)}
+    for name, inner in _NESTED_REASONING_NAMES.items():
+        options = body.get(name)
+        if isinstance(options, dict) and isinstance(options.get(inner), int | float):
+            body[name] = {**options, inner: min(options[inner], max_tokens)}

@@ -1,4 +1,4 @@
-"""Whatever goes wrong upstream becomes one of our errors here, in `translate`, by status and body, and nowhere else."""
+"""Error translation: a failure upstream becomes one of `hfchat.errors`, by type, status and body, here and nowhere else."""
 
 import json
 import socket
@@ -12,19 +12,19 @@ from huggingface_hub import errors as hub
 
 from hfchat import errors as e
 from hfchat.upstream.failure_rules import error_by_status, error_meant
-from hfchat.upstream.failure_text import clean, found, is_page, parsed, plain, sentences, wait_s
+from hfchat.upstream.failure_text import clean, find_number, is_page, parse_body, plain, sentences, wait_s
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is no reply: an HTTP status of 300 or more, or an error inside a 200."""
+    """A response that is no reply: an HTTP status of 300 or more, or an error inside a 200."""
 
     status: int
     body: bytes | str | dict[str, Any] | list[Any] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-# Types of other libraries, most particular first; what stands nowhere here is a fault of ours.
+# Exceptions of other libraries, subclasses first; any other is a fault of ours.
 _BY_TYPE: tuple[tuple[tuple[type[BaseException], ...], type[e.HfchatError]], ...] = (
     ((httpx2.PoolTimeout,), e.Overloaded),
     ((aiohttp.InvalidURL, aiohttp.TooManyRedirects, aiohttp.NonHttpUrlClientError), e.EndpointRetired),
@@ -51,7 +51,7 @@ _BY_TYPE: tuple[tuple[tuple[type[BaseException], ...], type[e.HfchatError]], ...
 
 
 def translate(failure: Refusal | Exception) -> e.HfchatError:
-    """The error of ours for anything that goes wrong upstream. Never raises; what is unknown is `InternalError`."""
+    """Our error for any failure upstream. Never raises; an unknown failure is an `InternalError`."""
     if isinstance(failure, e.HfchatError):
         return failure
     if isinstance(failure, Refusal):
@@ -67,20 +67,19 @@ def translate(failure: Refusal | Exception) -> e.HfchatError:
 
 
 def _refused(refusal: Refusal) -> e.HfchatError:
-    body = parsed(refusal.body)
-    said = sentences(body)
-    text = plain(said)
+    body = parse_body(refusal.body)
+    texts = sentences(body)
+    text = plain(texts)
     statuses = [refusal.status if isinstance(refusal.status, int) else 0]
-    if statuses == [200] and (told := found(body, ("code", "status", "status_code", "statusCode"))) is not None:
-        statuses += [int(told)] if 400 <= told < 600 else []
-    error = error_meant(text, statuses)
-    if error is None and statuses[0] == 404 and is_page(refusal.body):
-        error = e.EndpointRetired
-    error = error or error_by_status(statuses[-1])
-    detail = max(said, key=lambda sentence: min(sentence.count(" "), 3), default="")
-    meant = error(
-        provider_message=clean(detail), retry_after_s=wait_s(refusal.headers, body, text) if error.retryable else None
-    )
-    meant.provider_status = refusal.status
-    meant.provider_request_id = clean(str(refusal.headers.get("x-request-id", ""))[:100]) if refusal.headers else None
-    return meant
+    if statuses == [200] and (code := find_number(body, ("code", "status", "status_code", "statusCode"))) is not None:
+        statuses += [int(code)] if 400 <= code < 600 else []
+    error_type = error_meant(text, statuses)
+    if error_type is None and statuses[0] == 404 and is_page(refusal.body):
+        error_type = e.EndpointRetired
+    error_type = error_type or error_by_status(statuses[-1])
+    detail = max(texts, key=lambda sentence: min(sentence.count(" "), 3), default="")
+    retry_after_s = wait_s(refusal.headers, body, text) if error_type.retryable else None
+    error = error_type(provider_message=clean(detail), retry_after_s=retry_after_s)
+    error.provider_status = refusal.status
+    error.provider_request_id = clean(str(refusal.headers.get("x-request-id", ""))[:100]) if refusal.headers else None
+    return error

@@ -16,7 +16,7 @@ from hfchat.chat.token_count import max_prompt_tokens
 from hfchat.errors import HfchatError
 from hfchat.http.media import is_picture
 from hfchat.types import Caller, Policy
-from hfchat.upstream.request_body import LENGTHS, call_body
+from hfchat.upstream.request_body import MAX_TOKENS_NAMES, call_body
 from tests.conftest import RunningApp, make_token
 from tests.support.raw_client import ask, bearer
 from tests.support.stub_upstream import StubUpstream, reply
@@ -28,9 +28,9 @@ WORDS = st.sampled_from(
     ["user", "text", "image_url", "function", "json_schema", "auto", "low", PICTURE, "https://a.example/b"]
 )
 SCALARS = st.none() | st.booleans() | st.integers(-2, 2**70) | st.floats(allow_nan=False) | st.text(max_size=8) | WORDS
-NAMES = st.sampled_from(sorted({"type", "url", "text", "effort", "budget_tokens", "name", *LENGTHS})) | st.text(
-    max_size=5
-)
+NAMES = st.sampled_from(
+    sorted({"type", "url", "text", "effort", "budget_tokens", "name", *MAX_TOKENS_NAMES})
+) | st.text(max_size=5)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
 )
@@ -43,7 +43,7 @@ MESSAGE = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "system", "tool"]) | SCALARS, "content": CONTENT},
     optional=dict.fromkeys([*sorted(MESSAGE_FIELDS.keys() - {"role", "content"}), "x"], VALUES),
 )
-OPTION = st.tuples(st.sampled_from([*sorted(FIELDS), *LENGTHS, "x"]), VALUES)
+OPTION = st.tuples(st.sampled_from([*sorted(FIELDS), *MAX_TOKENS_NAMES, "x"]), VALUES)
 BODIES = st.builds(
     lambda options, fields: {**dict(options), **fields},
     st.lists(OPTION, max_size=4),
@@ -94,7 +94,7 @@ def test_all_that_is_sent_is_counted(body: dict[str, Any]) -> None:
     assert letters(prompt) <= max_prompt_tokens(call.messages, call.options)
     assert sent["messages"][0] == {"role": "system", "content": "the owner's words"}
     assert any(isinstance(sent.get(name), int) for name in ("max_tokens", "max_completion_tokens"))
-    assert all(sent[name] <= call.max_tokens <= 50 for name in LENGTHS if sent.get(name) is not None)
+    assert all(sent[name] <= call.max_tokens <= 50 for name in MAX_TOKENS_NAMES if sent.get(name) is not None)
     assert (sent.get("n") or 1) == call.replies
 
 

@@ -11,8 +11,8 @@ from hfchat.api import idempotency_runs
 from hfchat.api.idempotency_runs import Claimed, RunKey, Runs
 from hfchat.errors import StoreUnavailable, TooManyStreams
 from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.meters import OnceState
 from hfchat.ledger.open_store import open_store
-from hfchat.ledger.store import OnceState
 from hfchat.types import Caller, Policy
 from tests.support.errors import reason_of
 

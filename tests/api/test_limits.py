@@ -15,8 +15,8 @@ import pytest
 
 from hfchat.auth.policy import PolicyClaim
 from hfchat.i18n.errors import ERRORS
+from hfchat.ledger.meters import UsageTotals
 from hfchat.ledger.open_store import open_store
-from hfchat.ledger.store import UsageTotals
 from hfchat.limits import Limit
 from hfchat.page.history import NOTICE_ID
 from tests.conftest import KEY, RunningApp, make_settings, make_token, page_client, running, wait_until

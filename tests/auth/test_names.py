@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.auth.own_tokens import MAX_SUBJECT_CHARS, is_name, issue_token, read_name, verify_token
+from hfchat.auth.claims import MAX_SUBJECT_CHARS, is_name, read_name
+from hfchat.auth.own_tokens import issue_token, verify_token
 from hfchat.errors import InvalidToken
-from hfchat.ledger.store import Principal
+from hfchat.ledger.meters import Principal
 from tests.auth.test_verifier import HS256, POLICY, backend, detail, verified
 from tests.cli.test_commands import a_folder_with_a_key, run, spend
 from tests.conftest import KEY, RunningApp, make_token

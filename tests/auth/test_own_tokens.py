@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfchat.auth.own_tokens import MAX_TIME, MAX_TOKEN_BYTES, issue_token, verify_token
+from hfchat.auth.claims import MAX_TIME
+from hfchat.auth.own_tokens import MAX_TOKEN_BYTES, issue_token, verify_token
 from hfchat.auth.policy import PolicyClaim
 from hfchat.errors import ExpiredToken, HfchatError, InvalidToken
 from hfchat.http.error_response import say

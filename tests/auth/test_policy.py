@@ -41,7 +41,7 @@ CLAIMS: dict[str, tuple[dict[str, Any], PolicyClaim]] = {
 @pytest.mark.parametrize(("written", "claim"), CLAIMS.values(), ids=CLAIMS)
 def test_a_claim_is_read_as_it_is_written(written: dict[str, Any], claim: PolicyClaim) -> None:
     assert read_policy(written) == claim
-    assert claim.written() == written
+    assert claim.payload() == written
     assert bool(claim) is bool(written)
 
 
@@ -172,7 +172,7 @@ MODELS = st.none() | st.lists(st.sampled_from(["a/b", "c/d", "e/f", "g/h", "x/y"
     )
 )
 def test_no_claim_widens_anything(claim: PolicyClaim) -> None:
-    assert read_policy(claim.written()) == claim
+    assert read_policy(claim.payload()) == claim
     for owners in (OWNERS, ANY_MODEL):
         policy = narrow(owners, claim)
         assert policy.max_tokens <= owners.max_tokens

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hfchat.auth.claims import MAX_TIME
 from hfchat.auth.jwks import Jwks
-from hfchat.auth.own_tokens import MAX_TIME, MAX_TOKEN_BYTES, issue_token
+from hfchat.auth.own_tokens import MAX_TOKEN_BYTES, issue_token
 from hfchat.auth.verifier import Verifier
 from hfchat.errors import ExpiredToken, HfchatError, InvalidToken
 from hfchat.http.error_response import say

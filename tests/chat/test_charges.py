@@ -156,7 +156,7 @@ def test_every_letter_of_a_delta_counts_whatever_its_field(delta: dict[str, Any]
     reply = Reply(CALL_OF, {})
     choice = {"index": 0, "delta" if streamed else "message": delta, "finish_reason": None}
     data = json.dumps({"choices": [choice]})
-    parts = list(reply.take([ServerSentEvent(data=data)])) if streamed else [reply.whole(data.encode())]
+    parts = list(reply.deltas([ServerSentEvent(data=data)])) if streamed else [reply.whole(data.encode())]
     texts = "".join(part.content + part.reasoning + part.tool_text for part in parts)
     assert len(PROSE) - 1 <= len(texts) < len(PROSE) + 40
 
@@ -165,7 +165,7 @@ def test_every_letter_of_a_delta_counts_whatever_its_field(delta: dict[str, Any]
 def test_a_choice_without_a_delta_counts_too(other: str) -> None:
     reply = Reply(CALL_OF, {})
     choice = {"index": 0, other: PROSE if other == "text" else {"content": PROSE}}
-    (part,) = reply.take([ServerSentEvent(data=json.dumps({"choices": [choice]}))])
+    (part,) = reply.deltas([ServerSentEvent(data=json.dumps({"choices": [choice]}))])
     assert len(part.tool_text) == len(PROSE)
 
 
@@ -173,7 +173,7 @@ def test_what_is_said_twice_or_proves_only_counts_once() -> None:
     reply = Reply(CALL_OF, {})
     details = [{"type": "reasoning.text", "text": PROSE, "signature": "s" * 999}]
     delta = {"content": None, "reasoning": PROSE, "reasoning_content": PROSE, "reasoning_details": details}
-    (part,) = reply.take([ServerSentEvent(data=json.dumps({"choices": [{"index": 0, "delta": delta}]}))])
+    (part,) = reply.deltas([ServerSentEvent(data=json.dumps({"choices": [{"index": 0, "delta": delta}]}))])
     assert part.content + part.reasoning + part.tool_text == PROSE
 
 
@@ -195,5 +195,5 @@ COUNTS: dict[str, tuple[Any, Usage | None]] = {
 def test_a_count_that_is_none_is_as_if_there_were_none(count: Any, usage: Usage | None) -> None:
     reply = Reply(CALL_OF, {})
     data = json.dumps({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": count}})
-    list(reply.take([ServerSentEvent(data=data)]))
+    list(reply.deltas([ServerSentEvent(data=data)]))
     assert reply.usage == usage

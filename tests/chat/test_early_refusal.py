@@ -15,7 +15,8 @@ from hfchat.chat.early_refusal import (
 )
 from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, max_prompt_tokens
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
-from hfchat.ledger.store import Counters, Quota
+from hfchat.ledger.meters import Counters
+from hfchat.ledger.quota import Quota
 from hfchat.limits import Limit
 from hfchat.types import Caller, Message, Policy
 from tests.conftest import RunningApp, make_settings, running

@@ -12,8 +12,9 @@ from hfchat import errors as e
 from hfchat.chat.chat import Chat
 from hfchat.chat.token_count import estimated_prompt_tokens
 from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.meters import Counters, Reservation, UsageTotals
+from hfchat.ledger.quota import Quota
 from hfchat.ledger.sqlite_store import SqliteStore
-from hfchat.ledger.store import Counters, Quota, Reservation, UsageTotals
 from hfchat.limits import Limit
 from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Policy, Usage
 from tests.support.raw_client import logged

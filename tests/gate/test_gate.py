@@ -19,7 +19,8 @@ from hfchat.errors import Overloaded
 from hfchat.gate import access
 from hfchat.gate.drain import Drain
 from hfchat.gate.gate import Gate
-from hfchat.ledger.store import Counters, Quota
+from hfchat.ledger.meters import Counters
+from hfchat.ledger.quota import Quota
 from hfchat.types import Call, Caller, Delta, Finish, Policy
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, cookie, functions, line_to, logged, post

@@ -20,7 +20,8 @@ from hfchat.gate.drain import Drain
 from hfchat.gate.gate import Gate
 from hfchat.gate.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
 from hfchat.i18n.errors import DETAILS
-from hfchat.ledger.store import Counters, Quota
+from hfchat.ledger.meters import Counters
+from hfchat.ledger.quota import Quota
 from hfchat.types import Caller, Policy
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 from tests.support.raw_client import Said, ask, bearer, cookie, functions, line_to, logged, post

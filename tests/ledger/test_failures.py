@@ -17,9 +17,10 @@ import pytest
 
 from hfchat.errors import StoreUnavailable
 from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.meters import Principal
 from hfchat.ledger.open_store import open_store
 from hfchat.ledger.sqlite_store import SqliteStore
-from hfchat.ledger.store import Principal, Store
+from hfchat.ledger.store import Store
 from hfchat.types import Usage
 from tests.conftest import make_settings, running
 from tests.support.ledger_questions import NOON, account, ask, reserve, used

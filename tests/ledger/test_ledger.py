@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from hfchat.errors import BudgetExceeded, RateLimitExceeded, RevokedToken, StoreUnavailable, TooManyStreams
-from hfchat.ledger import ledger as ledger_module
+from hfchat.ledger import store_timeout
 from hfchat.ledger.ledger import NOTHING, Ledger
+from hfchat.ledger.meters import Counters, Meter, OnceState, Principal, Reservation, UsageTotals
+from hfchat.ledger.quota import Quota
 from hfchat.ledger.sqlite_store import SqliteStore
-from hfchat.ledger.store import Counters, Meter, OnceState, Principal, Quota, Reservation, Store, UsageTotals
+from hfchat.ledger.store import Store
 from hfchat.limits import Limit
 from hfchat.types import Caller, Policy, Usage
 from tests.conftest import wait_until
@@ -320,7 +322,7 @@ async def test_an_answer_in_the_turn_of_the_loop_in_which_time_is_up_counts(monk
     ledger, store = plain_accounts("future", lambda: asyncio.sleep(0))
     answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     store.__dict__["revoked"] = lambda *_, **__: answer
-    done_within = ledger_module._done_within
+    done_within = store_timeout._done_within
 
     async def at_the_end(seconds: float, future: asyncio.Future[object], loop: asyncio.AbstractEventLoop) -> None:
         await done_within(seconds, future, loop)
@@ -329,7 +331,7 @@ async def test_an_answer_in_the_turn_of_the_loop_in_which_time_is_up_counts(monk
             answer.set_result({"x"})
 
     at_the_end.steps = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(ledger_module, "_done_within", at_the_end)
+    monkeypatch.setattr(store_timeout, "_done_within", at_the_end)
     assert await ledger.revoked({"x"}) == {"x"}
 
 
@@ -590,12 +592,11 @@ async def test_what_fails_for_good_is_kept_within_bounds(
 
 ONE_ID_IN_EACH_OF_TWO = """
 import os
-from hfchat.ledger import ledger as accounts
-from hfchat.gate import gate
+from hfchat.ids import random_id
 child = os.fork()
 if child:
     os.waitpid(child, 0)
-print(accounts._IDS.getrandbits(96), gate._IDS.getrandbits(64))
+print(random_id(96), random_id(64))
 """
 
 

@@ -18,8 +18,9 @@ import pytest
 from hfchat.auth.policy import PolicyClaim, read_policy
 from hfchat.chat.token_count import estimated_prompt_tokens, max_prompt_tokens
 from hfchat.errors import StoreUnavailable
+from hfchat.ledger.meters import Counters, Meter, Principal, UsageTotals
 from hfchat.ledger.open_store import open_store
-from hfchat.ledger.store import Counters, Meter, Principal, Store, UsageTotals
+from hfchat.ledger.store import Store
 from hfchat.types import Message
 from tests.conftest import KEY, make_token, wait_until
 from tests.support.process import REPOSITORY, Process, forked

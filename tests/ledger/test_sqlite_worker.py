@@ -132,7 +132,7 @@ def test_what_an_event_loop_that_ended_has_committed_is_handed_to_the_disk(worke
 
     for name in ("first", "second", "third"):
         asyncio.run(reserve(name))
-    wait_until(lambda: worker._file.owes_for_s() is None)
+    wait_until(lambda: worker._file.unsynced_for_s() is None)
 
 
 async def test_work_that_fails_is_undone_and_says_why(worker: SqliteWorker) -> None:
@@ -155,7 +155,7 @@ async def test_the_log_of_what_was_written_does_not_grow_for_ever(
     for number in range(400):
         await worker.run(step(number), brief=True, durable=True)
         if number % 10 == 0:
-            await asyncio.to_thread(wait_until, lambda: worker._file.owes_for_s() is None)
+            await asyncio.to_thread(wait_until, lambda: worker._file.unsynced_for_s() is None)
     assert log.stat().st_size < 200 * 4096
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from hfchat.errors import BudgetExceeded, HfchatError, RateLimitExceeded, TooManyStreams
-from hfchat.ledger.open_store import open_store
-from hfchat.ledger.store import (
+from hfchat.ledger.meters import (
     CLOCK_STEP_S,
     KEPT_AFTER_LEASE_S,
     MAX_ANSWER_S,
@@ -22,14 +21,14 @@ from hfchat.ledger.store import (
     Counters,
     OnceState,
     Principal,
-    Quota,
-    Remaining,
     Reservation,
-    Store,
     UsageTotals,
     meters_of,
     refusal,
 )
+from hfchat.ledger.open_store import open_store
+from hfchat.ledger.quota import Quota, Remaining
+from hfchat.ledger.store import Store
 from hfchat.limits import Limit
 from hfchat.types import Policy, Usage
 from tests.support.ledger_questions import ALICE, DAY, NOON, account, ask, reserve, used

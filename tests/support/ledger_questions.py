@@ -1,6 +1,7 @@
 """What tests ask a ledger, in short. It imports little, so that a process of its own starts at once."""
 
-from hfchat.ledger.store import REQUESTS, TOKENS, Counters, Meter, Principal, Reservation, Store, UsageTotals
+from hfchat.ledger.meters import REQUESTS, TOKENS, Counters, Meter, Principal, Reservation, UsageTotals
+from hfchat.ledger.store import Store
 
 ALICE = Principal("hfchat", "alice")
 DAY = 1_780_272_000  # a midnight UTC

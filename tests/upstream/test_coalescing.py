@@ -1,6 +1,6 @@
 """In a crowd of replies each is passed on in steps, whoever begins at once; a few, or slow ones, never wait."""
 
-from hfchat.upstream.coalescing import CROWD_PER_S, STEP_S, WINDOW_S, Coalescer
+from hfchat.upstream.coalescing import BUSY_CHUNKS_PER_S, STEP_S, WINDOW_S, Coalescer
 
 
 class Replies:
@@ -52,4 +52,4 @@ def test_a_reply_that_begins_or_comes_slowly_does_not_wait_in_a_crowd_either() -
 
 
 def test_a_crowd_is_more_than_one_core_passes_on_at_ease() -> None:
-    assert set(Replies().pass_on(100, 0.9 * CROWD_PER_S / 100, 1)) == {0}
+    assert set(Replies().pass_on(100, 0.9 * BUSY_CHUNKS_PER_S / 100, 1)) == {0}

@@ -374,10 +374,10 @@ WORDS = [ServerSentEvent(event(word).decode()[6:].strip()) for word in ("a ", "b
 @pytest.mark.parametrize("passthrough", [False, True])
 def test_what_came_at_once_is_put_together_but_for_the_first_word_and_where_the_limit_lies(passthrough: bool) -> None:
     whole, split = (replace(CALL, max_tokens=most, passthrough=passthrough) for most in (10, 3))
-    first, rest = Reply(whole, {}).take(WORDS)
+    first, rest = Reply(whole, {}).deltas(WORDS)
     assert (first.content, first.count, rest.content, rest.count) == ("a ", 1, "b c d ", 3)
     assert rest.events == ([word.data for word in WORDS[1:]] if passthrough else None)
-    assert [(delta.content, delta.count) for delta in Reply(split, {}).take(WORDS)] == [
+    assert [(delta.content, delta.count) for delta in Reply(split, {}).deltas(WORDS)] == [
         ("a ", 1),
         ("b c ", 2),
         ("d ", 1),
@@ -386,7 +386,7 @@ def test_what_came_at_once_is_put_together_but_for_the_first_word_and_where_the_
 
 def test_what_came_before_an_error_is_given_before_it() -> None:
     events = [*WORDS[:3], ServerSentEvent('{"error": "CUDA out of memory"}'), WORDS[3]]
-    given = Reply(CALL, {}).take(events)
+    given = Reply(CALL, {}).deltas(events)
     assert [next(given).content, next(given).content] == ["a ", "b c "]
     with pytest.raises(e.UpstreamUnavailable):
         next(given)
@@ -394,8 +394,8 @@ def test_what_came_before_an_error_is_given_before_it() -> None:
 
 def test_what_says_nothing_is_no_delta() -> None:
     role = ServerSentEvent('{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}')
-    assert list(Reply(CALL, {}).take([role])) == []
-    (shown,) = Reply(replace(CALL, passthrough=True), {}).take([role])
+    assert list(Reply(CALL, {}).deltas([role])) == []
+    (shown,) = Reply(replace(CALL, passthrough=True), {}).deltas([role])
     assert (shown.content, shown.count, shown.events) == ("", 0, [role.data])
 
 

@@ -20,7 +20,7 @@ from hfchat.auth.policy import PolicyClaim
 from hfchat.cli.main import main
 from hfchat.config.settings import Settings, load_settings
 from hfchat.errors import catalogue
-from hfchat.gate.gate import API, OPEN, PAGES
+from hfchat.gate.access import API, OPEN, PAGES
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 from tests.support.browser import chromium, visiting
 
