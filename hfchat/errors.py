@@ -61,6 +61,8 @@ class HfchatError(Exception):
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
     wait_s: ClassVar[int | None] = None
+    # Another model may answer; a refused token or an empty account refuses every model.
+    fallback_may_help: ClassVar[bool] = False
     fault: Fault = "owner"
 
     def __init__(
@@ -218,13 +220,13 @@ class OwnerError(HfchatError):
 class ModelNotSupported(OwnerError):
     """No provider enabled on the owner's account serves the model."""
 
-    code, status = "model_not_supported", 400
+    code, status, fallback_may_help = "model_not_supported", 400, True
 
 
 class ModelGated(OwnerError):
     """The model's terms were not accepted by the owner's account."""
 
-    code, status = "model_gated", 403
+    code, status, fallback_may_help = "model_gated", 403, True
 
 
 class CreditsExhausted(OwnerError):
@@ -273,8 +275,7 @@ class UpstreamError(HfchatError):
     """The provider's, and it passes."""
 
     fault: Fault = "upstream"
-    status = 502
-    retryable = True
+    status, retryable, fallback_may_help = 502, True, True
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -321,11 +322,11 @@ class UpstreamInvalidResponse(UpstreamError):
 
 def catalogue() -> dict[str, type[HfchatError]]:
     """Every error by its code."""
-    found: dict[str, type[HfchatError]] = {}
-    todo: list[type[HfchatError]] = [HfchatError]
-    while todo:
-        for error in todo.pop().__subclasses__():
-            todo.append(error)
+    errors: dict[str, type[HfchatError]] = {}
+    stack: list[type[HfchatError]] = [HfchatError]
+    while stack:
+        for error in stack.pop().__subclasses__():
+            stack.append(error)
             if "code" in vars(error):
-                found[error.code] = error
-    return found
+                errors[error.code] = error
+    return errors

@@ -27,7 +27,7 @@ from hfchat.auth import revocation
 from hfchat.auth.own_tokens import unverified
 from hfchat.auth.policy import read_policy
 from hfchat.chat import token_count as counting
-from hfchat.chat.chat import _echoes
+from hfchat.chat.turn_log import _quotes
 from hfchat.http import error_response as error_body
 from hfchat.http import media
 from hfchat.http.body import content_length
@@ -247,7 +247,7 @@ SCANNERS: dict[str, Callable[[str], object]] = {
         Refusal(429, b"", {"retry-after": text, "ratelimit": text, "x-request-id": text})
     ),
     "provider's words, cleaned": words.clean,
-    "provider's words, looked for in a message": lambda text: _echoes(text[:300], [text] * 3),
+    "provider's words, looked for in a message": lambda text: _quotes(text[:300], [text] * 3),
     "provider's list of models": lambda text: read_models({"data": [{"id": text, "providers": [{"provider": text}]}]}),
     "provider's events, byte by byte": stream(b"data: x"),
     "provider's lines that are empty": stream(b"\n"),

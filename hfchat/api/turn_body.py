@@ -4,7 +4,7 @@ from functools import partial
 
 from starlette.requests import Request
 
-from hfchat.chat.early_refusal import refuse_too_large, refuse_used_up, small
+from hfchat.chat.early_refusal import is_small, refuse_too_large, refuse_used_up
 from hfchat.http.body import BodyReader, content_length
 from hfchat.http.json_bounds import check_json
 from hfchat.ledger.ledger import Ledger
@@ -27,7 +27,7 @@ class TurnBodies:
         """
         caller: Caller = request.state.caller
         person, headers = Principal.of(caller).key, request.headers
-        if small(content_length(headers)):
+        if is_small(content_length(headers)):
             body = await self._reader.read(person, headers, request.receive, limit)
         else:
             quota = await self._ledger.quota(caller)
