@@ -54,7 +54,7 @@ SMALL, LARGE = 512, 2048
 # So short a run tells nothing, and at these sizes a square takes longer.
 TELLING_S = 0.0005
 # What these read comes from nobody but the owner, or from this program itself.
-TRUSTED = ("hfchat.config.validators", "hfchat.api.docs", "hfchat.page.document")
+TRUSTED = ("hfchat.config.addresses", "hfchat.config.validators", "hfchat.api.docs", "hfchat.page.document")
 
 
 def in_modules() -> Iterator[tuple[str, Any, Path]]:
