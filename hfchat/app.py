@@ -23,7 +23,7 @@ from hfchat.auth.revocation import revocation
 from hfchat.auth.verifier import Verifier
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
-from hfchat.config.settings import ROUTER_URL, Settings
+from hfchat.config.settings import Settings
 from hfchat.errors import Overloaded
 from hfchat.factory import make_ledger, make_verifier
 from hfchat.gate.drain import Drain
@@ -37,7 +37,7 @@ from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.store import Store
 from hfchat.page.appearance import Appearance
 from hfchat.page.mount import mount_page
-from hfchat.types import Upstream
+from hfchat.types import ROUTER_URL, Upstream
 from hfchat.upstream.hub import HubUpstream
 from hfchat.upstream.offline import OfflineUpstream
 

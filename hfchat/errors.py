@@ -61,7 +61,7 @@ class HfchatError(Exception):
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
     wait_s: ClassVar[int | None] = None
-    # Whether another model may well answer: a refused token or an empty account refuses every model.
+    # Another model may answer; a refused token or an empty account refuses every model.
     fallback_may_help: ClassVar[bool] = False
     fault: Fault = "owner"
 
@@ -275,8 +275,7 @@ class UpstreamError(HfchatError):
     """The provider's, and it passes."""
 
     fault: Fault = "upstream"
-    status = 502
-    retryable = fallback_may_help = True
+    status, retryable, fallback_may_help = 502, True, True
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -323,11 +322,11 @@ class UpstreamInvalidResponse(UpstreamError):
 
 def catalogue() -> dict[str, type[HfchatError]]:
     """Every error by its code."""
-    found: dict[str, type[HfchatError]] = {}
-    todo: list[type[HfchatError]] = [HfchatError]
-    while todo:
-        for error in todo.pop().__subclasses__():
-            todo.append(error)
+    errors: dict[str, type[HfchatError]] = {}
+    stack: list[type[HfchatError]] = [HfchatError]
+    while stack:
+        for error in stack.pop().__subclasses__():
+            stack.append(error)
             if "code" in vars(error):
-                found[error.code] = error
-    return found
+                errors[error.code] = error
+    return errors

@@ -1,4 +1,4 @@
-"""Limits as owners write them, `30/minute`, and the fixed windows, aligned to UTC, in which they hold. Pure."""
+"""Rate limit and budget: limits as owners write them, `30/minute`, and their fixed windows, aligned to UTC. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _FORM = re.compile(rf"(\d{{1,16}})\s*/\s*({'|'.join(WINDOWS)})", re.ASCII | re.I
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many in each window; `window` is one of `WINDOWS`."""
+    """An amount in each window; `window` is one of `WINDOWS`."""
 
     amount: int
     window: str
@@ -24,13 +24,13 @@ class Limit:
 
 
 def parse_limit(text: str) -> Limit:
-    """The limit that is written `30/minute`. Raises: ValueError, saying how one is written."""
-    written = _FORM.fullmatch(text.strip())
-    if written is None or not 1 <= int(written[1]) <= MAX_AMOUNT:
+    """The limit in a text such as `30/minute`. Raises: ValueError that shows the form."""
+    match = _FORM.fullmatch(text.strip())
+    if match is None or not 1 <= int(match[1]) <= MAX_AMOUNT:
         raise ValueError(
             f"it is not a limit; write a number above 0, a slash, and one of {', '.join(WINDOWS)}: 30/minute"
         )
-    return Limit(int(written[1]), written[2].lower())
+    return Limit(int(match[1]), match[2].lower())
 
 
 def window_start(window: str, now: float) -> int:
@@ -51,10 +51,9 @@ def window_end(window: str, start: int) -> int:
 
 
 def narrowed(limits: tuple[Limit, ...], limit: Limit | None) -> tuple[Limit, ...]:
-    """The limits and one more, all of which hold: of two for the same window the smaller one stays."""
+    """The limits and one more: of two for the same window the smaller one stays."""
     if limit is None:
         return limits
-    smallest = {known.window: known for known in limits}
-    known = smallest.get(limit.window)
-    smallest[limit.window] = limit if known is None or limit.amount < known.amount else known
+    smallest = {other.window: other for other in limits}
+    smallest[limit.window] = min(smallest.get(limit.window, limit), limit, key=lambda one: one.amount)
     return tuple(smallest.values())

@@ -1,6 +1,6 @@
-"""The log: one line an event, as `key=value` text or JSON. Events name facts; no token, key or written text is a fact.
+"""Logging: one line for each event, as `key=value` text or JSON. Facts are never tokens, keys or what people wrote.
 
-What a stranger can repeat without end does not fill it: of equal lines the first are written, and the others counted.
+Rate-limited, so that a stranger's requests do not fill the log: of equal lines the first are written, the others counted.
 """
 
 import json
@@ -14,29 +14,29 @@ from functools import lru_cache
 from typing import Any
 
 _LOGGER = "hfchat"
-# Of lines that say the same, so many are written within so many seconds; then one line says how many more there were.
-WRITTEN_AT_ONCE = 10
+# Of equal lines, so many are written in each window; then one line has the number of the others.
+MAX_EQUAL_LINES = 10
 WINDOW_S = 10.0
-# Kinds of lines that are told apart within the seconds; what comes beyond them is told apart by its event only.
+# Kinds of lines counted apart in a window; beyond them, lines are counted by their event only.
 MAX_KINDS = 1000
-# Each of them is of use by itself, and what brings it about is limited.
-_EACH = frozenset({"turn", "rated", "token_issued", "token_revoked"})
-# In these, lines differ that say the same.
-_OF_ONE_LINE = frozenset({"request_id", "provider_request_id", "took_ms"})
+# Never summed up: each is of use by itself, and rate limits bound them.
+_ALWAYS_WRITTEN = frozenset({"turn", "rated", "token_issued", "token_revoked"})
+# Facts in which equal lines may differ.
+_UNIQUE_FACTS = frozenset({"request_id", "provider_request_id", "took_ms"})
 _PLAIN = re.compile(r'[^ "=\n\r\t]+')
 
 
 def log_event(logger: logging.Logger, level: int, event: str, **facts: object) -> None:
-    """Write the event with those of its facts that are known."""
+    """Write the event with its facts, without those that are None or empty."""
     if logger.isEnabledFor(level):
-        # Made here: `logger.log` looks up the place of the call, which no line of ours has.
+        # `logger.log` would look up the place of the call, which no line of ours has.
         record = logging.LogRecord(logger.name, level, "", 0, event, None, None)
         record.facts = {name: fact for name, fact in facts.items() if fact not in (None, "")}
         logger.handle(record)
 
 
 def log_crash(logger: logging.Logger, crash: BaseException, **facts: object) -> None:
-    """Write where an unforeseen exception came from, without its text: that may quote what somebody wrote."""
+    """Write the traceback of an unforeseen exception, without its text, which may quote what somebody wrote."""
     frames = traceback.extract_tb(crash.__traceback__)[-12:]
     places = " < ".join(
         f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames)
@@ -45,8 +45,8 @@ def log_crash(logger: logging.Logger, crash: BaseException, **facts: object) -> 
 
 
 def configure_logging(log_format: str) -> None:
-    """Send hfchat's events to stderr, in this format; and the warnings of the server underneath, without its addresses."""
-    # What no line of ours has is not looked up for each: threads, processes, the place of the call.
+    """Send hfchat's events to stderr, in this format, and the warnings of uvicorn and asyncio."""
+    # No line of ours has threads or processes.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sum_up_log()
     handler = _SummingHandler(sys.stderr)
@@ -59,14 +59,14 @@ def configure_logging(log_format: str) -> None:
 
 
 def sum_up_log() -> None:
-    """Write at once how many lines were left out. For the end of a program that a signal may end, without what Python does."""
+    """Write the counts of the current window now. For an end by a signal, at which Python does not close the handlers."""
     for handler in logging.getLogger(_LOGGER).handlers:
         if isinstance(handler, _SummingHandler):
             handler.sum_up()
 
 
 class _SummingHandler(logging.StreamHandler[Any]):
-    """Writes the first of equal lines, and, when the window has ended, one line for the others: `more=12 in_s=10`."""
+    """Writes the first of equal lines, and at the end of the window one line for the others: `more=12 in_s=10`."""
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
@@ -81,14 +81,14 @@ class _SummingHandler(logging.StreamHandler[Any]):
         if kind is None:
             return super().emit(record)
         if self._kinds and time.monotonic() - self._began >= WINDOW_S:
-            self.sum_up()  # where the timer is late, or belongs to another process
+            self.sum_up()  # the timer is late, or is one of the parent process
         if not self._kinds:
             self._began = time.monotonic()
         if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
             kind, record = kind[:3], _without_facts(record)
         count, _ = self._kinds.get(kind, (0, record))
         self._kinds[kind] = (count + 1, record)
-        if count < WRITTEN_AT_ONCE:
+        if count < MAX_EQUAL_LINES:
             return super().emit(record)
         if self._timer is None:
             self._timer = threading.Timer(max(self._began + WINDOW_S - time.monotonic(), 0), self.sum_up)
@@ -97,7 +97,7 @@ class _SummingHandler(logging.StreamHandler[Any]):
         return None
 
     def sum_up(self) -> None:
-        """End the window: say of each kind how many lines were not written."""
+        """End the window: write for each kind how many lines were left out."""
         self.acquire()
         try:
             if self._timer is not None:
@@ -105,23 +105,23 @@ class _SummingHandler(logging.StreamHandler[Any]):
             kinds, self._kinds, self._timer = self._kinds, {}, None
             in_s = max(round(time.monotonic() - self._began), 1)
             for count, record in kinds.values():
-                if count > WRITTEN_AT_ONCE:
-                    super().emit(_sum_of(record, count - WRITTEN_AT_ONCE, in_s))
+                if count > MAX_EQUAL_LINES:
+                    super().emit(_sum_of(record, count - MAX_EQUAL_LINES, in_s))
         finally:
             self.release()
 
     def close(self) -> None:
-        """Write what is counted, and end. Python calls it when it exits."""
+        """Write the counts, and close. Python calls it at exit."""
         self.sum_up()
         super().close()
 
 
 def _kind(record: logging.LogRecord) -> tuple[object, ...] | None:
-    """What equal lines have in common; None for a line that is always written. An event without facts has three."""
+    """What equal lines have in common; None for a line that is always written. The first three are without facts."""
     event = _first_line(record)
-    if event in _EACH:
+    if event in _ALWAYS_WRITTEN:
         return None
-    facts = tuple((name, str(fact)) for name, fact in _facts(record).items() if name not in _OF_ONE_LINE)
+    facts = tuple((name, str(fact)) for name, fact in _facts(record).items() if name not in _UNIQUE_FACTS)
     return record.name, record.levelno, event, *facts
 
 
@@ -130,7 +130,7 @@ def _without_facts(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _sum_of(record: logging.LogRecord, more: int, in_s: int) -> logging.LogRecord:
-    facts = {name: fact for name, fact in _facts(record).items() if name not in _OF_ONE_LINE}
+    facts = {name: fact for name, fact in _facts(record).items() if name not in _UNIQUE_FACTS}
     total = _without_facts(record)
     total.facts = {**facts, "more": more, "in_s": in_s}
     return total
@@ -159,7 +159,7 @@ class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
         event = {"time": when, "level": record.levelname, "event": _first_line(record), **_facts(record)}
-        return json.dumps(event, default=str)  # ASCII: to some readers U+2028 and its like end a line
+        return json.dumps(event, default=str)  # ASCII: some readers end a line at U+2028
 
 
 def _quoted(fact: object) -> str:
@@ -168,5 +168,5 @@ def _quoted(fact: object) -> str:
 
 
 def _first_line(record: logging.LogRecord) -> str:
-    # What asyncio says in further lines quotes exceptions, and they quote what somebody wrote.
+    # Further lines of asyncio's messages quote exceptions, which may quote what somebody wrote.
     return " ".join(record.getMessage().partition("\n")[0].split())

@@ -27,7 +27,7 @@ from hfchat.auth import revocation
 from hfchat.auth.own_tokens import unverified
 from hfchat.auth.policy import read_policy
 from hfchat.chat import token_count as counting
-from hfchat.chat.chat import _echoes
+from hfchat.chat.turn_log import _quotes
 from hfchat.http import error_response as error_body
 from hfchat.http import media
 from hfchat.http.body import content_length
@@ -54,7 +54,7 @@ SMALL, LARGE = 512, 2048
 # So short a run tells nothing, and at these sizes a square takes longer.
 TELLING_S = 0.0005
 # What these read comes from nobody but the owner, or from this program itself.
-TRUSTED = ("hfchat.config.validators", "hfchat.api.docs", "hfchat.page.document")
+TRUSTED = ("hfchat.config.addresses", "hfchat.config.validators", "hfchat.api.docs", "hfchat.page.document")
 
 
 def in_modules() -> Iterator[tuple[str, Any, Path]]:
@@ -247,7 +247,7 @@ SCANNERS: dict[str, Callable[[str], object]] = {
         Refusal(429, b"", {"retry-after": text, "ratelimit": text, "x-request-id": text})
     ),
     "provider's words, cleaned": words.clean,
-    "provider's words, looked for in a message": lambda text: _echoes(text[:300], [text] * 3),
+    "provider's words, looked for in a message": lambda text: _quotes(text[:300], [text] * 3),
     "provider's list of models": lambda text: read_models({"data": [{"id": text, "providers": [{"provider": text}]}]}),
     "provider's events, byte by byte": stream(b"data: x"),
     "provider's lines that are empty": stream(b"\n"),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hfchat.logs import MAX_KINDS, WRITTEN_AT_ONCE, configure_logging, log_crash, log_event, sum_up_log
+from hfchat.logs import MAX_EQUAL_LINES, MAX_KINDS, configure_logging, log_crash, log_event, sum_up_log
 from tests.conftest import wait_until
 
 pytestmark = pytest.mark.usefixtures("loggers_as_they_were")
@@ -177,18 +177,18 @@ def test_equal_lines_are_summed_up(lines: Lines) -> None:
     configure_logging("text")
     refuse(5000, code="missing_token", method="GET")
     first = lines()
-    assert len(first) == WRITTEN_AT_ONCE
+    assert len(first) == MAX_EQUAL_LINES
     assert all("refused request_id=" in line for line in first)
     sum_up_log()
     (line,) = lines()
-    assert re.search(rf" INFO refused code=missing_token method=GET more={5000 - WRITTEN_AT_ONCE} in_s=1$", line)
+    assert re.search(rf" INFO refused code=missing_token method=GET more={5000 - MAX_EQUAL_LINES} in_s=1$", line)
     refuse(1, code="missing_token", method="GET")
     assert len(lines()) == 1, "a new window begins"
 
 
 def test_a_sum_is_json_too(lines: Lines) -> None:
     configure_logging("json")
-    refuse(WRITTEN_AT_ONCE + 7, code="missing_token")
+    refuse(MAX_EQUAL_LINES + 7, code="missing_token")
     sum_up_log()
     total = json.loads(lines()[-1])
     assert (total["event"], total["code"], total["more"]) == ("refused", "missing_token", 7)
@@ -201,8 +201,8 @@ def test_the_servers_warnings_are_summed_up_too(lines: Lines) -> None:
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     sum_up_log()
     said = lines()
-    assert len(said) == WRITTEN_AT_ONCE + 1
-    assert said[-1].endswith(f"WARNING Invalid HTTP request received. more={300 - WRITTEN_AT_ONCE} in_s=1")
+    assert len(said) == MAX_EQUAL_LINES + 1
+    assert said[-1].endswith(f"WARNING Invalid HTTP request received. more={300 - MAX_EQUAL_LINES} in_s=1")
 
 
 @pytest.mark.usefixtures("short_windows")
@@ -216,7 +216,7 @@ def test_the_sum_is_written_when_the_window_ends_though_nothing_follows(lines: L
         return any(" more=" in line for line in said)
 
     wait_until(sum_came)
-    assert len(said) == WRITTEN_AT_ONCE + 1
+    assert len(said) == MAX_EQUAL_LINES + 1
 
 
 @pytest.mark.usefixtures("short_windows")
@@ -227,16 +227,16 @@ def test_a_window_ends_without_its_timer_too(lines: Lines, monkeypatch: pytest.M
     refuse(50, code="missing_token")
     time.sleep(0.1)
     refuse(1, code="missing_token")
-    assert [line.partition("more=")[2].partition(" ")[0] for line in lines()[-2:]] == [f"{50 - WRITTEN_AT_ONCE}", ""]
+    assert [line.partition("more=")[2].partition(" ")[0] for line in lines()[-2:]] == [f"{50 - MAX_EQUAL_LINES}", ""]
 
 
 def test_what_differs_is_not_summed_up(lines: Lines) -> None:
     configure_logging("text")
     for subject in ("alice", "bob"):
         for code in ("missing_token", "rate_limit_exceeded"):
-            refuse(WRITTEN_AT_ONCE, code=code, subject=subject)
+            refuse(MAX_EQUAL_LINES, code=code, subject=subject)
     sum_up_log()
-    assert len(lines()) == 4 * WRITTEN_AT_ONCE
+    assert len(lines()) == 4 * MAX_EQUAL_LINES
 
 
 @pytest.mark.parametrize("event", ["turn", "rated", "token_issued", "token_revoked"])
@@ -255,8 +255,8 @@ def test_ever_new_lines_take_no_more_memory(lines: Lines) -> None:
     assert len(handler._kinds) <= MAX_KINDS + 1  # type: ignore[attr-defined]
     sum_up_log()
     said = lines()
-    assert len(said) == MAX_KINDS + WRITTEN_AT_ONCE + 1
-    assert said[-1].endswith(f"refused more={500 - WRITTEN_AT_ONCE} in_s=1")
+    assert len(said) == MAX_KINDS + MAX_EQUAL_LINES + 1
+    assert said[-1].endswith(f"refused more={500 - MAX_EQUAL_LINES} in_s=1")
 
 
 def test_the_sum_is_written_at_exit() -> None:
@@ -265,4 +265,4 @@ def test_the_sum_is_written_at_exit() -> None:
         "[log_event(logging.getLogger('hfchat'), logging.INFO, 'refused', code='x') for _ in range(100)]"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stderr.splitlines()[-1].endswith(f"refused code=x more={100 - WRITTEN_AT_ONCE} in_s=1")
+    assert ended.stderr.splitlines()[-1].endswith(f"refused code=x more={100 - MAX_EQUAL_LINES} in_s=1")

@@ -11,7 +11,7 @@ from hfchat.api.idempotency import OnceResponse, Try, key_of
 from hfchat.api.idempotency_runs import Runs
 from hfchat.api.streaming import Form, TurnResponse
 from hfchat.chat.chat import Chat, authorize
-from hfchat.chat.early_refusal import refuse_too_large, refuse_used_up, small
+from hfchat.chat.early_refusal import is_small, refuse_too_large, refuse_used_up
 from hfchat.http.body import BodyReader, content_length
 from hfchat.http.json_bounds import check_json
 from hfchat.i18n.language import language_of
@@ -38,7 +38,7 @@ class TurnAnswers:
         caller: Caller = request.state.caller
         person, headers = Principal.of(caller).key, request.headers
         checks = {}
-        if not small(content_length(headers)):
+        if not is_small(content_length(headers)):
             quota = await self._ledger.quota(caller)
             request.state.on_quota(quota)
             if "idempotency-key" not in headers:  # the answer may be there already, and costs nothing

@@ -1,4 +1,4 @@
-"""The models that somebody may use, with what the router says of them; where it says nothing, by their names alone."""
+"""Model catalog: the models that a policy allows, with the facts of the router where it lists them."""
 
 import asyncio
 import logging
@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 
 FRESH_S = 600.0
 RETRY_S = 30.0
-PATIENCE_S = 3.0
+FIRST_FETCH_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A model by the name that a request gives it, and what is known of it."""
+    """A model by its name in a request, and its facts."""
 
     id: str
     default: bool
@@ -27,40 +27,40 @@ class CatalogEntry:
 
 
 class Catalog:
-    """The provider's list, kept for ten minutes, and through its outages. Used in one event loop."""
+    """The provider's list, cached for FRESH_S, and through its outages. Used in one event loop."""
 
     def __init__(self, upstream: Upstream, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._upstream = upstream
         self._clock = clock
-        self._known: dict[str, ModelFacts] = {}
-        self._asked_again_at = 0.0
-        self._asking: asyncio.Task[None] | None = None
+        self._facts: dict[str, ModelFacts] = {}
+        self._next_fetch_at = 0.0
+        self._fetching: asyncio.Task[None] | None = None
 
     async def offers(self, policy: Policy) -> list[CatalogEntry]:
-        """What this policy allows, the default first."""
-        known = await self._list()
-        names = sorted(known) if policy.models is None else sorted(policy.models)
-        names = [policy.default_model, *(name for name in names if name != policy.default_model)]
-        allowed = [name for name in names if policy.models is None or name in policy.models]
-        return [CatalogEntry(name, name == policy.default_model, known.get(name.partition(":")[0])) for name in allowed]
+        """The models that this policy allows, the default first."""
+        facts = await self._list()
+        default = policy.default_model
+        others = [name for name in sorted(facts if policy.models is None else policy.models) if name != default]
+        names = [default, *others] if policy.models is None or default in policy.models else others
+        return [CatalogEntry(name, name == default, facts.get(name.partition(":")[0])) for name in names]
 
     async def facts(self, model: str) -> ModelFacts | None:
-        """What is known of a model, by the name that a request gives it."""
+        """The facts of a model, by its name in a request."""
         return (await self._list()).get(model.partition(":")[0])
 
     async def _list(self) -> dict[str, ModelFacts]:
-        if self._asking is None and self._clock() >= self._asked_again_at:
-            self._asking = asyncio.create_task(self._ask())
-        if self._asking is not None and not self._known:
-            await asyncio.wait({self._asking}, timeout=PATIENCE_S)
-        return self._known
+        if self._fetching is None and self._clock() >= self._next_fetch_at:
+            self._fetching = asyncio.create_task(self._fetch())
+        if self._fetching is not None and not self._facts:
+            await asyncio.wait({self._fetching}, timeout=FIRST_FETCH_S)
+        return self._facts
 
-    async def _ask(self) -> None:
+    async def _fetch(self) -> None:
         try:
-            self._known = {facts.id: facts for facts in await self._upstream.models()}
-            self._asked_again_at = self._clock() + FRESH_S
+            self._facts = {facts.id: facts for facts in await self._upstream.models()}
+            self._next_fetch_at = self._clock() + FRESH_S
         except HfchatError as failure:
-            self._asked_again_at = self._clock() + RETRY_S
+            self._next_fetch_at = self._clock() + RETRY_S
             log_event(logger, logging.WARNING, "models_not_listed", code=failure.code)
         finally:
-            self._asking = None
+            self._fetching = None

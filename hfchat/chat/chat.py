@@ -1,14 +1,12 @@
 """One turn of a chat, whichever door it came by, in order: authorize, reserve, stream, settle. Knows no web framework."""
 
-import logging
-import re
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 from hfchat.chat.conversation import build_messages, check_messages
+from hfchat.chat.turn_log import log_failure, log_turn
 from hfchat.chat.turns import Turns
 from hfchat.errors import (
     HfchatError,
@@ -18,16 +16,8 @@ from hfchat.errors import (
     ModelNotAllowed,
     ModelNotSupported,
 )
-from hfchat.http.error_response import say
 from hfchat.ledger.ledger import Ledger, OnQuota
-from hfchat.logs import log_crash, log_event
-from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Message, Upstream
-
-logger = logging.getLogger(__name__)
-
-LONG_WORD = 12
-# A provider's words have some hundred parts, and to look for each in so much takes 20 ms.
-MAX_SEARCHED_CHARS = 500_000
+from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Upstream
 
 OnModel = Callable[[str], None]
 
@@ -65,7 +55,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
 
 
 class Chat:
-    """The core that both doors enter."""
+    """Runs turns, for the API and for the page."""
 
     def __init__(
         self,
@@ -80,11 +70,11 @@ class Chat:
         self._turns = Turns(ledger, clock)
 
     def end_turns(self, error: type[HfchatError]) -> None:
-        """End every turn in progress with this error, at once. Called in the event loop."""
+        """End every turn in progress with this error. Called in the event loop."""
         self._turns.end_all(error)
 
     async def close(self) -> None:
-        """Once no turn is in progress any more, and before the ledger is closed."""
+        """Call it when no turn is in progress any more, and before the ledger is closed."""
         await self._turns.close()
 
     async def stream(
@@ -96,11 +86,11 @@ class Chat:
         on_quota: OnQuota = lambda _: None,
         on_model: OnModel = lambda _: None,
     ) -> AsyncGenerator[Delta | Finish, None]:
-        """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream; all of it is charged
-        once, however it ends. `on_quota` hears what the caller has left, `on_model` each model before it is asked.
+        """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream. The turn is charged once,
+        however it ends. `on_quota` gets the caller's quota, `on_model` each model before it is called.
 
         Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken or RevokedToken as soon as the
-        token ends or is taken back, also while the provider is silent.
+        token expires or is revoked, also while the provider is silent.
         """
         began = time.monotonic()
         outcome = "abandoned"
@@ -123,22 +113,22 @@ class Chat:
                 raise
             except Exception as crash:
                 failure, outcome = crash, InternalError.code
-                unforeseen = InternalError(request_id=request_id)
-                unforeseen.__cause__ = crash
-                _log_failure(unforeseen, request)
-                raise unforeseen from crash
+                internal_error = InternalError(request_id=request_id)
+                internal_error.__cause__ = crash
+                log_failure(internal_error, request)
+                raise internal_error from crash
             finally:
                 try:
                     await turn.settle(failure)
                 finally:
                     ended = turn.ended()
                     outcome = ended.code if ended and outcome == "abandoned" else outcome
-                    _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
+                    log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
 
     async def _stream(
         self, caller: Caller, call: Call, request_id: str, on_model: OnModel
     ) -> AsyncGenerator[Delta | Finish, None]:
-        """The first of the call's model and the fallback models that answers. Once a delta was given there is no other."""
+        """The reply of the first model that answers, of the call's and the fallback models. No other is tried after a delta."""
         models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
         for model in models:
             began = False
@@ -153,95 +143,13 @@ class Chat:
                 if began or model == models[-1] or not error.fallback_may_help:
                     raise
                 error.request_id = request_id
-                _log_failure(error, call, event="trying_another_model")
+                log_failure(error, call, event="trying_another_model")
 
 
 def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> None:
-    """Say whose fault it is, and write it into the log."""
+    """Set whose fault it is, and log it."""
     error.request_id = request_id
     if isinstance(error, ModelNotSupported):
-        named = request.model is not None and error.model in (None, request.model)
-        error.fault = "caller" if named else "owner"
-    _log_failure(error, request)
-
-
-def _log_failure(error: HfchatError, asked: ChatRequest | Call, *, event: str = "turn_failed") -> None:
-    if isinstance(error, InternalError) and error.__cause__ is not None:
-        log_crash(logger, error.__cause__, request_id=error.request_id)
-    if error.fault == "caller":
-        return
-    message, hint = say(error, "en", to_owner=True)
-    log_event(
-        logger,
-        logging.WARNING,
-        event,
-        request_id=error.request_id,
-        code=error.code,
-        fault=error.fault,
-        model=error.model,
-        message=message,
-        hint=hint,
-        cause=type(error.__cause__).__name__ if error.__cause__ else None,
-        provider_status=error.provider_status,
-        provider_request_id=error.provider_request_id,
-        provider_says=""
-        if _echoes(error.provider_message, _written(asked.messages, asked.options))
-        else error.provider_message,
-    )
-
-
-def _written(messages: Sequence[Message], options: Mapping[str, Any]) -> Iterator[str]:
-    """Every text in what a person sent; in calls of tools and in options those that are more than a word of the form."""
-    yield from (message.content for message in messages)
-    level: list[Any] = [*(message.raw for message in messages), options]
-    while level:
-        value = level.pop()
-        if isinstance(value, str) and len(value) >= LONG_WORD:
-            yield value
-        elif isinstance(value, Mapping):
-            level += value.values()
-        elif isinstance(value, list):
-            level += value
-
-
-def _echoes(words: str, texts: Iterable[str]) -> bool:
-    """Whether a provider's words quote what a person sent, which no log may have.
-
-    A short message as a whole, or 11 letters in a row of a longer one. Much text is not looked through, and counts as quoted.
-    """
-    span, step = 8, 4
-    parts = {words[start : start + span] for start in range(0, len(words) - span + 1, step)}
-    left = MAX_SEARCHED_CHARS
-    for text in texts:
-        left -= len(text)
-        if left < 0:
-            return True
-        said = text.strip()
-        if not said:
-            continue
-        if len(said) < span + step:
-            quoted = re.search(rf"(?<!\w){re.escape(said)}(?!\w)", words) is not None
-        else:
-            quoted = any(part in said for part in parts)
-        if quoted:
-            return True
-    return False
-
-
-def _log_turn(caller: Caller, request_id: str, outcome: str, finish: Finish | None, took_s: float) -> None:
-    usage = finish.usage if finish else None
-    log_event(
-        logger,
-        logging.INFO,
-        "turn",
-        request_id=request_id,
-        subject=caller.subject,
-        jti=caller.token_id,
-        outcome=outcome,
-        model=finish.model if finish else None,
-        provider=finish.provider if finish else None,
-        prompt_tokens=usage.prompt_tokens if usage else None,
-        completion_tokens=usage.completion_tokens if usage else None,
-        estimated=usage.estimated or None if usage else None,
-        took_ms=round(took_s * 1000),
-    )
+        named_by_caller = request.model is not None and error.model in (None, request.model)
+        error.fault = "caller" if named_by_caller else "owner"
+    log_failure(error, request)

@@ -1,4 +1,4 @@
-"""Pure: a checked conversation into the `messages` that go upstream, the owner's system prompt first."""
+"""Conversation: checks messages and puts the owner's system prompt in front of them. Pure."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,22 @@ MAX_MESSAGES = 500
 
 
 def check_messages(messages: Sequence[Message]) -> None:
-    """Raises: InvalidRequest, with the place as `param`, for a conversation that no model could answer."""
+    """Raises: InvalidRequest, with the field as `param`, for a conversation that no model could answer."""
     if not messages:
         raise InvalidRequest("no_messages", param="messages")
     if len(messages) > MAX_MESSAGES:
         raise InvalidRequest("too_many_messages", params={"value": MAX_MESSAGES}, param="messages")
-    for place, message in enumerate(messages):
+    for index, message in enumerate(messages):
         if not message.content.strip():
-            raise InvalidRequest("empty_content", param=f"messages[{place}].content")
+            raise InvalidRequest("empty_content", param=f"messages[{index}].content")
     if messages[-1].role != "user":
         raise InvalidRequest("last_not_user", param=f"messages[{len(messages) - 1}].role")
 
 
 def build_messages(system_prompt: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages to send: the owner's system prompt, where there is one, then the conversation as it is.
+    """The messages to send: the owner's system prompt, if any, then the conversation.
 
-    Instructions that a visitor of the page gave follow the owner's in the same message: many models take one only.
+    A visitor's own system message is appended to the owner's: many models take one only.
     """
     if not system_prompt:
         return tuple(messages)
@@ -35,15 +35,15 @@ def build_messages(system_prompt: str | None, messages: Sequence[Message]) -> tu
 
 
 def drop_oldest(messages: Sequence[Message], *, max_messages: int, max_chars: int) -> list[Message]:
-    """The newest messages that fit, from a user's on; the last one always stays, whatever its length."""
-    kept: list[Message] = []
+    """The newest messages within both limits, beginning with a user's; the last one always stays."""
+    newest: list[Message] = []
     chars = 0
     for message in reversed(messages[-max_messages:]):
         chars += len(message.content)
-        if kept and chars > max_chars:
+        if newest and chars > max_chars:
             break
-        kept.append(message)
-    kept.reverse()
-    while len(kept) > 1 and kept[0].role != "user":
-        kept.pop(0)
-    return kept
+        newest.append(message)
+    newest.reverse()
+    while len(newest) > 1 and newest[0].role != "user":
+        newest.pop(0)
+    return newest

@@ -1,7 +1,7 @@
-"""Refusals before a body is read: by limits that are used up, and by a size that no limit has room for.
+"""Early refusal, before a body is read: of a used-up rate or budget, and of a body that the budget has no room for.
 
-A turn reserves in one round trip to the ledger, with its body read. Only who was refused a moment ago, or announces a large
-body, is looked up before that: whoever may, may.
+A turn reserves in one round trip to the ledger, after its body is read. Only callers who were refused just now, or who
+announce a large body, cost a second round trip before it.
 """
 
 import time
@@ -14,23 +14,23 @@ from hfchat.ledger.meters import Principal
 from hfchat.ledger.quota import Quota, Remaining
 from hfchat.types import Caller
 
-# Reading and parsing so much takes about 1 ms: not much more than to look.
+# Reading and parsing so much takes about 1 ms, not much more than the round trip.
 SMALL_BODY_BYTES = 64 * 1024
-# JSON writes a byte of text with six at most (`\u0041`).
+# JSON writes a byte of text in at most six (`\u0041`).
 MOST_BYTES_A_TOKEN = 6
 _LEAST_TOKENS_A_TURN = max_prompt_tokens(()) + 1
 _MAX_REFUSED = 10_000
 
 
-class RefusedLately:
-    """Who met a limit, until it may have changed. Nobody is refused because they stand here: they are looked up first."""
+class RecentRefusals:
+    """Callers who reached a limit, until it may have changed. It refuses nobody: their quota is read first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._until: OrderedDict[Principal, float] = OrderedDict()
         self._clock = clock
 
     def note(self, caller: Caller, refusal: LimitReached) -> None:
-        """This caller was refused just now."""
+        """Note a refusal of this caller."""
         principal = Principal.of(caller)
         self._until[principal] = self._clock() + (refusal.retry_after_s or 1)
         self._until.move_to_end(principal)
@@ -61,9 +61,9 @@ def refuse_used_up(quota: Quota) -> None:
 
 
 def refuse_too_large(quota: Quota, body_bytes: int, *, pictures: bool) -> None:
-    """Raises: BudgetExceeded for a chat call's body whose text, however it is written, takes more than the budget has.
+    """Raises: BudgetExceeded for a body whose text, in any encoding, takes more tokens than the budget has left.
 
-    `pictures` where the body may have some: their bytes are not counted, so a budget that has room for one has no bound.
+    `pictures`: whether the body may have some. Their bytes are not counted, so a budget with room for one sets no bound.
     """
     budget = quota.budget
     if budget is None or (pictures and budget.remaining >= MOST_TOKENS_A_PICTURE):
@@ -74,15 +74,15 @@ def refuse_too_large(quota: Quota, body_bytes: int, *, pictures: bool) -> None:
         raise BudgetExceeded(reason, params={**_params(budget), "needed": tokens}, retry_after_s=budget.reset_s)
 
 
-def small(body_bytes: int | None) -> bool:
-    """Whether a body of this announced size is so small that to look first costs more than to read it."""
+def is_small(body_bytes: int | None) -> bool:
+    """Whether a body of this announced size costs less to read than an early check."""
     return body_bytes is not None and body_bytes <= SMALL_BODY_BYTES
 
 
-def _params(allowance: Remaining) -> dict[str, int | str]:
+def _params(remaining: Remaining) -> dict[str, int | str]:
     return {
-        "limit": allowance.limit,
-        "window": allowance.window or "",
-        "reset_s": allowance.reset_s or 0,
-        "left": allowance.remaining,
+        "limit": remaining.limit,
+        "window": remaining.window or "",
+        "reset_s": remaining.reset_s or 0,
+        "left": remaining.remaining,
     }

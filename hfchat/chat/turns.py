@@ -1,6 +1,6 @@
-"""The turns in progress: what each has taken of its person's account, and how each is ended from outside.
+"""Turns in progress: the reservation and the usage of each, and how one is ended from outside.
 
-While there are any, their leases are renewed, and a token that is taken back, by whichever worker, ends its turns.
+While there are any, their leases are renewed, and their tokens checked for revocation, which another process may write.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How often revocations are looked up. A reply whose token is taken back stops within two seconds, with a busy store too.
+# The interval of the check for revocation: a reply whose token is revoked ends within 2 s, with a busy store too.
 WATCH_S = 0.5
-# How long a turn that was ended may take to say so.
+# How long an ended turn may take to send its error.
 CUT_S = 1.0
 LONGEST_TURN_S = 86_400.0
 
 
 class Turn:
-    """One turn: reserve before it, settle after it. `on_quota` hears what is left whenever that changes."""
+    """One turn: reserve before it, settle after it. `on_quota` gets the quota whenever it changes."""
 
     def __init__(self, ledger: Ledger, caller: Caller, on_quota: OnQuota, turns: "Turns") -> None:
         self.caller = caller
@@ -41,20 +41,20 @@ class Turn:
         self._quota: Quota | None = None
         self._usage_counter: UsageCounter | None = None
         self._model = ""
-        # Asked once: asking costs a system call.
+        # Once: `current_task` costs a system call.
         self._consumer = asyncio.current_task()
         self._over = False
         self._error: type[HfchatError] | None = None
-        self._waits = False
+        self._waiting = False
 
     async def reserve(self, call: Call) -> None:
-        """Take what the call may cost at most. Raises: what `Ledger.reserve` does; the error that ends the turn."""
+        """Reserve the most that the call may cost. Raises: what `Ledger.reserve` raises; the error that ends the turn."""
         self._usage_counter, self._model = UsageCounter(call), call.model
         self.reservation = await self._unless_ended(lambda: self._reserve(call))
 
     async def _reserve(self, call: Call) -> Reservation:
-        if self._turns.late():
-            # After an outage of the store, the turns in progress have their places again before any is given away.
+        if self._turns.leases_late():
+            # After an outage of the store, the turns in progress have their leases again before a new one is made.
             await self._turns.renew()
         size = max(call.body_bytes, sum(len(message.content) for message in call.messages))
         prompt_tokens = await in_thread(size, max_prompt_tokens, call.messages, call.options)
@@ -62,13 +62,13 @@ class Turn:
         return await self._ledger.reserve(self.caller, most, self._set_quota)
 
     async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
-        """The next part, counted, or None after the last; at the end of the reply it is settled, and has its usage.
+        """The next part, counted, or None after the last. A Finish gets its usage, and the turn is settled first.
 
-        Raises: the error that ends the turn from outside, as soon as it does, also while the provider is silent.
+        Raises: the error that ends the turn from outside, at once, also while the provider is silent.
         """
         usage_counter = self._usage_counter
         if usage_counter is not None and usage_counter.over:
-            # A provider that does not hold to `max_tokens` would go on beyond what is reserved.
+            # A provider that ignores `max_tokens` would exceed the reservation.
             part: Part | None = Finish(self._model, "length", truncated=True)
         else:
             part = await self._unless_ended(lambda: anext(parts, None))
@@ -77,42 +77,41 @@ class Turn:
         usage_counter.add(part)
         if isinstance(part, Finish):
             part.usage = usage_counter.usage()
-            # Before the caller hears of the end: what they ask next finds it counted.
+            # Before the caller gets the end, so that their next request finds it counted.
             await self.settle(quota=self._quota)
         return part
 
     async def settle(self, failure: BaseException | None = None, quota: Quota | None = None) -> None:
-        """Charge what came, once, and give back the rest; with the `quota` from before, it need not be waited for.
+        """Charge the usage, once, and give back the rest; with the `quota` of the reservation, without a wait.
 
         A failure before the first delta costs nothing. A caller who leaves before it, or whose token ends, pays for the
-        prompt: the provider may have it.
+        prompt: the provider may have processed it.
         """
         reservation, self.reservation = self.reservation, None
         if reservation is None or self._usage_counter is None:
             return
-        left_by_themself = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
-        costs = self._usage_counter.began or left_by_themself
-        usage = self._usage_counter.usage() if costs else NOTHING
+        caller_left = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
+        usage = self._usage_counter.usage() if self._usage_counter.began or caller_left else NOTHING
         await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
 
     def end(self, error: type[HfchatError]) -> None:
-        """Raise this error where the turn waits, or where it next would. Called in the event loop.
+        """Raise this error where the turn waits, or at its next wait. Called in the event loop.
 
-        Where it waits for a reader who does not read, it is cut off.
+        A turn that is blocked by its reader is cancelled after CUT_S.
         """
         if self._error is not None:
             return
         self._error = error
         asyncio.get_running_loop().call_later(CUT_S, self._cut)
-        if self._waits and self._consumer is not None:
+        if self._waiting and self._consumer is not None:
             self._consumer.cancel()
 
     def ended(self) -> type[HfchatError] | None:
-        """The error that ended it from outside."""
+        """The error that ended it from outside, if any."""
         return self._error
 
     def over(self) -> None:
-        """It is no turn any more."""
+        """Mark it as no longer in progress."""
         self._over = True
 
     def _set_quota(self, quota: Quota) -> None:
@@ -120,24 +119,24 @@ class Turn:
         self._on_quota(quota)
 
     def _cut(self) -> None:
-        if not self._over and not self._waits and self._consumer is not None:
+        if not self._over and not self._waiting and self._consumer is not None:
             self._consumer.cancel()
 
-    async def _unless_ended(self, begin: Callable[[], Awaitable[T]]) -> T:
-        """The result of what `begin` gives. Raises: the error that ends the turn from outside, as soon as it does."""
+    async def _unless_ended(self, start: Callable[[], Awaitable[T]]) -> T:
+        """The awaited result of `start()`. Raises: the error that ends the turn from outside, at once."""
         if (ended := self.ended()) is not None:
             raise ended
-        self._waits = True
+        self._waiting = True
         try:
-            return await begin()
+            return await start()
         except asyncio.CancelledError:
-            # As `asyncio.timeout` does: where the task is cancelled by others too, that goes first.
+            # As `asyncio.timeout` does: a cancellation by others takes precedence.
             ended = self.ended()
             if ended is None or self._consumer is None or self._consumer.uncancel():
                 raise
             raise ended from None
         finally:
-            self._waits = False
+            self._waiting = False
 
 
 class Turns:
@@ -147,18 +146,18 @@ class Turns:
         self._ledger = ledger
         self._clock = clock
         self._turns: set[Turn] = set()
-        self._watching: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._renewed = 0.0
 
     @contextmanager
     def begin(self, caller: Caller, on_quota: OnQuota) -> Iterator[Turn]:
-        """A turn, in progress until the block ends. It ends with its caller's token, at the latest."""
+        """A turn, in progress until the block ends; it is ended when its caller's token expires."""
         turn = Turn(self._ledger, caller, on_quota, self)
-        left_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
-        expiry = asyncio.get_running_loop().call_later(left_s, turn.end, ExpiredToken)
+        remaining_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
+        expiry = asyncio.get_running_loop().call_later(remaining_s, turn.end, ExpiredToken)
         self._turns.add(turn)
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch())
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch())
         try:
             yield turn
         finally:
@@ -167,22 +166,22 @@ class Turns:
             self._turns.discard(turn)
 
     def end_all(self, error: type[HfchatError]) -> None:
-        """End every turn with this error, at once. Called in the event loop."""
+        """End every turn with this error. Called in the event loop."""
         for turn in self._turns:
             turn.end(error)
 
     async def close(self) -> None:
-        """Watch no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
+        """Stop the watcher."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait({self._watcher})
 
-    def late(self) -> bool:
-        """Whether the leases of the turns in progress may soon end."""
+    def leases_late(self) -> bool:
+        """Whether leases of turns in progress may end soon."""
         return asyncio.get_running_loop().time() - self._renewed > LEASE_S * 2 / 3
 
     async def renew(self) -> None:
-        """Keep the places of the turns in progress. Raises: StoreUnavailable."""
+        """Renew the leases of the turns in progress. Raises: StoreUnavailable."""
         now = asyncio.get_running_loop().time()
         reservations = [turn.reservation for turn in self._turns if turn.reservation]
         if reservations:
@@ -202,6 +201,6 @@ class Turns:
                 if asyncio.get_running_loop().time() - self._renewed > LEASE_S / 3:
                     await self.renew()
             except StoreUnavailable:
-                pass  # what is in progress goes on, and nothing new begins
+                pass  # turns in progress go on; new ones are refused
             except Exception as crash:
                 log_crash(logger, crash)

@@ -1,36 +1,35 @@
-"""The ledger as a command reaches it, beside a server that may be running on it."""
+"""Ledger for commands, which may run beside the server."""
 
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 from hfchat.config.settings import Settings, SettingsError
 from hfchat.factory import make_ledger
 from hfchat.ledger.ledger import Ledger
-from hfchat.ledger.open_store import MEMORY, SQLITE
+from hfchat.ledger.open_store import MEMORY, sqlite_path
 from hfchat.logs import configure_logging
 
 T = TypeVar("T")
 
 
-def ledger_is_there(settings: Settings) -> bool:
-    """Whether there is one already. Raises: SettingsError where no command can reach it."""
-    store = settings.hfchat_store
-    if store == MEMORY:
+def ledger_exists(settings: Settings) -> bool:
+    """Whether there is a ledger already. Raises: SettingsError for one in the server's memory."""
+    if settings.hfchat_store == MEMORY:
         raise SettingsError(f"HFCHAT_STORE: {MEMORY} is inside the running program, where no command reaches it.")
-    return not store.startswith(SQLITE) or Path(store.removeprefix(SQLITE)).exists()
+    path = sqlite_path(settings.hfchat_store)
+    return path is None or path.exists()
 
 
-def warn_of_a_new_ledger(settings: Settings) -> None:
-    """Say that there was none: perhaps another one is meant."""
-    where = settings.hfchat_store.removeprefix(SQLITE)
-    print(f"There was no ledger at {where} yet: is it the one that the server uses?", file=sys.stderr)
+def warn_of_new_ledger(settings: Settings) -> None:
+    """Warn that there was no ledger: the settings may not be the server's."""
+    path = sqlite_path(settings.hfchat_store)
+    print(f"There was no ledger at {path} yet: is it the one that the server uses?", file=sys.stderr)
 
 
 def with_ledger(settings: Settings, use: Callable[[Ledger], Awaitable[T]]) -> T:
-    """What `use` gives of everybody's accounts. The log goes to stderr: it says why a ledger cannot be reached."""
+    """The result of `use` on the ledger. The log goes to stderr, with the reason where the ledger cannot be opened."""
     configure_logging(settings.hfchat_log_format)
 
     async def run() -> T:

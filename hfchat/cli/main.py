@@ -1,4 +1,4 @@
-"""`python -m hfchat`: an answer alone on stdout, what is wrong on stderr; exits 0, 1 (the answer is no) or 2 (usage)."""
+"""Command line, `python -m hfchat`: results on stdout, errors on stderr; exits 0, 1 (a negative result) or 2 (an error)."""
 
 import argparse
 import secrets
@@ -9,7 +9,8 @@ from hfchat.auth.own_tokens import SCOPES
 from hfchat.auth.policy import MAX_STREAMS, MAX_TOKENS
 from hfchat.cli.token import issue_command, revoke_command, show_command
 from hfchat.cli.usage import usage_command
-from hfchat.config.settings import SECRET_BYTES, SettingsError
+from hfchat.config.settings import SettingsError
+from hfchat.config.validators import SECRET_BYTES
 from hfchat.errors import HfchatError
 from hfchat.http.error_response import say
 from hfchat.limits import Limit, parse_limit
@@ -18,14 +19,14 @@ from hfchat.types import CHAT_SCOPE
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status."""
-    asked = _parser().parse_args(arguments)
+    args = _parser().parse_args(arguments)
     try:
-        return int(asked.command(asked))
-    except (SettingsError, ValueError) as wrong:
-        print(wrong, file=sys.stderr)
+        return int(args.command(args))
+    except (SettingsError, ValueError) as error:
+        print(error, file=sys.stderr)
         return 2
-    except HfchatError as failed:
-        print(*say(failed, "en", to_owner=True), file=sys.stderr)
+    except HfchatError as error:
+        print(*say(error, "en", to_owner=True), file=sys.stderr)
         return 2
 
 
@@ -86,14 +87,14 @@ def _models(text: str) -> tuple[str, ...]:
 def _limit(text: str) -> Limit:
     try:
         return parse_limit(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _up_to(most: int) -> Callable[[str], int]:
+def _up_to(maximum: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"it must be a whole number from 1 to {most}")
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"it must be a whole number from 1 to {maximum}")
         return int(text)
 
     return read

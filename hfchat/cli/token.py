@@ -1,16 +1,19 @@
-"""`python -m hfchat token`: issue a token, explain one, take one back."""
+"""Token commands, `python -m hfchat token`: issue a token, explain one, revoke one."""
 
 import argparse
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from hfchat.auth.own_tokens import issue_token, verify_token
 from hfchat.auth.policy import MAX_MODELS, PolicyClaim
 from hfchat.auth.revocation import revocation, token_in
+from hfchat.auth.verifier import Verifier
 from hfchat.chat.token_count import SHORT_PROMPT
-from hfchat.cli.ledger import ledger_is_there, warn_of_a_new_ledger, with_ledger
+from hfchat.cli.ledger import ledger_exists, warn_of_new_ledger, with_ledger
 from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_settings
 from hfchat.errors import HfchatError, InvalidToken, StoreUnavailable
 from hfchat.factory import make_verifier
@@ -23,79 +26,71 @@ from hfchat.types import OWN_ISSUER, Caller
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-def issue_command(asked: argparse.Namespace) -> int:
+
+def issue_command(args: argparse.Namespace) -> int:
     """Print a token, or an invite link."""
     settings, key = _settings_and_key()
-    policy = PolicyClaim(asked.models, asked.rate, asked.budget, asked.streams, asked.max_tokens)
-    ttl_s = max(round(asked.days * 86_400), 1)
+    policy = PolicyClaim(args.models, args.rate, args.budget, args.streams, args.max_tokens)
+    ttl_s = max(round(args.days * 86_400), 1)
     try:
-        token = issue_token(key, asked.subject, ttl_s=ttl_s, scopes=tuple(asked.scope.split()), policy=policy)
+        token = issue_token(key, args.subject, ttl_s=ttl_s, scopes=tuple(args.scope.split()), policy=policy)
     except InvalidToken:
         raise ValueError(
             f"--models: up to {MAX_MODELS} models' ids, comma-separated, such as meta-llama/Llama-3.2-3B-Instruct:fastest"
         ) from None
     caller = verify_token(key, token, settings.policy)
-    _warn(asked, settings, caller, token)
+    _warn(args, settings, caller, token)
     configure_logging(settings.hfchat_log_format)
     log_event(logger, logging.INFO, "token_issued", subject=caller.subject, jti=caller.token_id)
-    print(f"{settings.public_url or settings.local_url}/login?token={token}" if asked.link else token)
+    print(f"{settings.public_url or settings.local_url}/login?token={token}" if args.link else token)
     return 0
 
 
-def _warn(asked: argparse.Namespace, settings: Settings, caller: Caller, token: str) -> None:
-    """Say what will surprise whoever uses the token."""
-    if caller.subject != asked.subject:
+def _warn(args: argparse.Namespace, settings: Settings, caller: Caller, token: str) -> None:
+    """Warn of what will surprise the token's user."""
+    if caller.subject != args.subject:
         print(f"Its subject is written {caller.subject}: the same name in one spelling for all.", file=sys.stderr)
     if len(token) > MAX_COOKIE_TOKEN:
         print("It names so many models that no browser keeps it: it is good for programs only.", file=sys.stderr)
-    if asked.link and settings.public_url is None:
+    if args.link and settings.public_url is None:
         print(
             "This link opens on this machine only: set HFCHAT_PUBLIC_URL for links that others open.", file=sys.stderr
         )
-    refused = [model for model in asked.models or () if settings.policy.models and model not in settings.policy.models]
-    if refused:
-        print(f"Not offered by HF_CHAT_MODELS, so not usable: {', '.join(refused)}.", file=sys.stderr)
-    least = caller.policy.max_tokens + SHORT_PROMPT
-    smallest = min((limit.amount for limit in caller.policy.budget), default=least)
-    if smallest < least:
+    not_offered = [
+        model for model in args.models or () if settings.policy.models and model not in settings.policy.models
+    ]
+    if not_offered:
+        print(f"Not offered by HF_CHAT_MODELS, so not usable: {', '.join(not_offered)}.", file=sys.stderr)
+    turn_tokens = caller.policy.max_tokens + SHORT_PROMPT
+    smallest = min((limit.amount for limit in caller.policy.budget), default=turn_tokens)
+    if smallest < turn_tokens:
         print(
-            f"A question and its reply may cost {least} tokens, more than the whole budget of {smallest}: nothing can be "
-            "asked. Give a larger --budget or a smaller --max-tokens.",
+            f"A question and its reply may cost {turn_tokens} tokens, more than the whole budget of {smallest}: nothing can be "
+            "args. Give a larger --budget or a smaller --max-tokens.",
             file=sys.stderr,
         )
 
 
-def show_command(asked: argparse.Namespace) -> int:
-    """Say in words what a token says and whether every door takes it."""
+def show_command(args: argparse.Namespace) -> int:
+    """Print a token's claims in words, and whether it is valid."""
     settings = _settings_with_key()
 
-    async def judge(ledger: Ledger) -> Caller:
-        verifier = make_verifier(settings)
-        try:
-            caller = await verifier.verify(token_in(asked.token) or asked.token.strip())
-        finally:
-            await verifier.close()
-        if settings.hfchat_store != MEMORY and ledger_is_there(settings):
+    async def verify(ledger: Ledger, verifier: Verifier) -> Caller:
+        caller = await verifier.verify(token_in(args.token) or args.token.strip())
+        if settings.hfchat_store != MEMORY and ledger_exists(settings):
             await ledger.quota(caller)
         return caller
 
-    try:
-        caller = with_ledger(settings, judge)
-    except StoreUnavailable:
-        raise
-    except HfchatError as refused:
-        print(f"No: {_lower_first(say(refused, 'en')[0])}")
+    caller = _answer(settings, verify)
+    if caller is None:
         return 1
     until = datetime.fromtimestamp(caller.expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     print(f"Good until {until}.")
     for name, value in _explained(caller):
         print(f"{name}: {value}")
     return 0
-
-
-def _lower_first(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
 
 
 def _explained(caller: Caller) -> list[tuple[str, str]]:
@@ -113,28 +108,37 @@ def _explained(caller: Caller) -> list[tuple[str, str]]:
     ]
 
 
-def revoke_command(asked: argparse.Namespace) -> int:
-    """Take a token back."""
+def revoke_command(args: argparse.Namespace) -> int:
+    """Revoke a token."""
     settings = load_settings(os.environ, find_dotenv())
-    if not ledger_is_there(settings):
-        warn_of_a_new_ledger(settings)
+    if not ledger_exists(settings):
+        warn_of_new_ledger(settings)
 
-    async def take_back(ledger: Ledger) -> str:
+    token_id = _answer(settings, lambda ledger, verifier: revocation(verifier, ledger)(args.token))
+    if token_id is None:
+        return 1
+    print(f"revoked: {token_id}")
+    return 0
+
+
+def _answer(settings: Settings, use: Callable[[Ledger, Verifier], Awaitable[T]]) -> T | None:
+    """The result of `use`; None, with the reason printed, where the token is refused. Raises: StoreUnavailable."""
+
+    async def run(ledger: Ledger) -> T:
         verifier = make_verifier(settings)
         try:
-            return await revocation(verifier, ledger)(asked.token)
+            return await use(ledger, verifier)
         finally:
             await verifier.close()
 
     try:
-        token_id = with_ledger(settings, take_back)
+        return with_ledger(settings, run)
     except StoreUnavailable:
         raise
-    except HfchatError as refused:
-        print(f"No: {_lower_first(say(refused, 'en')[0])}")
-        return 1
-    print(f"revoked: {token_id}")
-    return 0
+    except HfchatError as error:
+        message, _ = say(error, "en")
+        print(f"No: {message[:1].lower()}{message[1:]}")
+        return None
 
 
 def _settings_with_key() -> Settings:

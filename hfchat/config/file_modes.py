@@ -1,4 +1,4 @@
-"""File permissions: which files with a secret, or with everybody's account, other users of the machine can read."""
+"""File permissions: warns of files with secrets or usage that other users of the machine can read."""
 
 import os
 import shlex
@@ -10,7 +10,7 @@ _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 def open_to_others(files: Iterable[Path]) -> list[str]:
-    """A sentence for each file that others can read or write, with the command that ends it. Windows has no such modes."""
+    """A sentence for each file that others can read or write, with the command to run. None on Windows, without such modes."""
     return [
         f"Other users of this machine can read {path}: run chmod 600 {shlex.quote(str(path))}"
         for path in files

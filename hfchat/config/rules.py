@@ -1,32 +1,34 @@
-"""What must hold between settings, so that no rule an owner wrote is silently none; each fault is a line by its variable."""
+"""Rules between settings: refuses a combination in which one would be silently ignored. Each fault is a line by its variable."""
 
 import difflib
 from collections.abc import Collection, Mapping
 
+from hfchat.auth.own_tokens import ALGORITHM
 from hfchat.auth.public_keys import PUBLIC_KEY_ALGORITHMS, algorithms_of, read_public_key
 from hfchat.chat.token_count import SHORT_PROMPT
-from hfchat.config.validators import HMAC_ALGORITHM, SUBJECT_CLAIM, is_loopback
+from hfchat.config.addresses import is_loopback
+from hfchat.config.validators import SUBJECT_CLAIM
 from hfchat.limits import Limit
 from hfchat.types import ROUTER_URL
 
 KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
-# Rules for the tokens of others: without a key to check those with, they would seem to hold.
+# Rules for others' tokens, which are no use without a key to verify these.
 _RULES = ("JWT_ALGORITHMS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SUBJECT_CLAIM")
 
 
-def names(values: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """Variables that are called like ours and are none of ours."""
+def names(values: Mapping[str, str], variables: Collection[str]) -> list[str]:
+    """Unknown variables with a prefix of ours."""
     problems = []
     for name in values:
-        if name.upper().startswith(("HFCHAT_", "HF_CHAT_")) and name not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
-            advice = f"did you mean {near[0]}?" if near else "remove it."
+        if name.upper().startswith(("HFCHAT_", "HF_CHAT_")) and name not in variables:
+            matches = difflib.get_close_matches(name.upper(), variables, n=1, cutoff=0.8)
+            advice = f"did you mean {matches[0]}?" if matches else "remove it."
             problems.append(f"{name}: this version has no such setting; {advice}")
     return problems
 
 
 def keys(values: Mapping[str, str], server_name: str, *, on_space: bool) -> list[str]:
-    """Strangers let in for want of a key, rules for want of one, and two keys where one would be ignored."""
+    """No key on a public address, rules without a key, and two keys of which one would be ignored."""
     if "JWT_PUBLIC_KEY" in values and "JWT_JWKS_URL" in values:
         return ["JWT_PUBLIC_KEY: JWT_JWKS_URL is set too, and one of them would be ignored; remove one."]
     if any(name in values for name in KEYS):
@@ -48,15 +50,15 @@ def keys(values: Mapping[str, str], server_name: str, *, on_space: bool) -> list
 
 def algorithms(allowed: Collection[str], *, secret: bool, public_key: str | None, jwks: bool) -> list[str]:
     """Algorithms without a key, and keys without an algorithm."""
-    hmac = {HMAC_ALGORITHM} if secret else set()
+    hmac = {ALGORITHM} if secret else set()
     published = PUBLIC_KEY_ALGORITHMS if jwks else algorithms_of(read_public_key(public_key) if public_key else None)
     if not allowed or not (hmac or published):
         return []
     problems = []
-    unchecked = [algorithm for algorithm in allowed if algorithm not in hmac | published]
-    if unchecked:
+    unsupported = [algorithm for algorithm in allowed if algorithm not in hmac | published]
+    if unsupported:
         problems.append(
-            f"JWT_ALGORITHMS: no key that is set can check {', '.join(unchecked)}; "
+            f"JWT_ALGORITHMS: no key that is set can check {', '.join(unsupported)}; "
             f"write only some of {', '.join(sorted(hmac | published))}, or set a key for it."
         )
     if hmac.difference(allowed):
@@ -71,18 +73,18 @@ def algorithms(allowed: Collection[str], *, secret: bool, public_key: str | None
 
 
 def budget(limit: Limit, max_tokens: int) -> list[str]:
-    """A budget in which not one short question and its reply fit."""
-    least = max_tokens + SHORT_PROMPT
-    if limit.amount >= least:
+    """A budget too small for a short question and its reply."""
+    minimum = max_tokens + SHORT_PROMPT
+    if limit.amount >= minimum:
         return []
     return [
         f"HFCHAT_BUDGET: {limit} is less than a question and a reply of HF_CHAT_MAX_TOKENS={max_tokens} may cost, so nobody "
-        f"could ask anything; write {least}/{limit.window} or more, or a smaller HF_CHAT_MAX_TOKENS."
+        f"could ask anything; write {minimum}/{limit.window} or more, or a smaller HF_CHAT_MAX_TOKENS."
     ]
 
 
 def hf_token(token: str | None, base_url: str, token_name: str) -> list[str]:
-    """Another server's key that would go to Hugging Face."""
+    """Another server's key that would be sent to Hugging Face."""
     if token is None or base_url != ROUTER_URL or token.startswith("hf_"):
         return []
     return [

@@ -1,6 +1,6 @@
-"""The environment and `.env` as one checked, frozen `Settings`; it refuses what is wrong or unsafe, by the variable's name.
+"""Settings: the environment and `.env`, validated and frozen. A wrong or unsafe value is refused by the variable's name.
 
-Only `app`, `serve` and `cli` see it; everything else is handed plain values.
+Only `app`, `server`, `factory` and `cli` know it; everything else is handed plain values.
 """
 
 import io
@@ -13,29 +13,20 @@ from dotenv.parser import parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from hfchat.auth.policy import MAX_STREAMS, MAX_TOKENS
+from hfchat.config import addresses as address
 from hfchat.config import rules as rule
 from hfchat.config import validators as check
-from hfchat.config.validators import SECRET_BYTES, is_loopback
+from hfchat.config.addresses import is_loopback
+from hfchat.config.validators import SECRET_BYTES
+from hfchat.ledger.open_store import SQLITE, sqlite_path
 from hfchat.limits import Limit, parse_limit
 from hfchat.types import ROUTER_URL, Policy
 
-__all__ = [
-    "ROUTER_URL",
-    "SECRET_BYTES",
-    "Settings",
-    "SettingsError",
-    "find_dotenv",
-    "is_loopback",
-    "load_settings",
-    "secret_files",
-]
-
-# With a password in its address, HFCHAT_STORE is another.
+# HFCHAT_STORE is one too, with a password in its address.
 _SECRETS = ("JWT_SECRET", "HUGGINGFACE_API_TOKEN", "HF_TOKEN")
-_SQLITE = "sqlite:///"
 _SERVER_NAME = "127.0.0.1"
-# pydantic's words, where ours are plainer.
-_SAID = {
+# Plainer than pydantic's messages.
+_MESSAGES = {
     "int_parsing": "it is not a whole number",
     "int_from_float": "it is not a whole number",
     "float_parsing": "it is not a number",
@@ -49,7 +40,7 @@ _SAID = {
 
 
 class SettingsError(Exception):
-    """The program cannot start like this. Its text has a line for each variable: what is wrong, what to write instead."""
+    """The program cannot start with these settings. A line for each variable: what is wrong, what to write instead."""
 
 
 def _checked(check: Callable[[str], object]) -> BeforeValidator:
@@ -59,8 +50,8 @@ def _checked(check: Callable[[str], object]) -> BeforeValidator:
 _LIST = BeforeValidator(check.comma_separated)
 _Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
 _ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
-_Hosts = Annotated[tuple[Annotated[str, _checked(check.media_host)], ...], _LIST]
-_Origins = Annotated[tuple[Annotated[str, _checked(check.origin)], ...], _LIST]
+_Hosts = Annotated[tuple[Annotated[str, _checked(address.media_host)], ...], _LIST]
+_Origins = Annotated[tuple[Annotated[str, _checked(address.origin)], ...], _LIST]
 _Examples = Annotated[
     tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
 ]
@@ -85,7 +76,7 @@ class Settings(BaseModel):
     hf_chat_fallback_models: _Models = Field(
         (), description="Models tried in order when one cannot answer, comma-separated."
     )
-    hf_chat_base_url: Annotated[str, _checked(check.base_url)] = Field(
+    hf_chat_base_url: Annotated[str, _checked(address.base_url)] = Field(
         ROUTER_URL, description="Any server that speaks chat completions; another than the default needs no token."
     )
     hf_chat_media_hosts: _Hosts = Field(
@@ -107,7 +98,7 @@ class Settings(BaseModel):
     jwt_public_key: Annotated[str, _checked(check.public_key)] | None = Field(
         None, description="The public key of a backend or provider, as PEM text or a file's name.", repr=False
     )
-    jwt_jwks_url: Annotated[str, _checked(check.jwks_url)] | None = Field(
+    jwt_jwks_url: Annotated[str, _checked(address.jwks_url)] | None = Field(
         None, description="The address where a provider publishes its public keys.", repr=False
     )
     jwt_algorithms: _Algorithms = Field((), description="The only algorithms that are taken, comma-separated.")
@@ -120,14 +111,14 @@ class Settings(BaseModel):
     jwt_subject_claim: Annotated[str, _checked(check.claim_name)] = Field(
         check.SUBJECT_CLAIM, description="The claim that names the person in others' tokens."
     )
-    hfchat_store: Annotated[str, _checked(check.store)] = Field(
-        check.STORE, description="Where it is kept who has used how much.", repr=False
+    hfchat_store: Annotated[str, _checked(address.store)] = Field(
+        address.STORE, description="Where it is kept who has used how much.", repr=False
     )
     hfchat_rate: _Limit = Field(Limit(30, "minute"), description="Requests per person.")
     hfchat_budget: _Limit = Field(Limit(200_000, "day"), description="Tokens of prompts and replies per person.")
     hfchat_streams: int = Field(4, ge=1, le=MAX_STREAMS, description="Replies in progress at once per person.")
     hfchat_cors_origins: _Origins = Field((), description="Browser origins that may call the API, comma-separated.")
-    hfchat_public_url: Annotated[str, _checked(check.origin)] | None = Field(
+    hfchat_public_url: Annotated[str, _checked(address.origin)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )
     hfchat_title: str = Field("hfchat", description="The name of the chat page.", max_length=60)
@@ -142,12 +133,12 @@ class Settings(BaseModel):
     hfchat_log_format: Annotated[Literal["text", "json"], _checked(str.lower)] = Field(
         "text", description="`json` for machines."
     )
-    gradio_server_name: Annotated[str, _checked(check.server_name)] = Field(
+    gradio_server_name: Annotated[str, _checked(address.server_name)] = Field(
         _SERVER_NAME, description="The address to listen on: 127.0.0.1, 0.0.0.0 or a host's name."
     )
     gradio_server_port: int = Field(7860, ge=1, le=65535, description="The port to listen on.")
     space_id: str | None = Field(None, description="Set by Hugging Face on a Space.")
-    space_host: Annotated[str, _checked(check.space_host)] | None = Field(
+    space_host: Annotated[str, _checked(address.space_host)] | None = Field(
         None, description="Set by Hugging Face on a Space: its own host, then its custom domains, comma-separated."
     )
     key_made_for_this_run: bool = Field(False, description="Whether `jwt_secret` was made at start.")
@@ -168,7 +159,7 @@ class Settings(BaseModel):
 
     @property
     def policy(self) -> Policy:
-        """What everybody may use whose token says nothing narrower."""
+        """The owner's limits, which a token may narrow."""
         return Policy(
             default_model=self.hf_chat_model,
             models=self.allowed_models,
@@ -181,17 +172,17 @@ class Settings(BaseModel):
 
     @property
     def has_key(self) -> bool:
-        """Whether there is a key to check tokens with; without one, nobody is let in."""
+        """Whether there is a key to verify tokens with; without one, all are refused."""
         return any(key is not None for key in (self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
 
     @property
     def offline(self) -> bool:
-        """Whether the stand-in answers: no token, and the address is one that needs it."""
+        """Whether the offline upstream answers: the router needs a token, and there is none."""
         return self.huggingface_api_token is None and self.hf_chat_base_url == ROUTER_URL
 
     @property
     def public_url(self) -> str | None:
-        """The address people use, where it is known beforehand: on a Space with custom domains, the last of them."""
+        """The public address, where it is known: on a Space with custom domains, the last of them."""
         host = self.space_host.rpartition(",")[2] if self.space_host else None
         return self.hfchat_public_url or (f"https://{host}" if host else None)
 
@@ -222,53 +213,53 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None = None) -> Set
     values = {name: value.strip() for name, value in {**_read(dotenv), **environ}.items() if value.strip()}
     folder = (Path() if dotenv is None else dotenv.parent).resolve()
     token_name = "HUGGINGFACE_API_TOKEN" if "HUGGINGFACE_API_TOKEN" in values else "HF_TOKEN"
-    ours = _ours(values, token_name, folder)
+    fields = _fields(values, token_name, folder)
     problems = rule.names(values, _variables())
-    problems += rule.keys(values, ours.get("gradio_server_name", _SERVER_NAME), on_space="SPACE_ID" in values)
+    problems += rule.keys(values, fields.get("gradio_server_name", _SERVER_NAME), on_space="SPACE_ID" in values)
     try:
-        settings = Settings.model_validate(ours)
-    except ValidationError as invalid:
-        raise SettingsError("\n".join(problems + _explain(invalid, token_name))) from None
+        settings = Settings.model_validate(fields)
+    except ValidationError as error:
+        raise SettingsError("\n".join(problems + _explain(error, token_name))) from None
     problems += _problems_between(settings, token_name)
     if problems:
         raise SettingsError("\n".join(problems))
-    settings = settings.model_copy(update={"hfchat_store": check.store_from(folder, settings.hfchat_store)})
+    if (path := sqlite_path(settings.hfchat_store)) is not None:
+        settings = settings.model_copy(update={"hfchat_store": f"{SQLITE}{folder / path}"})
     if settings.has_key or settings.space_id is not None:
         return settings
-    made = {"jwt_secret": SecretStr(secrets.token_urlsafe(SECRET_BYTES)), "key_made_for_this_run": True}
-    return settings.model_copy(update=made)
+    update = {"jwt_secret": SecretStr(secrets.token_urlsafe(SECRET_BYTES)), "key_made_for_this_run": True}
+    return settings.model_copy(update=update)
 
 
 def secret_files(settings: Settings, dotenv: Path) -> list[Path]:
-    """The files that nobody else on the machine is to read: the ledger, and `dotenv` where a secret stands in it."""
-    store = settings.hfchat_store
-    ledger = [Path(store.removeprefix(_SQLITE))] if store.startswith(_SQLITE) else []
-    read = _read(dotenv)
-    secret = any(read.get(name, "").strip() for name in _SECRETS) or "@" in read.get("HFCHAT_STORE", "")
-    return [*([dotenv] if secret else []), *ledger]
+    """The files that no other user of the machine should read: the ledger, and `dotenv` if it has a secret."""
+    ledger = sqlite_path(settings.hfchat_store)
+    values = _read(dotenv)
+    secret = any(values.get(name, "").strip() for name in _SECRETS) or "@" in values.get("HFCHAT_STORE", "")
+    return [*([dotenv] if secret else []), *([ledger] if ledger else [])]
 
 
 def find_dotenv() -> Path:
-    """The file `.env` of the folder that the program was started in, or else the one beside `app.py`."""
-    here = Path(".env")
-    return here if here.is_file() else Path(__file__).resolve().parents[2] / ".env"
+    """The file `.env` of the working directory, or else the one beside `app.py`."""
+    local = Path(".env")
+    return local if local.is_file() else Path(__file__).resolve().parents[2] / ".env"
 
 
 def _variables() -> list[str]:
     return [name.upper() for name in Settings.model_fields if name != "key_made_for_this_run"]
 
 
-def _ours(values: Mapping[str, str], token_name: str, folder: Path) -> dict[str, str]:
-    ours = {name.lower(): value for name, value in values.items() if name in _variables()}
+def _fields(values: Mapping[str, str], token_name: str, folder: Path) -> dict[str, str]:
+    fields = {name.lower(): value for name, value in values.items() if name in _variables()}
     if token_name in values:
-        ours["huggingface_api_token"] = values[token_name]
+        fields["huggingface_api_token"] = values[token_name]
     if "JWT_PUBLIC_KEY" in values and "-----BEGIN" not in values["JWT_PUBLIC_KEY"]:
-        ours["jwt_public_key"] = str(folder / values["JWT_PUBLIC_KEY"])
+        fields["jwt_public_key"] = str(folder / values["JWT_PUBLIC_KEY"])
     if "HFCHAT_LOGO" in values:
-        ours["hfchat_logo"] = str(folder / values["HFCHAT_LOGO"])
+        fields["hfchat_logo"] = str(folder / values["HFCHAT_LOGO"])
     if "SPACE_ID" in values:
-        ours.setdefault("gradio_server_name", "0.0.0.0")  # noqa: S104  a Space forwards to it from outside
-    return ours
+        fields.setdefault("gradio_server_name", "0.0.0.0")  # noqa: S104  a Space forwards to it from outside
+    return fields
 
 
 def _problems_between(settings: Settings, token_name: str) -> list[str]:
@@ -289,23 +280,25 @@ def _read(dotenv: Path | None) -> dict[str, str]:
     if dotenv is None or not dotenv.is_file():
         return {}
     try:
-        # utf-8-sig: Windows' editors begin a file with a BOM, which would become part of the first name.
+        # utf-8-sig: editors on Windows write a BOM, which would become part of the first name.
         text = dotenv.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise SettingsError(f"{dotenv.name}: it cannot be read as UTF-8 text ({type(unreadable).__name__})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{dotenv.name}: it cannot be read as UTF-8 text ({type(error).__name__})") from None
     lines = list(parse_stream(io.StringIO(text)))
-    # python-dotenv itself would skip such a line with a warning: a setting that silently does not hold.
+    # python-dotenv itself would only warn of such a line, and its setting would be missing.
     bad = [str(line.original.line) for line in lines if line.error]
     if bad:
         raise SettingsError(f"{dotenv.name}: line {', '.join(bad)} is not NAME=value; look for a quote left open")
     return {line.key: line.value for line in lines if line.key and line.value is not None}
 
 
-def _explain(invalid: ValidationError, token_name: str) -> list[str]:
+def _explain(error: ValidationError, token_name: str) -> list[str]:
     lines = []
-    for fault in invalid.errors(include_url=False, include_input=False):
+    for fault in error.errors(include_url=False, include_input=False):
         name = str(fault["loc"][0])
-        said = _SAID.get(fault["type"], fault["msg"]).format(**fault.get("ctx", {})).removeprefix("Value error, ")
-        written = token_name if name == "huggingface_api_token" else name.upper()
-        lines.append(f"{written}: {said}. ({Settings.model_fields[name].description})")
+        message = (
+            _MESSAGES.get(fault["type"], fault["msg"]).format(**fault.get("ctx", {})).removeprefix("Value error, ")
+        )
+        variable = token_name if name == "huggingface_api_token" else name.upper()
+        lines.append(f"{variable}: {message}. ({Settings.model_fields[name].description})")
     return lines

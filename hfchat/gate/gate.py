@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat import errors as e
 from hfchat.auth.authenticator import Authenticator
-from hfchat.chat.early_refusal import RefusedLately, refuse_used_up, small
+from hfchat.chat.early_refusal import RecentRefusals, is_small, refuse_used_up
 from hfchat.gate.access import OPEN, READ, check_opening, is_cross_site, is_page, methods_of, same_origin_shown
 from hfchat.gate.drain import Drain
 from hfchat.gate.language_cookie import chosen_first
@@ -72,7 +72,7 @@ class Gate:
         self._origins = frozenset(origins)
         self._public_url = public_url
         self._small_page_csp = small_page_policy(STYLE, form=False, on_space=self._cookie.framed)
-        self._refused = RefusedLately()
+        self._refused = RecentRefusals()
 
     def wrap(self, app: ASGIApp) -> "Gate":
         """This gate, in front of this application from now on: what `Middleware` calls."""
@@ -243,7 +243,7 @@ class Gate:
 def _refuse_early(quota: Quota, headers: Headers) -> None:
     """Raises: the refusal of a turn for which nothing is left, before its body is read."""
     # A kept answer costs nothing, and is looked for by the body.
-    if "idempotency-key" not in headers or not small(content_length(headers)):
+    if "idempotency-key" not in headers or not is_small(content_length(headers)):
         refuse_used_up(quota)
 
 

@@ -1,4 +1,4 @@
-"""Request bodies read within bounds: of bytes, of time, and of how much one person may be in the middle of sending."""
+"""Request body: read within limits of size and time, and of how much one person may have unfinished."""
 
 import asyncio
 from collections import Counter
@@ -10,13 +10,13 @@ from starlette.types import Message, Receive
 from hfchat.errors import InvalidRequest, PayloadTooLarge, TooManyStreams
 
 BODY_TIMEOUT_S = 60.0
-# Of one person at once: three of the largest, which have pictures in them; and more than a busy program has in flight.
+# Of one person at once: three of the largest bodies, which have pictures; and more than a busy program has in flight.
 MAX_UNFINISHED_BYTES = 48 * 1024 * 1024
 MAX_UNFINISHED_BODIES = 200
 
 
 class BodyReader:
-    """Reads bodies, and counts what of each person's is not there yet. Used in one event loop."""
+    """Reads bodies, and counts the unfinished ones of each person. Used in one event loop."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class BodyReader:
         limit: int,
         check_size: Callable[[int], None] = lambda _: None,
     ) -> bytes:
-        """The whole body of a person's request. `check_size` is called with the size that the head announces, and with
-        what has come so far, again and again; it may raise.
+        """The whole body of a person's request. `check_size` is called with the announced size, then with the size so far at
+        each piece; it may raise.
 
-        Raises: PayloadTooLarge past `limit` bytes, before any is read where the head says so; TooManyStreams where this
-        person is in the middle of sending too much; InvalidRequest where it is not there in time, or the caller left.
+        Raises: PayloadTooLarge past `limit` bytes, before reading where the size is announced; TooManyStreams where this
+        person has too much unfinished; InvalidRequest after a timeout or a disconnect.
         """
         announced = content_length(headers) or 0
         if announced > limit:
@@ -77,15 +77,15 @@ class BodyReader:
 async def read_body(
     receive: Receive, limit: int, timeout_s: float = BODY_TIMEOUT_S, on_bytes: Callable[[int], None] | None = None
 ) -> bytes:
-    """The whole body. `on_bytes` is called with the size of each piece that came, and may raise.
+    """The whole body. `on_bytes` is called with the size of each piece, and may raise.
 
-    Raises: PayloadTooLarge past `limit` bytes; InvalidRequest where it is not there in time, or the caller left.
+    Raises: PayloadTooLarge past `limit` bytes; InvalidRequest after a timeout or a disconnect.
     """
     try:
         async with asyncio.timeout(timeout_s):
             return await _read(receive, limit, on_bytes)
-    except TimeoutError as slow:
-        raise InvalidRequest("unreadable", param="body") from slow
+    except TimeoutError as error:
+        raise InvalidRequest("unreadable", param="body") from error
 
 
 async def _read(receive: Receive, limit: int, on_bytes: Callable[[int], None] | None) -> bytes:
@@ -105,21 +105,21 @@ async def _read(receive: Receive, limit: int, on_bytes: Callable[[int], None] | 
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives this body once, then what the connection says: that the caller has left."""
-    given = False
+    """A `receive` with this body, then with the messages of the connection, such as its disconnect."""
+    done = False
 
     async def receive_again() -> Message:
-        nonlocal given
-        if given:
+        nonlocal done
+        if done:
             return await receive()
-        given = True
+        done = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive_again
 
 
 def content_length(headers: Headers) -> int | None:
-    """How many bytes the head of the request announces; None where it announces nothing, as with chunks."""
+    """The announced size of the body in bytes; None without one, as with chunks."""
     value = headers.get("content-length", "")
     return int(value) if value.isascii() and value.isdigit() else None
 

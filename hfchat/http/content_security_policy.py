@@ -1,8 +1,8 @@
 """Content-Security-Policy: what a document from here may load, run, send a form to, and be framed by.
 
-The chat page shows what models and other people wrote, so nothing in it is fetched because a reply says so: no picture but
-from a `data:` or `blob:` address, no sound, film or frame, and no form is sent. Styles stay `'unsafe-inline'`: Gradio, KaTeX
-and Mermaid write them into attributes. Scripts need this answer's nonce or come from a file of this host.
+The chat page shows text of models and other people, which must not cause a request: pictures only from `data:` and `blob:`
+addresses, no media, no frames, no forms. Styles stay `'unsafe-inline'`: Gradio, KaTeX and Mermaid write style attributes.
+Scripts need the nonce of the response or come from this host.
 """
 
 import base64
@@ -12,12 +12,12 @@ HUB = "https://huggingface.co"
 
 
 def framing(*, on_space: bool) -> str:
-    """Who may show the document in a frame: on a Space, Hugging Face's own page, too."""
+    """`frame-ancestors`: on a Space, Hugging Face's own page may frame the document, too."""
     return f"frame-ancestors 'self' {HUB}" if on_space else "frame-ancestors 'self'"
 
 
 def chat_page_policy(nonce: str, *, on_space: bool) -> str:
-    """The chat page's. `nonce` is on every script that stands in the document, and in no other answer."""
+    """The policy of the chat page. `nonce` is on every inline script, and in no other response."""
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src data: blob:; "
         "media-src 'none'; font-src 'self' data:; connect-src 'self'; frame-src 'none'; object-src 'none'; "
@@ -26,7 +26,7 @@ def chat_page_policy(nonce: str, *, on_space: bool) -> str:
 
 
 def small_page_policy(style: str, *, form: bool, on_space: bool) -> str:
-    """That of pages of our own, which have one style sheet, `style`, and no script; `form` where one sends a form to us."""
+    """The policy of small pages, with one inline style sheet and no script; `form`: with a form to this server."""
     action = "'self'" if form else "'none'"
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
@@ -36,12 +36,12 @@ def small_page_policy(style: str, *, form: bool, on_space: bool) -> str:
 
 
 def reference_policy(*, on_space: bool) -> str:
-    """That of `/docs`: scripts, styles and the calls that a reader tries, from and to this host only."""
+    """The policy of `/docs`: scripts, styles and trial calls from and to this host only."""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; "
         f"form-action 'none'; {framing(on_space=on_space)}"
     )
 
 
-# What is no document loads nothing, and is framed by nobody.
+# For responses that are no documents.
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""An error as it is written into an answer, on every route the same, and as the owner's log has it."""
+"""Error response: the JSON body and headers of an error, the same on every route, and its sentences for the log."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hfchat.i18n.language import ENGLISH, Language
 
 
 def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tuple[str, str]:
-    """`(message, hint)` in this language. `to_owner` gives the owner's hint, with the page that mends it, where there is one."""
+    """`(message, hint)` in this language. `to_owner` chooses the owner's hint, with a link to the page for it, if any."""
     text = ERRORS[language][error.code]
     model = f"`{error.model}`" if error.model else THE_MODEL[language]
     facts = {
@@ -19,14 +19,14 @@ def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tu
         "page": (error.model or "").partition(":")[0],
     }
     hint = text.owner_hint if to_owner and text.owner_hint else text.hint
-    place = f"`{error.param}`: " if error.param and "{detail}" in text.message else ""
-    facts["detail"] = f"{place}{facts['detail']}"
+    field = f"`{error.param}`: " if error.param and "{detail}" in text.message else ""
+    facts["detail"] = f"{field}{facts['detail']}"
     message = text.message.format(**facts).strip()
     return message[:1].upper() + message[1:], hint.format(**facts)
 
 
 def in_words(error: HfchatError, language: Language) -> str:
-    """The reason of an error in this language; where it has none, the words of the provider, as they are."""
+    """The reason of an error in this language; without one, the provider's message as it is."""
     if not error.reason:
         return error.provider_message
     return DETAILS[language][error.reason].format(**spoken(error.params, language))
@@ -56,8 +56,8 @@ def error_headers(error: HfchatError) -> dict[str, str]:
     """The headers that belong to an error: `WWW-Authenticate` (RFC 6750 section 3), `Retry-After`, `Allow`."""
     headers = {}
     if error.status == 401:
-        known = "" if error.code == "missing_token" else ', error="invalid_token"'
-        headers["WWW-Authenticate"] = f'Bearer realm="hfchat"{known}'
+        challenge = "" if error.code == "missing_token" else ', error="invalid_token"'
+        headers["WWW-Authenticate"] = f'Bearer realm="hfchat"{challenge}'
     if error.code == "insufficient_scope":
         headers["WWW-Authenticate"] = 'Bearer realm="hfchat", error="insufficient_scope"'
     if error.retry_after_s is not None and error.status in (429, 503):

@@ -1,4 +1,4 @@
-"""HTML of our own: jinja2 templates, each beside the package that owns it, which escape every value.
+"""HTML templates (jinja2), each beside the package that owns it; every value is escaped.
 
 The frame of small pages is `http/templates/page.html`: no script, no outside asset, light and dark, from a phone's width up.
 """
@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 _HFCHAT = Path(__file__).parent.parent
 
-# Stands in the document: the policy of small pages has its hash.
+# Inline in the document: the Content-Security-Policy of small pages has its hash.
 STYLE = (_HFCHAT / "http/templates/page.css").read_text("utf-8")
 
 _ENVIRONMENT = Environment(

@@ -1,4 +1,4 @@
-"""Work on large bodies in a thread: the event loop goes on meanwhile. Small work stays where it is: a thread costs 0.1 ms."""
+"""Thread for work on large bodies, so that the event loop goes on. Small work stays in the loop: a thread costs 0.1 ms."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,5 +10,5 @@ LARGE_BYTES = 64 * 1024
 
 
 async def in_thread(size: int, function: Callable[..., T], *args: Any) -> T:
-    """What the function gives, of so many bytes. In a thread it lets the event loop run where it lets the interpreter go."""
+    """The result of the function on so many bytes, in a thread where they are many."""
     return function(*args) if size < LARGE_BYTES else await asyncio.to_thread(function, *args)

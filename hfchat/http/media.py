@@ -1,7 +1,7 @@
-"""Pure: pictures in a request: what is a real one, and which addresses of pictures may go on to the server that fetches them.
+"""Pictures in a request: checks `data:` URLs, and which addresses may go on to the server that fetches them (SSRF). Pure.
 
-A model's own server in the owner's network would fetch what an address names, `http://169.254.169.254/` too. So the rule is
-an allow-list of whole host names, over an address of one plain form: no port, no user, no IP address, no other spelling.
+A model's own server in the owner's network would fetch any address, `http://169.254.169.254/` too. So the rule is an
+allow-list of whole host names, in addresses of one plain form: no port, no user, no IP address, no other spelling.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Any
 # The kinds of parts that a message may have, in the forms of several servers.
 TEXT_PARTS = ("text", "input_text", "output_text", "refusal", "thinking")
 PICTURE_PARTS = ("image_url", "input_image")
-# The first bytes of the pictures that vision models are known to take.
+# The magic numbers of the formats that vision models take.
 PICTURE_MAGIC = {
     "jpeg": re.compile(rb"\xff\xd8\xff"),
     "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -23,37 +23,37 @@ PICTURE_MAGIC = {
 _HEADER = re.compile(r"data:image/(jpeg|jpg|png|webp|gif);base64")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DATA = re.compile(r"data:", re.IGNORECASE)
-# Visible ASCII only, and no backslash, which some clients read as a slash: every reader finds the same host in it.
+# Visible ASCII without backslash, which some clients read as a slash: every parser finds the same host.
 _ADDRESS = re.compile(r"https://([A-Za-z0-9\-.]{1,253})(?:[/?#][!-\[\]-~]*)?", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[a-z0-9\-]{1,63}(?<!-)")
 
 
 def picture_url(part: Mapping[str, Any]) -> object:
-    """What stands as the picture's address in a part of a message: `image_url` is a text, or an object with `url`."""
+    """The address of the picture in a part of a message: `image_url` is a text, or an object with `url`."""
     image = part.get("image_url")
     return image.get("url") if isinstance(image, dict) else image
 
 
 def is_picture(url: object) -> bool:
-    """Whether it is a `data:` URL with a picture in it: base64 that begins as its type does, and no text in disguise."""
+    """Whether it is a `data:` URL of a picture: base64 with the magic number of its type, so no text in disguise."""
     if not isinstance(url, str):
         return False
     header, _, payload = url.partition(",")
-    kind = _HEADER.fullmatch(header)
-    if kind is None or not payload.isascii():
+    media_type = _HEADER.fullmatch(header)
+    if media_type is None or not payload.isascii():
         return False
     padding = payload.encode("ascii").translate(None, _BASE64)
     if padding not in (b"", b"=", b"==") or not payload.endswith(padding.decode()):
         return False
     try:
-        beginning = base64.b64decode(payload[:32])
+        start = base64.b64decode(payload[:32])
     except binascii.Error:
         return False
-    return PICTURE_MAGIC[kind[1].replace("jpg", "jpeg")].match(beginning) is not None
+    return PICTURE_MAGIC[media_type[1].replace("jpg", "jpeg")].match(start) is not None
 
 
 def is_host_name(name: str) -> bool:
-    """Whether it is a host's full name in ASCII and lower case, and can be no IP address in any spelling."""
+    """Whether it is a full host name in ASCII and lower case, and no spelling of an IP address."""
     labels = name.split(".")
     last = labels[-1]
     # A last label of digits or 0x... makes URL parsers read the whole as an IPv4 address (URL Standard, "ends in a number").
@@ -62,9 +62,9 @@ def is_host_name(name: str) -> bool:
 
 
 def may_be_fetched(url: object, hosts: Collection[str] | None) -> bool:
-    """Whether a picture may be named by this. `hosts` None allows any host's name: the server is the public router.
+    """Whether a picture may have this address: a `data:` URL, or https without port and user, of one of the `hosts`.
 
-    A `data:` URL always may; else it is an https address without port or user. Where a host redirects to is its own doing.
+    `hosts` None allows any host name: the server is the public router. A redirect by an allowed host is not checked.
     """
     if not isinstance(url, str):
         return False

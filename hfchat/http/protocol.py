@@ -1,6 +1,6 @@
-"""HTTP/1.1 on a connection: uvicorn's fast protocol, with bounds and time limits for all that comes before a request is whole.
+"""HTTP/1.1 protocol of a connection: uvicorn's, with limits of size, number and time for requests that are not complete.
 
-Rests on `HttpToolsProtocol` of the uvicorn that is pinned, and on llhttp for where a message begins and ends (RFC 9112).
+Extends `HttpToolsProtocol` of the pinned uvicorn; llhttp decides where a message begins and ends (RFC 9112).
 """
 
 import asyncio
@@ -11,63 +11,62 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-# Of what is no body: a head, or trailers, or what stands between two chunks. node.js takes 16 kB, Tomcat 8, nginx 32.
+# A head, or trailers, or what is between two chunks. node.js takes 16 kB, Tomcat 8, nginx 32.
 MAX_HEAD_BYTES = 64 * 1024
 # Browsers send about 20, proxies add some; nginx takes 1,000, Apache 100.
 MAX_HEADERS = 256
 MAX_PIPELINED = 32
-# A head comes in one packet or a few. Apache gives 20 s to 40 s, nginx 60 s.
+# A head comes in one packet or a few. Apache waits 20 s to 40 s, nginx 60 s.
 HEAD_TIMEOUT_S = 20.0
-# File descriptors that are for others than callers: the ledger, the log, and the provider's connections.
-KEPT_DESCRIPTORS = 2256
-# Of the connections that wait in silence so many are closed where there is no room: one sixteenth, so that each is looked at
-# rarely.
-CLOSED_AT_ONCE = 16
+# File descriptors for the ledger, the log, and the connections to the provider.
+RESERVED_DESCRIPTORS = 2256
+# At the limit, one idle connection in so many is closed at once, so that the search for them is rare.
+CLOSED_SHARE = 16
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 
 def connection_limit() -> int | None:
-    """How many connections fit beside what else needs file descriptors; None where the system does not say."""
+    """The most connections that the file descriptors allow; None where the system has no limit."""
     if sys.platform == "win32":
         return None
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else max(soft - min(soft // 2, KEPT_DESCRIPTORS), 16)
+    return None if soft == resource.RLIM_INFINITY else max(soft - min(soft // 2, RESERVED_DESCRIPTORS), 16)
 
 
 class HeadLimitProtocol(HttpToolsProtocol):
-    """One connection. An answer's head goes with the first of its body.
+    """One connection. The head of a response is sent together with the first piece of its body.
 
-    Trailers are dropped: they are no headers, and nobody reads them. An offer to upgrade is ignored (RFC 9110 section 7.8):
-    nothing here speaks another protocol. A websocket's opening, which has no body, gets the application's refusal.
+    Trailers are dropped: nothing reads them. An offer to upgrade is ignored (RFC 9110 section 7.8), since nothing here speaks
+    another protocol. A websocket handshake, which has no body, gets the application's refusal.
     """
 
-    # Bytes read since those in which the message began, or in which the last of its body came.
+    # Bytes read since the start of the message, or since the last piece of its body.
     _head_bytes = 0
     _in_head = False
     _replays = False
     _replayed_whole = False
     _head_timer: asyncio.TimerHandle | None = None
-    # When it began to wait for a request, by the event loop's clock; None while one is in progress.
-    waiting_since: float | None = None
+    # Since when it is idle, by the event loop's clock; None while a request is in progress.
+    idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody has connected."""
+        """A client connected."""
         super().connection_made(cast(asyncio.Transport, BufferedHead(transport)))
-        self.waiting_since = self.loop.time()
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+        self.idle_since = self.loop.time()
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_timed_out)
         limit = connection_limit()
         if limit is not None and len(self.connections) > limit:
             self._make_room(limit)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """They have left."""
+        """The client disconnected."""
         self._stop_head_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, or refuse what does not end or is none."""
+        """Parse, or refuse what is no request or too large."""
         self._unset_keepalive_if_required()
         self._head_bytes += len(data)
         try:
@@ -76,13 +75,13 @@ class HeadLimitProtocol(HttpToolsProtocol):
             return self._refuse("Invalid HTTP request received.")
         if self._head_bytes > MAX_HEAD_BYTES:
             return self._refuse("The head of the request is too large.")
-        if self._head_timer is None and self._waits():
-            # Also for the rest of a body whose request is answered: nobody reads it.
-            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+        if self._head_timer is None and self._idle():
+            # Also for the rest of a body after the response: nothing reads it.
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_timed_out)
         return None
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """The start of a request."""
         if not self._replays:
             self._head_bytes, self._in_head = 0, True
             super().on_message_begin()
@@ -96,7 +95,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Its head has ended. Raises: ValueError for one that is refused."""
+        """The end of the head. Raises: ValueError for one that is refused."""
         if self._replays:
             return
         self._in_head = False
@@ -106,43 +105,43 @@ class HeadLimitProtocol(HttpToolsProtocol):
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise ValueError("RFC 9112 section 3.2: one Host")
         self._stop_head_timer()
-        self.waiting_since = None
+        self.idle_since = None
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Some of its body."""
+        """A piece of the body."""
         self._head_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """It is whole; where an upgrade was offered, the parser only thinks so."""
+        """The end of the request; with an offer to upgrade, only the parser thinks so."""
         if self._replays:
             self._replayed_whole = True
         elif not self.parser.should_upgrade():
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """It is answered."""
+        """The end of the response."""
         super().on_response_complete()
-        if self._waits():
-            self.waiting_since = self.loop.time()
+        if self._idle():
+            self.idle_since = self.loop.time()
 
-    def _waits(self) -> bool:
+    def _idle(self) -> bool:
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
 
     def _feed(self, data: bytes) -> None:
         while data:
             try:
                 return self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offered:
+            except httptools.HttpParserUpgrade as upgrade:
                 if self._should_upgrade():
                     return self.handle_websocket_upgrade()
-                data = data[offered.args[0] :]
+                data = data[upgrade.args[0] :]
                 self._ignore_upgrade()
         return None
 
     def _ignore_upgrade(self) -> None:
-        """Read on as if no upgrade had been offered: the parser stops at such a head, and its body would be the next request."""
+        """Continue as if no upgrade was offered: the parser stops after such a head, and would read its body as a request."""
         framing = [b"%b: %b\r\n" % header for header in self.headers if header[0] in _FRAMING]
         closing = b"connection: close\r\n" if self._wants_close() else b""
         self.parser = httptools.HttpRequestParser(self)
@@ -166,20 +165,20 @@ class HeadLimitProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if cycle.scope["http_version"] == "1.0":
-            app = _ended_by_closing(cycle, app)
+            app = _ends_by_closing(cycle, app)
         super()._start_asgi_task(cycle, app)
 
     def _refuse(self, message: str) -> None:
         if self.transport.is_closing():
             return
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.close()  # an answer is under way
+            self.transport.close()  # a response is in progress
         else:
             self.send_400_response(message)
 
-    def _head_is_late(self) -> None:
+    def _head_timed_out(self) -> None:
         self._head_timer = None
-        if self._waits() and not self.transport.is_closing():
+        if self._idle() and not self.transport.is_closing():
             self.transport.close()
 
     def _stop_head_timer(self) -> None:
@@ -188,21 +187,24 @@ class HeadLimitProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _make_room(self, limit: int) -> None:
-        """Close those that have waited in silence for longest; where nobody waits, the one that has just come."""
-        waiting = [
-            one for one in self.connections if isinstance(one, HeadLimitProtocol) and one.waiting_since is not None
+        """Close the connections that are idle for longest; without any, this new one."""
+        idle = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, HeadLimitProtocol)
+            and connection.idle_since is not None
+            and connection is not self
         ]
-        waiting.sort(key=lambda one: one.waiting_since or 0.0)
-        others = [one for one in waiting if one is not self]
-        for one in others[: max(len(self.connections) - limit, len(others) // CLOSED_AT_ONCE)] or [self]:
-            one.waiting_since = None
-            one.transport.close()
+        idle.sort(key=lambda connection: connection.idle_since or 0.0)
+        for connection in idle[: max(len(self.connections) - limit, len(idle) // CLOSED_SHARE)] or [self]:
+            connection.idle_since = None
+            connection.transport.close()
 
 
-def _ended_by_closing(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
-    """The application, for a client of HTTP/1.0, which does not know chunks: what has no length ends with the connection."""
+def _ends_by_closing(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """The application for HTTP/1.0, which has no chunks: a response without a length ends with the connection."""
 
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
+    async def respond(scope: Any, receive: Any, send: Any) -> None:
         unbounded = False
 
         async def send_plain(message: Any) -> None:
@@ -217,13 +219,13 @@ def _ended_by_closing(cycle: RequestResponseCycle, app: ASGI3Application) -> ASG
 
         await app(scope, receive, send_plain)
 
-    return answer
+    return respond
 
 
 class BufferedHead:
-    """A transport that sends the head of an answer together with the first of its body, where that follows at once.
+    """A transport that sends the head of a response together with the first piece of its body, if that follows at once.
 
-    One system call instead of two, and whoever waits for the answer is woken once.
+    This saves a system call here and a wake-up at the client.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -235,7 +237,7 @@ class BufferedHead:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send it; a head at the latest in the next turn of the event loop."""
+        """Send the data; a head at the latest in the next step of the event loop."""
         if self._head:
             data, self._head = self._head + data, b""
         elif data.startswith(b"HTTP/1.1 "):

@@ -1,7 +1,7 @@
-"""The session cookie: the browser's copy of the signed token. Its name, its attributes, and how it is read back.
+"""Session cookie: the signed token in the browser. Its name, its attributes, and how it is read.
 
-Over https the name begins with `__Host-` (RFC 6265bis section 4.1.3.2): no other host of the domain, and no page over http,
-can write it. Two cookies of the name are refused: which of them the browser's user chose cannot be told.
+Over https the name begins with `__Host-` (RFC 6265bis section 4.1.3.2), so no other host of the domain and no page over http
+can write it. Two cookies of the name are refused: which one is the user's is unknown.
 """
 
 import re
@@ -15,22 +15,22 @@ COOKIE = "hfchat_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 # RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
 MAX_COOKIE_TOKEN = 3800
-# RFC 6265bis section 5.6: what a browser strips from a name before it looks at its prefix. Were more stripped here, such as
-# U+00A0, another host's cookie with that in front of the name would pass for ours.
+# RFC 6265bis section 5.6: what a browser strips from a name before it checks the prefix. If more were stripped here, such as
+# U+00A0, another host could set a cookie that passes for ours.
 _WHITE_SPACE = " \t"
 # RFC 7515 section 7.1, compact form; so nothing in it can end the cookie or the header.
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class SessionCookie:
-    """The cookie of one server. `https` where its address is known to be; `framed` where another site's frame shows it."""
+    """The cookie of one server. `https`: its address is known to be https; `framed`: another site shows it in a frame."""
 
     def __init__(self, *, https: bool = False, framed: bool = False) -> None:
-        self._https = https or framed  # a frame of another site keeps none but a `Secure` cookie
+        self._https = https or framed  # in a frame of another site only `Secure` cookies are stored
         self.framed = framed
 
     def token(self, scope: Scope) -> str:
-        """The token in the request's cookie; the empty string where there is none. Raises: InvalidToken for two of them."""
+        """The token in the request's cookie; the empty string without one. Raises: InvalidToken for two cookies."""
         name = self._name(scope)
         pairs = (pair.partition("=") for header in Headers(scope=scope).getlist("cookie") for pair in header.split(";"))
         values = [value.strip(_WHITE_SPACE) for key, _, value in pairs if key.strip(_WHITE_SPACE) == name]
@@ -39,7 +39,7 @@ class SessionCookie:
         return values[0] if values else ""
 
     def header(self, scope: Scope, token: str, max_age_s: int) -> str:
-        """The value of `Set-Cookie`, by hand: Python writes `Partitioned` from 3.14 on. In a frame only this form is kept."""
+        """The value of `Set-Cookie`, by hand: `http.cookies` has `Partitioned`, which a frame needs, only from Python 3.14 on."""
         secure = "; Secure" if self._secure(scope) else ""
         site = "SameSite=None; Secure; Partitioned" if self.framed else f"SameSite=Lax{secure}"
         return f"{self._name(scope)}={token}; Path=/; HttpOnly; Max-Age={max(max_age_s, 0)}; {site}"

@@ -1,4 +1,4 @@
-"""Validation of JSON bodies: a pydantic model, or an error that names the field and what is wrong with it."""
+"""Validation of JSON bodies by pydantic; an error names the field and what is wrong with it."""
 
 import codecs
 from typing import Annotated, TypeVar
@@ -22,7 +22,7 @@ _Length = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
 
 
 class ChatParameters(BaseModel):
-    """What a call may set beside its messages, by the API or on the page."""
+    """The parameters of a call besides its messages, for the API and the page."""
 
     model_config = STRICT
     model: Annotated[_ModelId | None, Field(description="One that this chat offers.")] = None
@@ -31,7 +31,7 @@ class ChatParameters(BaseModel):
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
 
 
-# pydantic's error types as our reasons, and what of the error's context the sentence names.
+# From pydantic's error types to our reasons, and the value of the error's context that the sentence names.
 _FAULTS = {
     "json_invalid": ("not_json", ""),
     "model_type": ("object", ""),
@@ -56,14 +56,14 @@ _FAULTS = {
 
 
 def parse(model: type[Body], body: bytes) -> Body:
-    """The body as this model. Raises: InvalidRequest that names the place and what is wrong there."""
+    """The body as this model. Raises: InvalidRequest with the field and the reason."""
     try:
         return model.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
-    except ValidationError as invalid:
-        faults = invalid.errors(include_url=False, include_input=False)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
         # A mistyped name first: it is why the right one is missing.
-        fault = min(faults, key=lambda found: found["type"] != "extra_forbidden")
-        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
+        fault = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+        field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
         reason, value = _FAULTS.get(fault["type"], ("unreadable", ""))
         params = {"value": fault["ctx"][value]} if value else None
-        raise InvalidRequest(reason, params=params, param=place[:200] or "body") from None
+        raise InvalidRequest(reason, params=params, param=field[:200] or "body") from None

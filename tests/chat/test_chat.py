@@ -414,7 +414,9 @@ async def test_a_model_that_is_no_models_id_goes_nowhere(model: str) -> None:
 
 def events(caplog: pytest.LogCaptureFixture) -> dict[str, dict[str, object]]:
     return {
-        record.getMessage(): record.__dict__["facts"] for record in caplog.records if record.name == "hfchat.chat.chat"
+        record.getMessage(): record.__dict__["facts"]
+        for record in caplog.records
+        if record.name == "hfchat.chat.turn_log"
     }
 
 

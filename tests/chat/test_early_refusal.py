@@ -9,7 +9,7 @@ import pytest
 from hfchat.chat.early_refusal import (
     MOST_BYTES_A_TOKEN,
     SMALL_BODY_BYTES,
-    RefusedLately,
+    RecentRefusals,
     refuse_too_large,
     refuse_used_up,
 )
@@ -81,7 +81,7 @@ def test_a_picture_has_as_many_bytes_as_it_likes_where_there_is_room_for_one() -
 
 def test_who_was_refused_is_remembered_for_as_long_as_it_may_hold() -> None:
     now = 0.0
-    refused = RefusedLately(lambda: now)
+    refused = RecentRefusals(lambda: now)
     ann, bob = (Caller(name, "jti", 0, POLICY) for name in ("ann", "bob"))
     assert ann not in refused
     refused.note(ann, RateLimitExceeded(retry_after_s=7))

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import ValidationError
 
 from hfchat.auth.verifier import Verifier
-from hfchat.config.settings import ROUTER_URL, Settings, SettingsError, is_loopback, load_settings
+from hfchat.config.addresses import is_loopback
+from hfchat.config.settings import Settings, SettingsError, load_settings
 from hfchat.limits import Limit
-from hfchat.types import Policy
+from hfchat.types import ROUTER_URL, Policy
 from tests.conftest import KEY
 from tests.support.identity_provider import private_key, public_pem
 
