@@ -33,8 +33,8 @@ _SAYS = {
         **{key: PAGE[language][key] for key in _PAGE_KEYS},
         **{key: CHAT[language][key] for key in _CHAT_KEYS},
         **{act: GRADIO_KEYS[language][f"chatbot.{act}"] for act in _GRADIO_ACTS},
-        "history": HISTORY[language],
-        "pictures": PICTURES[language],
+        "history": dict(HISTORY[language]),
+        "pictures": dict(PICTURES[language]),
         # A label that stays as it is would be written, and seen as changed, without end.
         "labels": {label: text for label, text in GRADIO_LABELS[language].items() if text != label},
     }
@@ -62,7 +62,7 @@ def head(folder: str, imports: str, icon: str) -> str:
     `imports` is an import map: where some of Gradio's scripts are loaded from. `icon` is the address of the tab's icon; without
     one a browser asks for `/favicon.ico`, which the policy forbids.
     """
-    constants = json.dumps(CONSTANTS, ensure_ascii=False, default=dict).replace("<", "\\u003c")
+    constants = json.dumps(CONSTANTS, ensure_ascii=False).replace("<", "\\u003c")
     # Without these, a browser hears of each module only when it has read the one that imports it.
     preloads = "".join(f'<link rel="modulepreload" href=".{folder}/{name}">' for name in SCRIPTS)
     return (

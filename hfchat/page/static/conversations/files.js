@@ -2,7 +2,7 @@
 // in bounded amounts.
 import { newId } from "../hex.js";
 import { picturesFrom, withNames, withoutReferences } from "../pictures/references.js";
-import { messagesFrom, textOf } from "./messages.js";
+import { messagesFrom, same, textOf } from "./messages.js";
 import { VERSION } from "./store.js";
 
 const FORMAT = "hfchat-conversations";
@@ -65,4 +65,11 @@ export function fromJson(text, person, says) {
     return [{ id: newId(), known, ...head, created: when(given.created), updated: when(given.updated), rated, messages }];
   });
   return { conversations, pictures: picturesFrom(file.pictures, conversations) };
+}
+
+// Of what a file has, what is not among the conversations that are kept.
+export function freshOf(conversations, kept) {
+  const messages = new Map(kept.map((conversation) => [conversation.id, messagesFrom(conversation.messages)]));
+  const fresh = conversations.filter((given) => !same(given.messages, messages.get(given.known) ?? []));
+  return fresh.map(({ known, ...conversation }) => conversation);
 }

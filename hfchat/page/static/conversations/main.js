@@ -6,8 +6,8 @@ import { endLine, line } from "../line.js";
 import { pictures } from "../pictures/pictures.js";
 import { picturesOf } from "../pictures/references.js";
 import { beginPictures, typedText } from "../pictures/tray.js";
-import { asJson, asMarkdown, fromJson, holds, MOST } from "./files.js";
-import { messagesFrom, same } from "./messages.js";
+import { asJson, asMarkdown, freshOf, fromJson, holds, MOST } from "./files.js";
+import { messagesFrom } from "./messages.js";
 import { Panel } from "./panel.js";
 import { openStore } from "./store.js";
 import { Tab } from "./tab.js";
@@ -86,10 +86,9 @@ const does = {
     if (file.size > MOST.fileMB * 1e6) return panel.say(fill(says.big_file, { limit: MOST.fileMB }));
     let found;
     try { found = fromJson(await file.text(), person, says); } catch { return panel.say(says.bad_file); }
-    const kept = new Map((await store.conversations(person)).map((conversation) => [conversation.id, conversation]));
-    const fresh = found.conversations.filter(({ known, messages }) => !kept.has(known) || !same(messages, messagesFrom(kept.get(known).messages)));
+    const fresh = freshOf(found.conversations, await store.conversations(person));
     try {
-      await store.add(fresh.map(({ known, ...conversation }) => conversation), found.pictures);
+      await store.add(fresh, found.pictures);
     } catch { return panel.say(says.full); }
     await list();
     tell({ news: "changed" });
