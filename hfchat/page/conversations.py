@@ -1,52 +1,21 @@
-"""Ties the chat to the conversations that the visitor's browser keeps: `static/history*.js` keep, list and open them.
-`static/pictures*.js` take, keep and show the pictures of their questions, and hand them over with what is asked.
+"""Ties the chat to the conversations that the visitor's browser keeps: `static/conversations` keeps, lists and opens them.
+`static/pictures` takes, keeps and shows the pictures of their questions, and hands them over with what is asked.
 
 Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.
 """
 
 import hashlib
-import json
 from typing import Any
 
 import gradio as gr
 
-from hfchat.i18n.sentences import HISTORY, PICTURES
 from hfchat.ledger.meters import Principal
 from hfchat.page.chat_interface import ChatPage
-from hfchat.page.head import static
-from hfchat.page.history import FACTS_ID, NOTICE_ID, WAIT_ID, messages_to_show
-from hfchat.page.pictures import REFERENCE
+from hfchat.page.history import messages_to_show
 from hfchat.page.ratings import Ratings
 from hfchat.page.visitor import visitor_of
 
-_SCRIPTS = (
-    "history_wire.js",
-    "history_store.js",
-    "history_files.js",
-    "pictures.js",
-    "pictures_edit.js",
-    "pictures_tray.js",
-    "history_ratings.js",
-    "history_tab.js",
-    "history_panel.js",
-    "history.js",
-)
 PICTURES_ID = "hfchat-images"
-_FACTS = {
-    "says": HISTORY,
-    "notice": NOTICE_ID,
-    "wait": WAIT_ID,
-    "facts": FACTS_ID,
-    "pictures": PICTURES,
-    "pictures_id": PICTURES_ID,
-    "reference": REFERENCE.pattern,
-}
-
-
-def conversations_script() -> str:
-    """The script that the page needs for it."""
-    script = "\n".join((f"const FACTS = {json.dumps(_FACTS, default=dict)};", *(static(name) for name in _SCRIPTS)))
-    return f"(() => {{\n{script}\n}})();"
 
 
 def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:

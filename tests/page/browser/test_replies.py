@@ -109,26 +109,6 @@ def test_a_pictures_address_is_never_asked_for(visit: Visit, stub: StubUpstream)
     assert visit.complaints == []
 
 
-ADDRESSES = [
-    *(
-        "/logout",
-        "/login?token=x",
-        "logout",
-        "//127.0.0.1/login",
-        "http://127.0.0.1:1/x",
-        "&#47;logout",
-        "\\logout",
-        "?x",
-    ),
-    *("#x", "/%6cogin", "javascript:alert(1)", "data:text/html,x", "http:/logout", "blob:x"),
-]
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_no_link_of_a_reply_leads_to_this_host(visit: Visit, address: str) -> None:
-    assert visit.page.evaluate("(href) => window.hfchat.replies.link(href, null, 'words')", address) == "words"
-
-
 def test_links_open_beside_the_chat(visit: Visit, stub: StubUpstream) -> None:
     said = answered(
         visit,
@@ -226,71 +206,6 @@ def test_what_is_kept_copied_and_sent_is_what_the_model_said(
         assert said[1]["content"] == f"{text}\n\nThe end."
 
 
-FORMULAS = {
-    "money": ("It costs $5, or $10 with tax, and $ 3 $.", []),
-    "each kind": (
-        r"$a$ $$b$$ \(c\) \[d\] \begin{align*}e\end{align*}",
-        ["$a$", "$$b$$", r"\(c\)", r"\[d\]", r"\begin{align*}e\end{align*}"],
-    ),
-    "code": ("`$a$` and ``\\(b\\) ` $c$`` $d$\n\n```\n$e$\n```\n\n~~~~\n$f$\n```\n$g$\n~~~~\n$h$", ["$d$", "$h$"]),
-    "escaped": (r"\$a$ and \\(b\\) $c$", ["$c$"]),
-    "no end": (r"\(a \[b $$c \begin{gather}d $e", []),
-    "braces": (r"$\text{if $y$}$ ${a$ $b$", [r"$\text{if $y$}$", "$b$"]),
-    "paragraphs": ("$a\n\nb$ \\(c\n \nd\\) $$e\n\nf$$", ["$$e\n\nf$$"]),
-    "too deep": ("$" + "\\sqrt{" * 20 + "x" + "}" * 20 + "$ $y$", ["$y$"]),
-    "macros": (r"$\def\a{xx}\a$ $\frac1\frac1\frac12$", [r"$\frac1\frac1\frac12$"]),
-    "too long": (f"${'x' * 2001}$ $y$", ["$y$"]),
-    "words of the renderer": ("%%%LATEX_BLOCK_0%%% $a$", ["$a$"]),
-}
-PREPARED = "(text) => { const held = []; return [window.hfchat.formulas.withoutFormulas(text, held), held]; }"
-
-
-def test_formulas_are_found_outside_of_code_and_where_they_end(visit: Visit) -> None:
-    found = {name: visit.page.evaluate(PREPARED, text)[1] for name, (text, _) in FORMULAS.items()}
-    assert found == {name: formulas for name, (_, formulas) in FORMULAS.items()}
-
-
-# Each is repeated, and costs twice as much where there is twice as much of it: over three doublings, since the memory that
-# the browser frees meanwhile comes by jumps. What is quadratic costs 64 times as much.
-SIGNS = [
-    *(
-        "\\",
-        "\\[",
-        "\\(",
-        "$",
-        "$$",
-        "${",
-        "$x{$",
-        "{",
-        "}",
-        "`",
-        "`a``",
-        "\\begin{align}",
-        "\\(x\\)",
-        "$x$ ",
-        "$a{b}$1",
-    ),
-    *("\n \t", "\n\n", "a\n", "```\n", "**a ", "[a](", "<a ", "%%%LATEX_BLOCK_1%%%", "> ", "- ", "   ", "a 1."),
-]
-DOUBLED = """([sign, chars]) => {
-  const least = (length) => {
-    const text = sign.repeat(Math.ceil(length / sign.length));
-    return Math.min(...Array.from({ length: 5 }, () => {
-      const began = performance.now();
-      window.hfchat.formulas.withoutFormulas(text, []);
-      return performance.now() - began;
-    }));
-  };
-  least(chars);
-  return least(8 * chars) / Math.max(least(chars), 0.5);
-}"""
-
-
-@pytest.mark.parametrize("sign", SIGNS)
-def test_finding_formulas_is_linear(visit: Visit, sign: str) -> None:
-    assert visit.page.evaluate(DOUBLED, [sign, 20_000]) < 3**3
-
-
 COSTLY = {
     "formulas that never end": "\\(a " * 1000,
     "backslashes": "\\" * 4000,
@@ -318,16 +233,8 @@ def graph(edges: list[tuple[int, int]]) -> str:
     return "\n".join(("```mermaid", "graph TD", *(f"N{one} --> N{other}" for one, other in edges), "```"))
 
 
-ALL_TO_ALL = [(one, other) for one in range(15) for other in range(one)]
 DIAGRAMS = {
-    "edges": graph(ALL_TO_ALL),
-    "edges in one line": f"```mermaid\ngraph TD\n{' & '.join('abcdefghi')} --> {' & '.join('jklmnopqr')}\n```",
-    "lines": "\n".join(("```mermaid", "pie", *(f'"a{n}" : 1' for n in range(200)), "```")),
-    "groups": "\n".join(("```mermaid", "graph TD", *(f"subgraph s{n}" for n in range(30)), "A", *["end"] * 30, "```")),
-    "a kind whose cost cannot be told": '```mermaid\npacket-beta\n0-99999999: "a"\n```',
-    "days to count": "```mermaid\ngantt\ndateFormat YYYY\nexcludes weekends\nA :a, 0001, 9999\n```",
-    "a style that ends its rule": "```mermaid\ngraph TD\nA --> B:::x\nclassDef x fill:red}body{display:none\n```",
-    "a picture": '```mermaid\ngraph TD\nB --> C\nA@{ img: "/login" }\n```',
+    "edges": graph([(one, other) for one in range(15) for other in range(one)]),
     "no diagram": "```mermaid\ngraph TD\nA --&&&>((\n```",
 }
 

@@ -27,7 +27,7 @@ async ({ name, conversations, turns }) => {
     };
     const box = () => document.querySelector("#hfchat-box textarea");
     const said = () => document.querySelectorAll(".message.bot");
-    const free = () => !window.hfchat.busy() && !document.querySelector(".stop-button");
+    const free = () => !document.getElementById("hfchat-turn").disabled && !document.querySelector(".stop-button");
     for (let conversation = 0; conversation < conversations; conversation += 1) {
         document.querySelector("#hfchat-history .new").click();
         await there(() => !document.querySelector("#hfchat-history[aria-busy]") && !said().length);

@@ -1,28 +1,14 @@
-// Conversations as messages, as text to search, and as files. A file may come from anybody: of it only what is listed here
-// gets in, as text, in bounded amounts.
+// Conversations as text to search, and as files. A file may come from anybody: of it only what is listed here gets in, as text,
+// in bounded amounts.
+import { newId } from "../hex.js";
+import { picturesFrom, withNames, withoutReferences } from "../pictures/references.js";
+import { messagesFrom, same, textOf } from "./messages.js";
+import { VERSION } from "./store.js";
 
 const FORMAT = "hfchat-conversations";
-const MOST = { fileMB: 200, conversations: 5000, messages: 5000, chars: 2_000_000, title: 100 };
-const MARKS = { id: "string", parent_id: "string", title: "string", log: "string", duration: "number" };
+export const MOST = { fileMB: 200, conversations: 5000, title: 100 };
 
-const plainTitle = (text) => String(text).replace(/[\p{C}\s]+/gu, " ").trim().slice(0, MOST.title);
-
-const textOf = (message) => message.content.map((part) => part.text).join("");
-
-function messageFrom(given) {
-  const { role, content, metadata } = given ?? {};
-  if (role !== "user" && role !== "assistant") return [];
-  const parts = Array.isArray(content) ? content : [content];
-  const texts = parts.map((part) => (typeof part === "string" ? part : part?.text)).filter((text) => typeof text === "string");
-  const text = texts.join("").slice(0, MOST.chars);
-  if (!text) return [];
-  const marks = Object.entries(MARKS).filter(([name, type]) => typeof metadata?.[name] === type && String(metadata[name]).length <= 200);
-  const message = { role, content: [{ type: "text", text }] };
-  if (!marks.length || role === "user") return [message];
-  return [{ ...message, metadata: Object.fromEntries(marks.map(([name]) => [name, metadata[name]])) }];
-}
-
-const messagesFrom = (given) => (Array.isArray(given) ? given.slice(-MOST.messages).flatMap(messageFrom) : []);
+export const plainTitle = (text) => String(text).replace(/[\p{C}\s]+/gu, " ").trim().slice(0, MOST.title);
 
 // The thumbs are by place: where a message did not get in, nobody knows any more which they were.
 function ratedFrom(given, count, messages) {
@@ -31,7 +17,7 @@ function ratedFrom(given, count, messages) {
   return Object.fromEntries(goodOnes);
 }
 
-function titleOf(messages, says) {
+export function titleOf(messages, says) {
   const asked = messages.find((message) => message.role === "user");
   const text = asked ? textOf(asked).slice(0, 2000) : "";
   const words = plainTitle(withoutReferences(text)) || plainTitle(withNames(text));
@@ -40,19 +26,19 @@ function titleOf(messages, says) {
 }
 
 // Without accents and capitals, so that "cancion" finds "Canción".
-const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+export const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
-const holds = (conversation, words) => {
+export const holds = (conversation, words) => {
   const text = folded([conversation.title, ...conversation.messages.map((message) => withoutReferences(textOf(message)))].join("\n"));
   return words.every((word) => text.includes(word));
 };
 
-function asJson(conversations, pictures) {
+export function asJson(conversations, pictures) {
   const listed = conversations.map(({ id, title, named, created, updated, rated, messages }) => ({ id, title, named, created, updated, rated, messages }));
   return JSON.stringify({ format: FORMAT, version: VERSION, conversations: listed, pictures }, null, 1);
 }
 
-function asMarkdown(conversations, says) {
+export function asMarkdown(conversations, says) {
   const said = ({ role, content, metadata }) => {
     const text = withNames(textOf({ content })).trimEnd();
     if (metadata?.title) return `> **${metadata.title}**\n>\n${text.replace(/^/gm, "> ")}`;
@@ -65,7 +51,7 @@ function asMarkdown(conversations, says) {
 }
 
 // The conversations of an exported file, and their pictures. Raises: Error where it is none.
-function fromJson(text, person, says) {
+export function fromJson(text, person, says) {
   const file = JSON.parse(text);
   if (file?.format !== FORMAT || !Array.isArray(file.conversations)) throw new Error("format");
   const when = (time) => (Number.isSafeInteger(time) && time > 0 && time <= Date.now() ? time : Date.now());
@@ -81,10 +67,9 @@ function fromJson(text, person, says) {
   return { conversations, pictures: picturesFrom(file.pictures, conversations) };
 }
 
-function download(name, type, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+// Of what a file has, what is not among the conversations that are kept.
+export function freshOf(conversations, kept) {
+  const messages = new Map(kept.map((conversation) => [conversation.id, messagesFrom(conversation.messages)]));
+  const fresh = conversations.filter((given) => !same(given.messages, messages.get(given.known) ?? []));
+  return fresh.map(({ known, ...conversation }) => conversation);
 }

@@ -1,13 +1,14 @@
 // What is kept, and where: in IndexedDB; in memory, until the page is closed, where the browser denies that.
 // A conversation is a head, for the list, and a body with its messages. Both carry the key of the person whose it is, and so do
 // the pictures that the messages refer to, which are kept as long as one of them does.
+import { newId } from "../hex.js";
+import { picturesOf } from "../pictures/references.js";
 
-const VERSION = 1, EDITION = 2;
+export const VERSION = 1;
+const EDITION = 2;
 const TABLES = ["heads", "bodies", "pictures"];
 // What was added to a question that nobody sent stays this long.
 const UNSENT_MS = 86_400_000;
-
-const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 const answered = (request) => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result);
@@ -30,7 +31,7 @@ async function openBase() {
   return answered(opening);
 }
 
-async function openStore() {
+export async function openStore() {
   try {
     const kept = new Kept();
     await kept.open();

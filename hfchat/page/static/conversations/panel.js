@@ -1,50 +1,11 @@
 // The list of conversations beside the chat: a panel, on a narrow screen a drawer that is closed until it is asked for.
+import { button, element, icon, iconButton, whenThere } from "../dom.js";
+import { fill } from "../language.js";
+import { folded, MOST, plainTitle } from "./files.js";
 
 const LISTED = 200;
-const ICONS = {
-  panel: "M4 6h16M4 12h16M4 18h16",
-  add: "M12 5v14M5 12h14",
-  close: "M6 6l12 12M18 6L6 18",
-  dots: "M6 12h.01M12 12h.01M18 12h.01",
-};
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== undefined) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-function icon(name) {
-  const drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  drawn.setAttribute("viewBox", "0 0 24 24");
-  drawn.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  drawn.append(path);
-  return drawn;
-}
-
-const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
-
-// A question with its answers. Gives the chosen one's key; "" where it is closed without one.
-function ask(text, why, answers) {
-  return new Promise((resolve) => {
-    const buttons = Object.entries(answers).map(([key, words]) => button(words, () => box.close(key)));
-    const box = element("dialog", { class: "hfchat-ask", "aria-label": text }, element("p", {}, element("strong", {}, text)));
-    if (why) box.append(element("p", {}, why));
-    box.append(...buttons);
-    box.addEventListener("close", () => { box.remove(); resolve(box.returnValue); });
-    document.body.append(box);
-    box.showModal();
-  });
-}
-
-class Panel {
+export class Panel {
   heads = [];
   current = "";
   #listed = LISTED;
@@ -57,8 +18,8 @@ class Panel {
     Object.assign(this, { says, does });
     this.wide = matchMedia("(min-width: 62rem)");
     this.toggle = button(icon("panel"), () => this.show(this.hidden), { id: "hfchat-history-toggle", "aria-controls": "hfchat-history" });
-    this.fresh = button(icon("add"), () => does.open(""), { id: "hfchat-history-fresh", "aria-label": says.new, title: says.new });
-    this.closing = button(icon("close"), () => this.show(false), { class: "icon", "aria-label": says.hide, title: says.hide });
+    this.fresh = iconButton("add", says.new, () => does.open(""), { id: "hfchat-history-fresh" });
+    this.closing = iconButton("close", says.hide, () => this.show(false), { class: "icon" });
     this.search = element("input", { type: "search", "aria-label": says.search, placeholder: says.search, autocomplete: "off", oninput: () => this.#seek() });
     this.said = element("p", { class: "said", role: "status" });
     this.note = element("p", { class: "note" }, says.kept_here);
@@ -121,7 +82,7 @@ class Panel {
     const row = element("li", { class: head.id === this.current ? "current" : undefined, "data-row": head.id },
       button(head.title, () => does.open(head.id), { class: "title", title: head.title, "aria-current": head.id === this.current && "true" }),
       button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focus(head.id, ".icon"); },
-        { class: "icon", "aria-expanded": String(open), "aria-label": says.actions.replace("{title}", head.title), "data-id": head.id }));
+        { class: "icon", "aria-expanded": String(open), "aria-label": fill(says.actions, { title: head.title }), "data-id": head.id }));
     if (!open) return row;
     row.append(element("div", { class: "actions" },
       button(says.rename, () => this.#rename(row, head)), button(says.as_json, () => does.export("json", head.id)),
@@ -159,7 +120,7 @@ class Panel {
       this.#listed = LISTED;
       this.draw();
       const count = this.#found?.size;
-      this.say(!this.#found || !count ? "" : count === 1 ? this.says.one_found : this.says.found.replace("{count}", count));
+      this.say(!this.#found || !count ? "" : count === 1 ? this.says.one_found : fill(this.says.found, { count }));
     }, 150);
   }
 

@@ -1,23 +1,19 @@
 // The conversation that this tab shows: kept while it grows, and opened again.
+import { constants } from "../constants.js";
+import { BOX, busy, CHAT, pause, press, stopButton, type, whenThere } from "../dom.js";
+import { requests } from "../gradio_bridge.js";
+import { newId } from "../hex.js";
+import { titleOf } from "./files.js";
+import { firstShown, messagesFrom, same, textMessage } from "./messages.js";
+import { showThumbs } from "./ratings.js";
 
 const READ_EVERY_MS = 250, SAVE_AGAIN_MS = 20_000;
-const MOST_SHOWN = { messages: 200, chars: 1_000_000 };
 const PLACE = "hfchat-conversation", DRAFT = "hfchat-draft";
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const press = (id) => document.getElementById(id)?.click();
-
-const same = (some, others) => some.length === others.length && some.every((message, place) => {
-  const other = others[place];
-  return message === other || (message.role === other.role && textOf(message) === textOf(other)
-    && Object.keys(MARKS).every((name) => message.metadata?.[name] === other.metadata?.[name]));
-});
-
 // A reply is in progress: there is a button to stop it.
-const replying = () => Boolean(window.hfchat.stopButton());
-const textBox = () => document.querySelector("#hfchat-box textarea");
+const replying = () => Boolean(stopButton());
 
-class Tab {
+export class Tab {
   // `conversation` is what is kept of it; without an id it is kept once something is asked. `earlier` are messages of it
   // that are not shown.
   conversation = {};
@@ -39,19 +35,16 @@ class Tab {
     const [place, draft] = [PLACE, DRAFT].map((name) => JSON.parse(sessionStorage.getItem(name) ?? "null"));
     sessionStorage.removeItem(DRAFT);
     if (draft?.person === this.person) {
-      whenThere("#hfchat-box textarea", (box) => {
-        if (box.value || this.closed) return;
-        box.value = draft.typed;
-        box.dispatchEvent(new Event("input", { bubbles: true }));
+      whenThere(BOX, (box) => {
+        if (!box.value && !this.closed) type(box, draft.typed);
       });
     }
-    if (document.querySelector("#hfchat-conversation .message")) this.changed();
+    if (document.querySelector(`${CHAT} .message`)) this.changed();
     else if (place?.person === this.person && place.id) await this.open(place.id);
   }
 
-  // The page is about to go.
-  leave() {
-    const typed = tray?.text ?? textBox()?.value;
+  // The page is about to go, with this in the box.
+  leave(typed) {
     if (this.closed) return;
     if (typed) sessionStorage.setItem(DRAFT, JSON.stringify({ person: this.person, typed }));
     this.#leaving = true;
@@ -65,7 +58,7 @@ class Tab {
 
   // What the chat shows now.
   read(history) {
-    const messages = messagesFrom(history).filter((message) => message.metadata?.id !== FACTS.wait);
+    const messages = messagesFrom(history).filter((message) => message.metadata?.id !== constants.wait_id);
     if (this.giving) {
       if (this.giving.expected && same(messages, this.giving.expected)) this.giving.seen(true);
       return;
@@ -170,9 +163,10 @@ class Tab {
     const kept = id ? await this.store.conversation(this.person, id) : {};
     if (!kept) return false;
     const { messages = [], ...conversation } = kept, first = firstShown(messages), shown = messages.slice(first);
-    if (conversation.unfinished && shown.at(-1)?.metadata?.id !== FACTS.notice) {
-      const text = `${this.says.interrupted}\n\n<button class="hfchat-do hfchat-do-retry">${window.hfchat.says.retry}</button>`;
-      shown.push({ role: "assistant", content: [{ type: "text", text }], metadata: { id: FACTS.notice } });
+    const { retry } = this.says;
+    if (conversation.unfinished && shown.at(-1)?.metadata?.id !== constants.notice_id) {
+      const text = `${this.says.interrupted}\n\n<button class="hfchat-do hfchat-do-retry">${retry}</button>`;
+      shown.push({ ...textMessage("assistant", text), metadata: { id: constants.notice_id } });
     }
     // First nothing: Gradio would leave a thumb that was pressed under the message in the same place.
     if (this.shown.length && shown.length && !(await this.#give([]))) return false;
@@ -207,7 +201,7 @@ class Tab {
     for (let tries = 0; tries < 200; tries += 1) {
       const still = !requests.open && Date.now() - requests.ended > 100;
       if (still && !replying()) return true;
-      if (still && window.hfchat.busy() && tries % 20 === 10) window.hfchat.stopButton().click();
+      if (still && busy() && tries % 20 === 10) stopButton().click();
       await pause(50);
     }
     return false;
@@ -228,16 +222,4 @@ class Tab {
     this.closed = true;
     for (const name of [PLACE, DRAFT]) sessionStorage.removeItem(name);
   }
-}
-
-// The place of the first message to show of a conversation that may be too long: a question.
-function firstShown(messages) {
-  let chars = 0, first = messages.length;
-  while (first > 0 && messages.length - first < MOST_SHOWN.messages) {
-    chars += textOf(messages[first - 1]).length;
-    if (chars > MOST_SHOWN.chars) break;
-    first -= 1;
-  }
-  const question = messages.findIndex((message, place) => place >= first && message.role === "user");
-  return first && question > 0 ? question : first;
 }

@@ -1,4 +1,10 @@
 // The tray above the box: pictures that go with the next question, added by a button, by pasting, or by dropping them.
+import { beforeSubmit, busy, element, iconButton, onChange, submit, textBox, type } from "../dom.js";
+import { requests } from "../gradio_bridge.js";
+import { fill, pictureSays } from "../language.js";
+import { watchEdits } from "./edit.js";
+import { PICTURE, pictureFrom, pictures, showPictures } from "./pictures.js";
+import { plainName, referencesIn, withoutReferences, withReferences } from "./references.js";
 
 class Tray {
   items = [];
@@ -14,15 +20,9 @@ class Tray {
     this.box = element("div", { id: "hfchat-tray" }, this.list, this.said, this.blind);
     this.file = element("input", { type: "file", accept: "image/*", multiple: true, hidden: true, id: "hfchat-picture-files",
       "aria-label": says.add, onchange: () => { this.add([...this.file.files]); this.file.value = ""; } });
-    this.button = button(this.#icon(), () => this.file.click(), { id: "hfchat-add-pictures", "aria-label": says.add, title: says.add });
+    this.button = iconButton("picture", says.add, () => this.file.click(), { id: "hfchat-add-pictures" });
     this.hint = element("div", { id: "hfchat-drop", hidden: true }, says.drop);
     document.body.append(this.hint, this.file);
-  }
-
-  #icon() {
-    const drawn = icon("panel");
-    drawn.firstChild.setAttribute("d", "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9h.01");
-    return drawn;
   }
 
   // Gradio may draw the box anew. The button comes after the text area: a label, as this is in, names the first it has.
@@ -38,7 +38,7 @@ class Tray {
   // What is known of the picked model, before it is asked.
   warn() {
     const picker = document.getElementById("hfchat-model"), blind = this.items.length && picker?.classList.contains("hfchat-no-pictures");
-    const text = blind ? this.says.blind.replace("{model}", picker.querySelector("input").value) : "";
+    const text = blind ? fill(this.says.blind, { model: picker.querySelector("input").value }) : "";
     if (this.blind.textContent !== text) this.blind.textContent = text;
   }
 
@@ -62,18 +62,18 @@ class Tray {
     return this.#work;
   }
 
-  get #full() { return this.says.many.replace("{limit}", PICTURE.atOnce); }
+  get #full() { return fill(this.says.many, { limit: PICTURE.atOnce }); }
 
   async #take(file) {
     const name = plainName(file.name, this.says.unnamed);
     if (this.items.length >= PICTURE.atOnce) return this.#full;
-    if (file.size > PICTURE.fileMB * 1e6) return this.says.large.replace("{name}", name).replace("{limit}", PICTURE.fileMB);
+    if (file.size > PICTURE.fileMB * 1e6) return fill(this.says.large, { name, limit: PICTURE.fileMB });
     try {
       const picture = await pictureFrom(file, this.says.unnamed);
       await pictures.keep(picture);
       this.#put(picture);
       return "";
-    } catch { return this.says.no_picture.replace("{name}", name); }
+    } catch { return fill(this.says.no_picture, { name }); }
   }
 
   #put(picture) {
@@ -83,9 +83,9 @@ class Tray {
 
   draw() {
     this.list.replaceChildren(...this.items.map((item) => {
-      const name = this.says.remove.replace("{name}", item.name);
+      const words = fill(this.says.remove, item);
       return element("li", {}, element("img", { src: item.data, alt: item.name, title: item.name, draggable: "false" }),
-        button(icon("close"), () => this.remove(item), { "aria-label": name, title: name }));
+        iconButton("close", words, () => this.remove(item)));
     }));
     this.warn();
   }
@@ -102,8 +102,8 @@ class Tray {
 
   // What is typed, with the references of what is in the tray.
   get text() {
-    const typed = textBox()?.value ?? "", references = this.items.map(referenceTo).join(" ");
-    return references ? [typed.trimEnd(), references].filter(Boolean).join("\n\n") : typed;
+    const typed = textBox()?.value ?? "";
+    return this.items.length ? withReferences(typed.trimEnd(), this.items) : typed;
   }
 
   // The question is about to be sent: Gradio takes the box's text a moment later. What is still being drawn is waited for.
@@ -111,37 +111,31 @@ class Tray {
     if (this.#working) {
       event.preventDefault();
       event.stopImmediatePropagation();
-      this.#work.then(() => document.querySelector("#hfchat-box .submit-button")?.click());
+      this.#work.then(submit);
       return;
     }
     if (!this.items.length) return;
-    askedNow = this.items.map(({ id }) => id);
+    pictures.asked = this.items.map(({ id }) => id);
     this.#sentAt = Date.now();
     // Meanwhile a conversation that had one of them too may have been deleted.
     for (const item of this.items) pictures.keep(item);
-    this.#type(this.text);
+    type(textBox(), this.text);
     this.clear();
-  }
-
-  #type(text) {
-    const area = textBox();
-    area.value = text;
-    area.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   // References that came back into the box, with a question that was undone or not sent, become pictures in the tray again.
   async takeBack() {
     const area = textBox();
-    if (!pictures || !area || window.hfchat.busy() || requests.open || Date.now() - this.#sentAt < 1000) return;
-    const found = area.value.includes(HREF) ? referencesIn(area.value) : [];
+    if (!area || busy() || requests.open || Date.now() - this.#sentAt < 1000) return;
+    const found = referencesIn(area.value);
     if (!found.length) return;
-    askedNow = [];
-    this.#type(withoutReferences(area.value).trim());
+    pictures.asked = [];
+    type(area, withoutReferences(area.value).trim());
     const gone = [];
     for (const { id, name } of found) {
       const data = await pictures.get(id);
       if (data) this.#put({ id, name, data });
-      else gone.push(this.says.gone.replace("{name}", name));
+      else gone.push(fill(this.says.gone, { name }));
     }
     this.say(gone.join(" "));
   }
@@ -149,26 +143,22 @@ class Tray {
 
 let tray = null;
 
-function beginPictures() {
-  pictures = new Pictures(store, person);
-  tray ??= listenForPictures(new Tray(FACTS.pictures[window.hfchat.language]));
+// What stands in the box, with the references of what is in the tray.
+export const typedText = () => tray?.text ?? textBox()?.value;
+
+export function beginPictures(store, person) {
+  pictures.begin(store, person);
+  tray ??= listen(new Tray(pictureSays));
   tray.clear();
   tray.place();
   showPictures();
   store.dropPictures(person).catch(() => {});
 }
 
-const inBox = (target) => target === textBox();
-const elsewhere = (target) => target.matches?.("input, textarea, [contenteditable]") && !inBox(target);
+const elsewhere = (target) => target.matches?.("input, textarea, [contenteditable]") && target !== textBox();
 
-function listenForPictures(made) {
-  // Some keyboards of phones name the key in the second only.
-  for (const name of ["keydown", "keypress"]) {
-    window.addEventListener(name, (event) => {
-      if (inBox(event.target) && event.key === "Enter" && !event.shiftKey && !event.isComposing) made.send(event);
-    }, true);
-  }
-  window.addEventListener("click", (event) => { if (event.target.closest?.("#hfchat-box .submit-button")) made.send(event); }, true);
+function listen(made) {
+  beforeSubmit((event) => made.send(event));
   window.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     // A table or a page that is copied has a picture of itself beside its text.
@@ -195,7 +185,6 @@ function listenForPictures(made) {
   }, true);
   // What stands in the box, and which model is picked, is Gradio's to change, and tells nobody.
   setInterval(() => { made.takeBack(); made.warn(); }, 300);
-  new MutationObserver(() => { made.place(); showPictures(); watchEdits(); }).observe(document.querySelector("gradio-app"),
-    { subtree: true, childList: true });
+  onChange(["childList"], () => { made.place(); showPictures(); watchEdits(); });
   return made;
 }

@@ -1,6 +1,17 @@
 // Ties the parts together: what Gradio's events call, what the panel's buttons do, other tabs, signing out.
+import { ask, CHAT, element, onChange, pause, press, textBox, whenThere } from "../dom.js";
+import { onEvent, onPress, requests } from "../gradio_bridge.js";
+import { fill, historySays as says, says as pageSays } from "../language.js";
+import { endLine, line } from "../line.js";
+import { pictures } from "../pictures/pictures.js";
+import { picturesOf } from "../pictures/references.js";
+import { beginPictures, typedText } from "../pictures/tray.js";
+import { asJson, asMarkdown, freshOf, fromJson, holds, MOST } from "./files.js";
+import { messagesFrom } from "./messages.js";
+import { Panel } from "./panel.js";
+import { openStore } from "./store.js";
+import { Tab } from "./tab.js";
 
-const says = FACTS.says[window.hfchat.language];
 let store, person, panel, tab, tabs, wanted = null;
 
 const SETTINGS = "hfchat-settings";
@@ -46,7 +57,7 @@ const does = {
     await tab.forget([head.id]);
     await list();
     panel.search.focus();
-    panel.say(says.deleted.replace("{title}", head.title), conversation && (async () => {
+    panel.say(fill(says.deleted, { title: head.title }), conversation && (async () => {
       await store.add([conversation], seen);
       tell({ news: "changed" });
       panel.say("");
@@ -55,7 +66,7 @@ const does = {
     }));
   },
   async removeAll() {
-    const chosen = await ask(says.delete_all_ask.replace("{count}", panel.heads.length), "", { delete: says.delete_all, "": says.cancel });
+    const chosen = await ask(fill(says.delete_all_ask, { count: panel.heads.length }), "", { delete: says.delete_all, "": says.cancel });
     if (chosen !== "delete") return;
     await removeAll();
     panel.say(says.deleted_all);
@@ -72,19 +83,24 @@ const does = {
     else download(`${name}.md`, "text/markdown", asMarkdown(chosen, says));
   },
   async import(file) {
-    if (file.size > MOST.fileMB * 1e6) return panel.say(says.big_file.replace("{limit}", MOST.fileMB));
+    if (file.size > MOST.fileMB * 1e6) return panel.say(fill(says.big_file, { limit: MOST.fileMB }));
     let found;
     try { found = fromJson(await file.text(), person, says); } catch { return panel.say(says.bad_file); }
-    const kept = new Map((await store.conversations(person)).map((conversation) => [conversation.id, conversation]));
-    const fresh = found.conversations.filter(({ known, messages }) => !kept.has(known) || !same(messages, messagesFrom(kept.get(known).messages)));
+    const fresh = freshOf(found.conversations, await store.conversations(person));
     try {
-      await store.add(fresh.map(({ known, ...conversation }) => conversation), found.pictures);
+      await store.add(fresh, found.pictures);
     } catch { return panel.say(says.full); }
     await list();
     tell({ news: "changed" });
-    return panel.say(says.imported.replace("{count}", fresh.length).replace("{skipped}", found.conversations.length - fresh.length));
+    return panel.say(fill(says.imported, { count: fresh.length, skipped: found.conversations.length - fresh.length }));
   },
 };
+
+function download(name, type, text) {
+  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
 
 async function removeAll() {
   const ids = (await store.heads(person)).map(({ id }) => id);
@@ -97,7 +113,7 @@ async function removeAll() {
 async function changed(what) {
   if (["full", "not_saved", "copied"].includes(what)) line(says[what]);
   else if (what === "opened") line(tab.earlier.length ? says.earlier : "");
-  else if ([says.full, says.not_saved].includes(lineSaid.textContent)) line("");
+  else endLine(says.full, says.not_saved);
   await list();
   tell({ news: "changed" });
 }
@@ -107,9 +123,9 @@ async function begin(whose) {
   store ??= await openStore();
   panel ??= new Panel(says, does);
   if (!store.keeps) panel.note.replaceChildren(says.not_kept);
-  tab = new Tab(store, person, says, changed);
+  tab = new Tab(store, person, { ...says, retry: pageSays.retry }, changed);
   listen();
-  beginPictures();
+  beginPictures(store, person);
   tell({ news: "here" });
   await list();
   await tab.begin();
@@ -121,11 +137,19 @@ onPress("hfchat-open", {
   before: () => [tab.giving.messages],
   after: ([history]) => tab.giving.answered(history && messagesFrom(history)),
 });
-onPress("hfchat-turn-ended", { after: ([left, low]) => left !== undefined && window.hfchat.showLeft(left, low) });
 whenThere("#hfchat-person", (button) => button.click());
-whenThere("#hfchat-conversation", (chat) => {
-  new MutationObserver(() => tab?.changed()).observe(chat, { subtree: true, childList: true, characterData: true });
+onChange(["childList", "characterData"], (changes) => {
+  const chat = tab && document.querySelector(CHAT);
+  if (chat && changes.some(({ target }) => chat.contains(target))) tab.changed();
 });
+
+// Which reply is rated is told by its place alone.
+onEvent("like", { before: (body) => {
+  const { index, liked } = body.event_data;
+  return { ...body, event_data: { index, liked, value: null, previous_value: tab?.rate(index, liked) ?? null } };
+} });
+for (const event of ["retry", "undo"]) onEvent(event, { after: () => tab?.unrate() });
+onEvent("edit", { after: (body) => tab?.unrate(body.event_data?.index) });
 
 function listen() {
   if (tabs || !window.BroadcastChannel) return;
@@ -168,7 +192,7 @@ document.addEventListener("submit", async (event) => {
   let chosen = count ? "" : "delete";
   do {
     if (chosen === "export") await does.export("json");
-    if (count) chosen = await ask(says.sign_out_ask.replace("{count}", count), says.sign_out_why, answers);
+    if (count) chosen = await ask(fill(says.sign_out_ask, { count }), says.sign_out_why, answers);
   } while (chosen === "export");
   if (!chosen) return;
   tab.close();
@@ -188,21 +212,5 @@ async function leave() {
 }
 
 // Before the page goes, what it shows is kept to the last word.
-for (const leaving of ["beforeunload", "pagehide"]) window.addEventListener(leaving, () => tab?.leave());
+for (const leaving of ["beforeunload", "pagehide"]) window.addEventListener(leaving, () => tab?.leave(typedText()));
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-// What has to be seen whether the list is there or not.
-const lineSaid = element("span", { role: "status" });
-const lineBox = element("div", { id: "hfchat-history-line", hidden: true }, lineSaid,
-  button(icon("close"), () => line(""), { "aria-label": says.close, title: says.close }));
-function line(text) {
-  if (!lineBox.isConnected) document.body.prepend(lineBox);
-  lineSaid.textContent = text;
-  lineBox.hidden = !text;
-}
-
-reached.tell = (here) => {
-  if (!here) line(says.offline);
-  else if (lineSaid.textContent === says.offline) line("");
-};
-window.addEventListener("offline", () => reached.tell(false));
-window.addEventListener("online", () => reached.tell(true));

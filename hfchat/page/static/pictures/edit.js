@@ -1,45 +1,43 @@
 // While a question is edited its pictures stand below its words, each to be taken out, and their references are not among
 // these: those that are left are put back when it is sent.
+import { element, iconButton, type } from "../dom.js";
+import { FIELD, messageButton } from "../editing.js";
+import { fill, pictureSays as says, says as pageSays } from "../language.js";
+import { pictures } from "./pictures.js";
+import { referencesIn, withoutReferences, withReferences } from "./references.js";
 
-const FIELD = ".edit-textarea";
 const edited = new WeakMap();
 
-function write(field, text) {
-  field.value = text;
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-}
-
 async function takeOut(field) {
-  if (edited.has(field) || !field.value.includes(HREF)) return;
-  const found = referencesIn(field.value), says = FACTS.pictures[window.hfchat.language];
+  const found = edited.has(field) ? [] : referencesIn(field.value);
+  if (!found.length) return;
   const shown = element("ul", { class: "hfchat-editing", "aria-label": says.to_send });
   edited.set(field, found);
-  write(field, withoutReferences(field.value).trim());
+  type(field, withoutReferences(field.value).trim());
   field.after(shown);
   for (const { id, name } of found) {
-    const data = await pictures.get(id), words = says.remove.replace("{name}", name);
+    const data = await pictures.get(id);
     const item = element("li", {}, data ? element("img", { src: data, alt: name, title: name, draggable: "false" }) : name,
-      button(icon("close"), () => {
+      iconButton("close", fill(says.remove, { name }), () => {
         edited.set(field, edited.get(field).filter((other) => other.id !== id));
         item.remove();
         field.focus();
-      }, { "aria-label": words, title: words }));
+      }));
     shown.append(item);
   }
 }
 
-function watchEdits() {
+export function watchEdits() {
   for (const field of document.querySelectorAll(FIELD)) takeOut(field);
   // Gradio goes on with the place that the field was in.
   for (const shown of document.querySelectorAll(".hfchat-editing")) if (!shown.previousElementSibling?.matches(FIELD)) shown.remove();
 }
 
 window.addEventListener("click", (event) => {
-  const sends = event.target.closest?.("#hfchat-conversation .message-buttons button")?.getAttribute("aria-label") === window.hfchat.says.submit;
-  if (!sends) return;
+  if (messageButton(event).label !== pageSays.submit) return;
   for (const field of document.querySelectorAll(FIELD)) {
-    const references = edited.get(field)?.map(referenceTo).join(" ");
-    if (references !== undefined) write(field, [field.value.trim(), references].filter(Boolean).join("\n\n"));
+    const left = edited.get(field);
+    if (left) type(field, withReferences(field.value.trim(), left));
     edited.delete(field);
   }
 }, true);

@@ -1,0 +1,66 @@
+// Names for what Gradio names in English only, or not at all, and stops of the Tab key where something scrolls.
+import { CHAT, onChange } from "./dom.js";
+import { says } from "./language.js";
+
+// Our own line says it, in the visitor's language.
+const LOST = "Connection to the server was lost. Attempting reconnection...";
+const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, [role=listbox], .message [id^=hfchat]";
+// The thumbs under a reply that are pressed, as Gradio names them and as we do.
+const RATED = ["Liked", "Disliked"].flatMap((word) => [word, says.labels[word] ?? word]);
+// What changes the conversation that is shown.
+const CHANGES = ["retry", "undo", "edit", "submit", "clear"].map((act) => says[act]);
+
+function name(found) {
+  const label = found.getAttribute("aria-label");
+  // Gradio reads each message out a second time, as it is written, under a name in English.
+  if (/^((bot|user)'s message|Select example \d+): /.test(label)) found.removeAttribute("aria-label");
+  if (found.matches(".submit-button, .stop-button")) {
+    const words = found.matches(".stop-button") ? says.stop : says.send;
+    if (label !== words) found.setAttribute("aria-label", words);
+  }
+  if (found.matches(".toast-body") && found.textContent.includes(LOST)) found.style.display = "none";
+  if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
+  if (CHANGES.includes(label)) found.classList.add("hfchat-change");
+  if (RATED.includes(label) || [says.like, says.dislike].includes(label)) {
+    found.classList.add("hfchat-rate");
+    found.setAttribute("aria-pressed", RATED.includes(label));
+  }
+  if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
+  // A list has list items; what stands in this one are buttons.
+  if (found.matches('.examples[role="list"]')) found.setAttribute("role", "group");
+  // A list that scrolls is a stop of the Tab key of its own in Chromium, and gone when it would get the focus.
+  if (found.matches("[role=listbox]")) found.tabIndex = -1;
+  // A button within a button, which does the same: the title of what was thought.
+  if (found.matches(".title[role=button] button")) found.inert = true;
+  if (found.title && Object.hasOwn(says.labels, found.title)) found.title = says.labels[found.title];
+  // A reply does not pass for a part of the page: not by HTML in it, nor by a heading, which is named by its words.
+  if (found.matches(".message [id^=hfchat]")) found.removeAttribute("id");
+}
+
+// What scrolls sideways in a reply is a stop of the Tab key, in every browser, once nothing is added any more.
+let resting = 0;
+function reach() {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    for (const found of document.querySelectorAll(`${CHAT} :is(pre, table)`)) {
+      if (found.scrollWidth > found.clientWidth) found.tabIndex = 0; else found.removeAttribute("tabindex");
+    }
+  }, 300);
+}
+
+window.addEventListener("resize", reach);
+document.addEventListener("click", ({ target }) => {
+  const fold = target.closest?.(".label-wrap");
+  if (fold) setTimeout(name, 0, fold);
+});
+onChange(["childList", "attributes"], (changes) => {
+  reach();
+  for (const { target, type, addedNodes } of changes) {
+    if (type === "attributes") name(target);
+    for (const node of addedNodes) {
+      if (!(node instanceof Element)) continue;
+      name(node);
+      node.querySelectorAll(NAMED).forEach(name);
+    }
+  }
+});

@@ -1,0 +1,130 @@
+// Elements of the page: ours as they are made, Gradio's as they are found, and the one observer of what changes.
+
+const ICONS = {
+  panel: "M4 6h16M4 12h16M4 18h16",
+  add: "M12 5v14M5 12h14",
+  close: "M6 6l12 12M18 6L6 18",
+  dots: "M6 12h.01M12 12h.01M18 12h.01",
+  picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9h.01",
+};
+export const CHAT = "#hfchat-conversation", BOX = "#hfchat-box textarea";
+const SUBMIT = "#hfchat-box .submit-button";
+
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+export const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
+
+export function icon(name) {
+  const [drawn, path] = ["svg", "path"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  drawn.setAttribute("viewBox", "0 0 24 24");
+  drawn.setAttribute("aria-hidden", "true");
+  path.setAttribute("d", ICONS[name]);
+  drawn.append(path);
+  return drawn;
+}
+
+// A button with an icon, and words that are read out and shown on hover.
+export const iconButton = (name, words, onclick, attributes = {}) =>
+  button(icon(name), onclick, { "aria-label": words, title: words, ...attributes });
+
+// A modal dialog, gone when it closes.
+export function openDialog(attributes, ...children) {
+  const dialog = element("dialog", { ...attributes, onclose: () => dialog.remove() }, ...children);
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+// A question with its answers. Gives the chosen one's key; "" where it is closed without one.
+export function ask(text, why, answers) {
+  return new Promise((resolve) => {
+    const buttons = Object.entries(answers).map(([key, words]) => button(words, () => dialog.close(key)));
+    const dialog = openDialog({ class: "hfchat-ask", "aria-label": text }, element("p", {}, element("strong", {}, text)),
+      ...(why ? [element("p", {}, why)] : []), ...buttons);
+    dialog.addEventListener("close", () => resolve(dialog.returnValue));
+  });
+}
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const press = (id) => document.getElementById(id)?.click();
+export const textBox = () => document.querySelector(BOX);
+export const submit = () => document.querySelector(SUBMIT)?.click();
+
+// Gradio hears of what stands in a field by its `input` event only.
+export function type(field, text) {
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// Whether a turn is in progress.
+export const busy = () => document.getElementById("hfchat-turn")?.disabled ?? false;
+
+// There while a reply comes. A reply may have a button of its own that is called the same.
+export function stopButton() {
+  const found = document.querySelector("#hfchat-box button.stop-button");
+  return found?.checkVisibility() ? found : null;
+}
+
+// Calls back before Gradio hears that the question is to be sent.
+export function beforeSubmit(listener) {
+  // Some keyboards of phones name the key in the second only.
+  for (const name of ["keydown", "keypress"]) {
+    window.addEventListener(name, (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches?.(BOX)) listener(event);
+    }, true);
+  }
+  window.addEventListener("click", (event) => { if (event.target.closest?.(SUBMIT)) listener(event); }, true);
+}
+
+const listeners = new Set();
+let observer = null;
+
+function dispatch(changes) {
+  for (const { kinds, listener } of [...listeners]) {
+    const seen = changes.filter(({ type }) => kinds.includes(type));
+    try { if (seen.length) listener(seen); } catch (failure) { reportError(failure); }
+  }
+}
+
+// Calls back with what changes anywhere in the page, of these kinds: "childList", "characterData", "attributes". Gives what
+// ends it. One observer: each of its own would be called at each piece of a reply.
+export function onChange(kinds, listener) {
+  if (!observer) {
+    observer = new MutationObserver(dispatch);
+    const attributeFilter = ["aria-label", "disabled", "title"];
+    observer.observe(document, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter });
+  }
+  const entry = { kinds, listener };
+  listeners.add(entry);
+  return () => listeners.delete(entry);
+}
+
+// The elements among what was added that match.
+export function* added(changes, selector) {
+  for (const { addedNodes } of changes) {
+    for (const node of addedNodes) {
+      if (!(node instanceof Element)) continue;
+      if (node.matches(selector)) yield node;
+      yield* node.querySelectorAll(selector);
+    }
+  }
+}
+
+// Calls back once, when there is such an element.
+export function whenThere(selector, callback) {
+  const look = () => {
+    const found = document.querySelector(selector);
+    if (found) { end(); callback(found); }
+  };
+  const end = onChange(["childList"], look);
+  look();
+}

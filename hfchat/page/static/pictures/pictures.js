@@ -1,0 +1,143 @@
+// Pictures of questions: a conversation's text has only a reference to each, and the pictures are kept beside it. What is
+// added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
+import { constants } from "../constants.js";
+import { button, element, openDialog } from "../dom.js";
+import { beforeSending, idOf as elementIdOf, stepOf } from "../gradio_bridge.js";
+import { hex } from "../hex.js";
+import { fill, historySays, pictureSays as says } from "../language.js";
+import { line } from "../line.js";
+import { idIn, LINK, nameIn, plainName } from "./references.js";
+
+export const PICTURE = { bytes: 400_000, fileMB: 50, atOnce: 4, sentChars: 3_000_000 };
+// Side and quality, the next where a picture is still too large.
+const TRIED = [[1024, 0.8], [1024, 0.6], [1024, 0.4], [768, 0.5], [512, 0.5], [384, 0.3]];
+
+// By what is in it, so that the same is kept once; only pages that came by https, or from this machine, can say that.
+const idOf = async (blob) =>
+  hex(await (crypto.subtle?.digest("SHA-256", await blob.arrayBuffer()) ?? crypto.getRandomValues(new Uint8Array(16)))).slice(0, 32);
+
+const asData = (blob) => new Promise((resolve, reject) => {
+  const reader = Object.assign(new FileReader(), { onload: () => resolve(reader.result), onerror: () => reject(reader.error) });
+  reader.readAsDataURL(blob);
+});
+
+function drawn(picture, side, quality) {
+  const scale = Math.min(1, side / Math.max(picture.width, picture.height));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [picture.width, picture.height].map((length) => Math.max(1, Math.round(length * scale)));
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff"; // what is see-through would be black
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+}
+
+// The file as a picture to send. Raises: an error where it is none that this browser can open.
+export async function pictureFrom(file, unnamed) {
+  const opened = await createImageBitmap(file);
+  try {
+    for (const [side, quality] of TRIED) {
+      const blob = await drawn(opened, side, quality);
+      if (blob && blob.size <= PICTURE.bytes) {
+        return { id: await idOf(blob), name: plainName(file.name, unnamed), data: await asData(blob) };
+      }
+    }
+    throw new Error("size");
+  } finally { opened.close(); }
+}
+
+// The pictures of the person who is here: in this page's memory once they were looked at.
+class Pictures {
+  #held = new Map();
+  // Those of the question that was asked this moment, which may not be shown yet.
+  asked = [];
+
+  begin(store, person) {
+    Object.assign(this, { store, person });
+    this.#held.clear();
+  }
+
+  async get(id) {
+    if (!this.#held.has(id)) {
+      const data = await this.store.picture(this.person, id).catch(() => null);
+      if (data) this.#held.set(id, data);
+    }
+    return this.#held.get(id);
+  }
+
+  // Where the browser has no room that is said, and it stays in memory: it can be sent all the same.
+  async keep({ id, data }) {
+    this.#held.set(id, data);
+    try {
+      await this.store.addPictures(this.person, [{ id, data }]);
+    } catch (failure) { line(failure?.name === "QuotaExceededError" ? historySays.full : historySays.not_saved); }
+  }
+
+  // It goes from where nothing refers to it.
+  forget(id) { return this.store.dropPictures(this.person, [id]).catch(() => {}); }
+
+  async all(ids) {
+    const found = await Promise.all([...ids].map(async (id) => ({ id, data: await this.get(id) })));
+    return found.filter(({ data }) => data);
+  }
+
+  // As many of these as a request can carry, the first before the others.
+  async chosen(ids) {
+    const chosen = {};
+    let chars = 0;
+    for (const id of new Set(ids)) {
+      const data = await this.get(id);
+      if (!data) continue;
+      chars += data.length + 50;
+      if (chars > PICTURE.sentChars) break;
+      chosen[id] = data;
+    }
+    return chosen;
+  }
+}
+
+export const pictures = new Pictures();
+
+// Those shown in the conversation, the newest first.
+const idsShown = () => [...document.querySelectorAll(LINK)].reverse().map(idIn);
+
+// A request that asks something gets the pictures of the conversation.
+beforeSending(async (body, url) => {
+  const asks = pictures.store && url.includes("/queue/join") && stepOf(body.fn_index);
+  const place = asks ? asks.inputs.findIndex((input) => elementIdOf(input) === constants.pictures_id) : -1;
+  if (place < 0) return null;
+  const chosen = await pictures.chosen([...pictures.asked, ...idsShown()]);
+  pictures.asked = [];
+  const given = Object.keys(chosen).length ? JSON.stringify(chosen) : null;
+  return { ...body, data: body.data.map((value, input) => (input === place ? given : value)) };
+});
+
+// A question's references as pictures, wherever Gradio draws a message anew.
+async function showIn(link) {
+  const name = nameIn(link), data = await pictures.get(idIn(link));
+  link.classList.add(data ? "hfchat-picture" : "hfchat-no-picture");
+  if (!data || link.querySelector("img")) return;
+  link.title = fill(says.enlarge, { name });
+  link.replaceChildren(element("img", { src: data, alt: name, draggable: "false" }));
+}
+
+export function showPictures() {
+  for (const link of document.querySelectorAll(`${LINK}:not(.hfchat-picture, .hfchat-no-picture)`)) showIn(link);
+}
+
+function enlarge(link) {
+  const seen = link.querySelector("img");
+  if (!seen) return;
+  const dialog = openDialog({ class: "hfchat-dialog hfchat-large", "aria-label": seen.alt }, element("img", { src: seen.src, alt: seen.alt }),
+    button(says.close, () => dialog.close(), { class: "hfchat-close" }));
+  dialog.addEventListener("click", ({ target }) => { if (target === dialog) dialog.close(); });
+  dialog.addEventListener("close", () => link.focus());
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.(LINK);
+  if (!link) return;
+  event.preventDefault();
+  event.stopPropagation();
+  enlarge(link);
+}, true);

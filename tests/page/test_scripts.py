@@ -1,0 +1,23 @@
+"""The logic of the page's scripts that needs no browser: the tests in `tests/js`, run by the node that Playwright brings."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from playwright._impl._driver import compute_driver_executable
+
+from hfchat.page.head import CONSTANTS
+
+TESTS = Path(__file__).parents[1] / "js"
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.glob("*.test.js")), ids=lambda path: path.name.removesuffix(".test.js"))
+def test_the_scripts_do_what_they_say(path: Path) -> None:
+    (node, _) = compute_driver_executable()
+    environment = {**os.environ, "HFCHAT_CONSTANTS": json.dumps(CONSTANTS)}
+    command = [node, "--no-warnings", "--import", TESTS / "setup.js", "--test", "--test-reporter=spec", path]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "\nℹ pass 0\n" not in run.stdout
