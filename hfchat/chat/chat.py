@@ -148,7 +148,10 @@ class Chat:
                 finally:
                     ended = turn.ended()
                     outcome = ended.code if ended and outcome == "abandoned" else outcome
-                    _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
+                    if turn.reserved:
+                        _log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
+                    else:
+                        _log_refused(caller, request_id, outcome)
 
     async def _stream(
         self, caller: Caller, call: Call, request_id: str, on_model: OnModel
@@ -241,6 +244,13 @@ def _echoes(words: str, texts: Iterable[str]) -> bool:
         if quoted:
             return True
     return False
+
+
+def _log_refused(caller: Caller, request_id: str, code: str) -> None:
+    """As the gate writes it. No limit holds for these, so the log sums them up, as it does not with turns."""
+    log_event(
+        logger, logging.INFO, "refused", request_id=request_id, code=code, subject=caller.subject, jti=caller.token_id
+    )
 
 
 def _log_turn(caller: Caller, request_id: str, outcome: str, finish: Finish | None, took_s: float) -> None:

@@ -35,6 +35,8 @@ class Turn:
         self.caller = caller
         self._turns = turns
         self.reservation: Reservation | None = None
+        # Whether it ever had one: the limits hold for what follows, and for nothing before it.
+        self.reserved = False
         self._ledger = ledger
         self._on_quota = on_quota
         self._quota: Quota | None = None
@@ -50,6 +52,7 @@ class Turn:
         """Take what the call may cost at most. Raises: what `Ledger.reserve` does; the error that ends the turn."""
         self._usage_counter, self._model = UsageCounter(call), call.model
         self.reservation = await self._unless_ended(lambda: self._reserve(call))
+        self.reserved = True
 
     async def _reserve(self, call: Call) -> Reservation:
         if self._turns.late():
