@@ -22,7 +22,8 @@ PICTURE_MAGIC = {
 }
 _HEADER = re.compile(r"data:image/(jpeg|jpg|png|webp|gif);base64")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_DATA = re.compile(r"data:", re.IGNORECASE)
+# Of pictures only: some gateways take a PDF, a film or a sound from here by its type, and of those no size bounds the cost.
+_DATA = re.compile(r"data:image/[a-z0-9.+\-]{1,40}[;,]", re.IGNORECASE)
 # Visible ASCII only, and no backslash, which some clients read as a slash: every reader finds the same host in it.
 _ADDRESS = re.compile(r"https://([A-Za-z0-9\-.]{1,253})(?:[/?#][!-\[\]-~]*)?", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[a-z0-9\-]{1,63}(?<!-)")
@@ -64,7 +65,7 @@ def is_host_name(name: str) -> bool:
 def may_be_fetched(url: object, hosts: Collection[str] | None) -> bool:
     """Whether a picture may be named by this. `hosts` None allows any host's name: the server is the public router.
 
-    A `data:` URL always may; else it is an https address without port or user. Where a host redirects to is its own doing.
+    A `data:` URL of a picture always may; else it is an https address without port or user. Where a host redirects to is its own doing.
     """
     if not isinstance(url, str):
         return False
