@@ -65,7 +65,7 @@ def is_host_name(name: str) -> bool:
 def may_be_fetched(url: object, hosts: Collection[str] | None) -> bool:
     """Whether a picture may be named by this. `hosts` None allows any host's name: the server is the public router.
 
-    A `data:` URL of a picture always may; else it is an https address without port or user. Where a host redirects to is its own doing.
+    A picture's `data:` URL always may; else it is an https address without port or user. Where a host redirects to is its own.
     """
     if not isinstance(url, str):
         return False
