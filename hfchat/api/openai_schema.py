@@ -24,7 +24,7 @@ def _object(kinds: Mapping[str, Kind], **properties: Any) -> dict[str, Any]:
 _PICTURE_URL = {
     "type": "string",
     "pattern": "^data:image/png;base64,iVBORw0KGgo[A-Za-z0-9+/]*$",
-    "description": "A `data:` URL, or an https address of a host that is allowed.",
+    "description": "A `data:image/...` URL, or an https address of a host that is allowed.",
 }
 _PICTURE = {"anyOf": [_PICTURE_URL, {**_object(PICTURE, url=_PICTURE_URL), "required": ["url"]}]}
 

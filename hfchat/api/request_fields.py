@@ -14,6 +14,9 @@ from typing import Any
 from hfchat.errors import InvalidRequest, UnsupportedInput
 
 MAX_PARAM_CHARS = 200
+# What else might have been said in a token's place. OpenAI and vLLM give 20 at most, llama.cpp its whole vocabulary: 4 MB a
+# token, which take 0.3 s to read.
+MAX_ALTERNATIVES = 20
 # A template writes some switches into the system message: a text of the caller's does not belong there.
 WORD = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 
@@ -54,6 +57,15 @@ def _switch(value: object, path: str) -> None:
 def _number(value: object, path: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequest("number", param=path)
+
+
+def _alternatives(value: object, path: str) -> None:
+    if value is False or value is True:
+        return
+    _number(value, path)
+    if not 0 <= value <= MAX_ALTERNATIVES:  # type: ignore[operator]  # below zero is all of them
+        reason, bound = ("at_least", 0) if value < 0 else ("at_most", MAX_ALTERNATIVES)  # type: ignore[operator]
+        raise InvalidRequest(reason, params={"value": bound}, param=path)
 
 
 def _scalars(value: object, path: str) -> None:
@@ -101,6 +113,7 @@ _VALUE: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
 SCALAR = Kind(_scalar, _VALUE)
 SWITCH = Kind(_switch, {**_VALUE, "pattern": f"^{WORD.pattern}$"})
 NUMBER = Kind(_number, {"type": ["number", "null"]})
+ALTERNATIVES = Kind(_alternatives, {"type": ["number", "boolean", "null"], "minimum": 0, "maximum": MAX_ALTERNATIVES})
 SCALARS = Kind(_scalars, {"type": [*_VALUE["type"], "array"], "items": _VALUE})
 # A JSON Schema, a grammar as JSON, the caller's own labels: it passes as data, and each byte of it is counted.
 DATA = Kind(lambda _value, _path: None, {})
@@ -135,8 +148,8 @@ FIELDS: Mapping[str, Kind] = {
     "frequency_penalty": SCALAR,
     "presence_penalty": SCALAR,
     "logit_bias": DATA,
-    "logprobs": SCALAR,
-    "top_logprobs": SCALAR,
+    "logprobs": ALTERNATIVES,
+    "top_logprobs": ALTERNATIVES,
     "tools": list_of(_TOOL),
     "tool_choice": DATA,
     "parallel_tool_calls": SCALAR,
@@ -219,7 +232,7 @@ FIELDS: Mapping[str, Kind] = {
     "adaptive_decay": SCALAR,
     "samplers": SCALARS,
     "min_keep": SCALAR,
-    "n_probs": SCALAR,
+    "n_probs": ALTERNATIVES,
     "post_sampling_probs": SCALAR,
     "cache_prompt": SCALAR,
     "timings_per_token": SCALAR,

@@ -2,6 +2,8 @@
 given once for each `Idempotency-Key`.
 """
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 from starlette.requests import Request
@@ -13,10 +15,12 @@ from hfchat.api.streaming import Form, TurnResponse
 from hfchat.chat.chat import Chat, authorize
 from hfchat.chat.early_refusal import is_small, refuse_too_large, refuse_used_up
 from hfchat.http.body import BodyReader, content_length
+from hfchat.http.in_thread import LARGE_BYTES
 from hfchat.http.json_bounds import check_json
 from hfchat.i18n.language import language_of
 from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.meters import Principal
+from hfchat.ledger.quota import Quota
 from hfchat.types import ADMIN_SCOPE, Caller, ChatRequest
 
 
@@ -32,6 +36,9 @@ class TurnAnswers:
     async def read_body(self, request: Request, limit: int, max_values: int, *, pictures: bool) -> bytes:
         """The body. Of one that is not small, the ledger is asked first whether there is room for it.
 
+        A large one stays counted among those that its person is sending until its turn is reserved, or refused: until then
+        no other limit holds for what it takes of memory and threads.
+
         Raises: as `BodyReader.read`; InvalidRequest past `max_values` JSON values; RevokedToken, RateLimitExceeded,
         BudgetExceeded, TooManyStreams, StoreUnavailable.
         """
@@ -45,6 +52,8 @@ class TurnAnswers:
                 refuse_used_up(quota)
                 checks["check_size"] = partial(refuse_too_large, quota, pictures=pictures)
         body = await self._reader.read(person, headers, request.receive, limit, **checks)
+        if len(body) >= LARGE_BYTES:
+            _hold(request, self._reader.hold(person, len(body)))
         await check_json(body, max_values)
         return body
 
@@ -69,3 +78,15 @@ class TurnAnswers:
         authorize(caller, chat_request)
         once_try = await Try.soon(caller, request.url.path, key, body)
         return OnceResponse(response, self._ledger, self._runs, caller, once_try, state.on_quota)
+
+
+def _hold(request: Request, release: Callable[[], None]) -> None:
+    held: ExitStack = request.state.held
+    held.callback(release)
+    on_quota = request.state.on_quota
+
+    def reserved(quota: Quota) -> None:
+        held.close()
+        on_quota(quota)
+
+    request.state.on_quota = reserved

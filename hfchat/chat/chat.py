@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from hfchat.chat.conversation import build_messages, check_messages
-from hfchat.chat.turn_log import log_failure, log_turn
+from hfchat.chat.turn_log import log_failure, log_refused, log_turn
 from hfchat.chat.turns import Turns
 from hfchat.errors import (
     HfchatError,
@@ -123,7 +123,10 @@ class Chat:
                 finally:
                     ended = turn.ended()
                     outcome = ended.code if ended and outcome == "abandoned" else outcome
-                    log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
+                    if turn.reserved:
+                        log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
+                    else:
+                        log_refused(caller, request_id, outcome)
 
     async def _stream(
         self, caller: Caller, call: Call, request_id: str, on_model: OnModel

@@ -80,6 +80,13 @@ def _quotes(message: str, texts: Iterable[str]) -> bool:
     return False
 
 
+def log_refused(caller: Caller, request_id: str, code: str) -> None:
+    """Log a turn refused before it was reserved, as the gate does: no limit holds for these, so the log sums them up."""
+    log_event(
+        logger, logging.INFO, "refused", request_id=request_id, code=code, subject=caller.subject, jti=caller.token_id
+    )
+
+
 def log_turn(caller: Caller, request_id: str, outcome: str, finish: Finish | None, took_s: float) -> None:
     """Log the outcome of a turn."""
     usage = finish.usage if finish else None

@@ -36,6 +36,8 @@ class Turn:
         self.caller = caller
         self._turns = turns
         self.reservation: Reservation | None = None
+        # Whether it ever had one: the limits hold for what follows, and for nothing before it.
+        self.reserved = False
         self._ledger = ledger
         self._on_quota = on_quota
         self._quota: Quota | None = None
@@ -51,6 +53,7 @@ class Turn:
         """Reserve the most that the call may cost. Raises: what `Ledger.reserve` raises; the error that ends the turn."""
         self._usage_counter, self._model = UsageCounter(call), call.model
         self.reservation = await self._unless_ended(lambda: self._reserve(call))
+        self.reserved = True
 
     async def _reserve(self, call: Call) -> Reservation:
         if self._turns.leases_late():

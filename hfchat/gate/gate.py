@@ -2,7 +2,7 @@
 
 It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes after
 it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"quota"`, and in `"on_quota"` whom to
-tell when that changes.
+tell when that changes. An endpoint that is direct finds in `"held"` an `ExitStack` that is closed when the request has ended.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -209,8 +210,10 @@ class Gate:
     async def _pass(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> None:
         endpoint = self._direct.get(scope["path"])
         if endpoint is not None and caller is not None:
-            response = await endpoint(Request(scope, receive))
-            return await response(scope, receive, send)
+            with ExitStack() as held:
+                scope["state"]["held"] = held
+                response = await endpoint(Request(scope, receive))
+                return await response(scope, receive, send)
         if caller is None or not scope["path"].startswith("/gradio_api/"):
             return await self._app(scope, receive, send)
         # A stream of the page ends with the token that opened it; a heartbeat, which never ends, with the server too.

@@ -22,7 +22,8 @@ PICTURE_MAGIC = {
 }
 _HEADER = re.compile(r"data:image/(jpeg|jpg|png|webp|gif);base64")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_DATA = re.compile(r"data:", re.IGNORECASE)
+# Of pictures only: some gateways take a PDF, a film or a sound from here by its type, and of those no size bounds the cost.
+_DATA = re.compile(r"data:image/[a-z0-9.+\-]{1,40}[;,]", re.IGNORECASE)
 # Visible ASCII without backslash, which some clients read as a slash: every parser finds the same host.
 _ADDRESS = re.compile(r"https://([A-Za-z0-9\-.]{1,253})(?:[/?#][!-\[\]-~]*)?", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[a-z0-9\-]{1,63}(?<!-)")
@@ -62,7 +63,7 @@ def is_host_name(name: str) -> bool:
 
 
 def may_be_fetched(url: object, hosts: Collection[str] | None) -> bool:
-    """Whether a picture may have this address: a `data:` URL, or https without port and user, of one of the `hosts`.
+    """Whether a picture may have this address: a picture's `data:` URL, or https without port and user, of one of the `hosts`.
 
     `hosts` None allows any host name: the server is the public router. A redirect by an allowed host is not checked.
     """

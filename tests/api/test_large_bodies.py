@@ -84,6 +84,32 @@ def test_bodies_that_do_not_end_are_few_of_one_person(app: RunningApp, reader: B
 
 
 @pytest.mark.parametrize("door", [V1, API])
+def test_large_bodies_that_wait_are_few_of_one_person(
+    app: RunningApp, reader: BodyReader, stub: StubUpstream, door: str
+) -> None:
+    before, reader._max_bytes = reader._max_bytes, 250_000
+    stub.answer = lambda _: Answer(pieces=[event("a")], ending="hang")
+    text = "word " * 20_000
+    body = json.dumps({"messages": [{"role": "user", "content": text}], "stream": True}).encode()
+    try:
+        with line_to(app) as running_one, line_to(app) as waiting_one:
+            # What is reserved is bounded by the replies in progress.
+            assert running_one.begin("POST", door, {**bearer("ann"), "Idempotency-Key": "k"}, body).status == 200
+            assert reader._bytes.total() == 0
+            # The same again waits for the first, and has no place among those.
+            waiting_one.send_head("POST", door, {**bearer("ann"), "Idempotency-Key": "k"}, body)
+            wait_until(lambda: reader.unfinished == 0 and reader._bytes.total() == len(body))
+            assert ask(app, "POST", door, bearer("ann"), body + b" " * 100_000).code == "too_many_streams"
+            wrong = json.dumps({"messages": [{"role": "user", "content": text}], "stream": "x"}).encode()
+            for person, door_refuses in (("ann", wrong), ("bob", wrong)):
+                assert ask(app, "POST", door, bearer(person), door_refuses).code == "invalid_request"
+            assert reader._bytes.total() == len(body)
+        wait_until(lambda: reader._bytes.total() == 0)
+    finally:
+        reader._max_bytes = before
+
+
+@pytest.mark.parametrize("door", [V1, API])
 def test_a_reply_that_nobody_reads_is_not_fetched_any_further(app: RunningApp, stub: StubUpstream, door: str) -> None:
     # As JSON 12 bytes each: 17 MB, more than the buffers of two connections, and less than twice the tokens asked for.
     stub.answer = lambda _: Answer(pieces=[event("🙂" * 5000)] * 290)

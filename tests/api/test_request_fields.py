@@ -194,6 +194,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a number for an object": ({"stream_options": 7}, "stream_options", "object"),
     "an object for a list": ({"tools": {}}, "tools", "list"),
     "a text for a tool": ({"tools": ["x"]}, "tools[0]", "object"),
+    "a whole vocabulary": ({"logprobs": True, "top_logprobs": 128_000}, "top_logprobs", "at_most|20"),
+    "a whole vocabulary of llama.cpp": ({"n_probs": 20.5}, "n_probs", "at_most|20"),
+    "a whole vocabulary of vLLM": ({"top_logprobs": -1}, "top_logprobs", "at_least|0"),
+    "a whole vocabulary of Together": ({"logprobs": 128_000}, "logprobs", "at_most|20"),
+    "a whole vocabulary as a text": ({"top_logprobs": "128000"}, "top_logprobs", "number"),
     "null for a tool": ({"tools": [None]}, "tools[0]", "object"),
 }
 

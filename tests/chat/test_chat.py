@@ -497,6 +497,15 @@ async def test_a_failed_turn_is_logged_and_the_owner_told_what_is_theirs(
 
 
 @pytest.mark.anyio
+async def test_what_is_refused_before_any_limit_is_no_turn_in_the_log(log: pytest.LogCaptureFixture) -> None:
+    # Of turns the log has every line; these a caller can repeat without end.
+    _, error = await turn(chat(Fake()), ChatRequest((Message("assistant", "hi"),)))
+    assert isinstance(error, e.InvalidRequest)
+    refused = {"request_id": "r1", "code": "invalid_request", "subject": "alice", "jti": ALICE.token_id}
+    assert events(log) == {"refused": refused}
+
+
+@pytest.mark.anyio
 async def test_the_log_has_the_page_that_mends_it(log: pytest.LogCaptureFixture) -> None:
     await turn(chat(failing({"own/default": "model_not_supported"})))
     assert "https://hf.co/settings/inference-providers" in str(events(log)["turn_failed"]["hint"])

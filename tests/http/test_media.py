@@ -59,7 +59,7 @@ ALLOWED = (
     "https://pictures.example.org?x",
     "https://xn--bcher-kva.example/a",
     "data:image/png;base64,xx",
-    "DATA:text/plain,hello",
+    "DATA:Image/X-Odd;base64,xx",
 )
 
 
@@ -107,7 +107,13 @@ REFUSED: dict[str, tuple[object, bool]] = {
     "a path": ("/etc/passwd", True),
     "a base64 text": ("iVBORw0KGgo", True),
     "another program": ("gopher://pictures.example.org/", True),
-    "an object": ({"url": "data:x"}, True),
+    "a text in it": ("data:text/plain,hello", True),
+    "a document in it": ("data:application/pdf;base64,JVBERi0xLjc=", True),
+    "a film in it": ("data:video/mp4;base64,AAAA", True),
+    "a sound in it": ("DATA:audio/flac;base64,ZkxhQw==", True),
+    "anything in it": ("data:;base64,JVBERi0xLjc=", True),
+    "another type behind a picture's": ("data:image/png/application/pdf;base64,JVBERi0xLjc=", True),
+    "an object": ({"url": "data:image/png;base64,xx"}, True),
     "nothing": (None, True),
     "empty": ("", True),
 }
