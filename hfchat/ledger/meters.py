@@ -19,7 +19,7 @@ from hfchat.types import Caller, Policy
 
 REQUESTS, TOKENS = "requests", "tokens"
 # How long a reservation outlives its lease: after an outage of the store, settling is late.
-KEPT_AFTER_LEASE_S = 86_400
+LAPSED_RETENTION_S = 86_400
 # How far a clock may step back: NTP sets a clock right at once by up to some minutes after a pause of the machine.
 CLOCK_STEP_S = 300
 # A lease (60 s) or an idempotent answer (a day) that ends later than this from now was written by a clock that ran ahead.

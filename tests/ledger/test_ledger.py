@@ -53,8 +53,12 @@ class Faulty:
     async def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Counters:
         return await self._do("reserve", lambda: self.real.reserve(reservation, now=now, lease_ends=lease_ends))
 
-    async def settle(self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True) -> Counters | None:
-        return await self._do("settle", lambda: self.real.settle(reservation, usage, now=now, look=look))
+    async def settle(
+        self, reservation: Reservation, usage: Usage, *, now: float, read_counters: bool = True
+    ) -> Counters | None:
+        return await self._do(
+            "settle", lambda: self.real.settle(reservation, usage, now=now, read_counters=read_counters)
+        )
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         await self._do("renew", lambda: self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))
@@ -523,7 +527,7 @@ async def test_closing_waits_for_what_is_being_settled(store: Faulty) -> None:
 async def test_what_cannot_be_settled_holds_up_nothing_else(
     ledger: Ledger, store: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfchat.ledger.ledger.SETTLED_AT_ONCE", 1)
+    monkeypatch.setattr("hfchat.ledger.ledger.SETTLING_BATCH", 1)
     fails_always, other = [await ledger.reserve(ALICE, MOST, ignore) for _ in range(2)]
     settle = store.settle
 
