@@ -41,10 +41,10 @@ class Faulty:
         self.real = SqliteStore(None)
         self.before: Callable[[str], Awaitable[None]] = _pass
         self.after: Callable[[str], Awaitable[None]] = _pass
-        self.reservation: list[str] = []
+        self.calls: list[str] = []
 
     async def _do(self, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        self.reservation.append(what)
+        self.calls.append(what)
         await self.before(what)
         done = await work()
         await self.after(what)
@@ -481,7 +481,7 @@ async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(
     with logged() as lines:
         await ledger.settle(ALICE, reservation, Usage(7, 5), ignore, on_quota[-1])
         async with asyncio.timeout(30):
-            while store.reservation.count("settle") < 2:
+            while store.calls.count("settle") < 2:
                 await asyncio.sleep(0.01)
         assert await held(store.real) == HELD
         store.before = _pass
