@@ -1,4 +1,4 @@
-"""What the settings name, built: what checks tokens, and the ledger. The server and the command line share it."""
+"""Factory: the verifier and the ledger from the settings, for the server and the command line."""
 
 from hfchat.auth.jwks import Jwks
 from hfchat.auth.verifier import Verifier

@@ -18,7 +18,7 @@ from hfchat.types import CHAT_SCOPE, MAX_TOKENS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status."""
+    """Run one command; its exit status."""
     args = _parser().parse_args(arguments)
     try:
         return int(args.command(args))

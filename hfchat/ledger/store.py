@@ -1,4 +1,4 @@
-"""Store: the protocol that the ledger's SQLite and Redis keep: reservations, usage, revocations, idempotent answers."""
+"""Store: the protocol of the SQLite and the Redis store: reservations and leases, usage, revocations, idempotency keys."""
 
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol

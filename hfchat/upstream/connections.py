@@ -1,4 +1,4 @@
-"""Connection pool to the provider: one aiohttp session, its limits and time-outs, and a retry on a connection that was stale."""
+"""Connection pool to the provider: one aiohttp session, its limits and timeouts, and the retry on a stale connection."""
 
 import asyncio
 import io
