@@ -122,7 +122,7 @@ def meters_of(policy: Policy, tokens: int = 0, *, requests: int = 1) -> tuple[Me
     )
 
 
-def counted(meter: Meter, start: int | None, used: int, now: float) -> tuple[int, int]:
+def window_count(meter: Meter, start: int | None, used: int, now: float) -> tuple[int, int]:
     """The start and use of a meter's window: the stored one, or a new window where the stored one has ended.
 
     A stored window that begins too far in the future is counted as the current one.

@@ -21,8 +21,8 @@ from hfchat.ledger.meters import (
     Reservation,
     UsageTotals,
     after_refusal,
-    counted,
     first_refusal,
+    window_count,
 )
 from hfchat.ledger.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
@@ -169,7 +169,7 @@ def _read_counters(
         "SELECT COUNT(*) FROM reservations WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
         (principal.key, now, now + MAX_LEASE_S),
     ).fetchone()
-    used = tuple(counted(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
+    used = tuple(window_count(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
     return Counters(used, streams, revoked is not None)
 
 
