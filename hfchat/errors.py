@@ -1,4 +1,4 @@
-"""Every error that a caller can meet: its code, HTTP status, whose fault it is and whether trying again can help.
+"""Error tree: every error that a caller can get, with its code, HTTP status, whose fault it is and whether a retry can help.
 
     HfchatError
     ├── CallerError                 the caller can mend it
@@ -38,7 +38,7 @@
         ├── UpstreamInterrupted     502
         └── UpstreamInvalidResponse 502
 
-What an error says to a person is in `i18n`; how it is written into an answer is in `http.error_response`.
+Its sentences are in `i18n`, its JSON and headers in `http.error_response`.
 """
 
 from collections.abc import Mapping
@@ -48,13 +48,12 @@ Fault = Literal["caller", "owner", "upstream"]
 
 
 class HfchatError(Exception):
-    """The root. `reason` says more exactly what is wrong: the key of a sentence of ours, and `params` what it names.
+    """The root. `reason` is the key of one of our sentences, which says more exactly what is wrong, and `params` its values.
 
-    `provider_message` is a provider's own words, cleaned, fit for the caller's eyes. They are shown as they are, and never
-    looked up as a key. `param` names the place in the request (`messages[0].content`). `retry_after_s` is in whole seconds.
-    `subject` and `token_id` are set where a verified token said whose it is, for the log.
-    `message` and `hint` are filled in where the error came over HTTP, by `hfchat.client`; `provider_status` and
-    `provider_request_id`, for the owner's log, where a provider refused.
+    `provider_message` is a provider's own text, cleaned for the caller. It is shown as it is, and never looked up as a key.
+    `param` is the field of the request (`messages[0].content`). `retry_after_s` is in whole seconds.
+    For the log: `subject` and `token_id` of a verified token; `provider_status` and `provider_request_id` of a provider's
+    refusal. `message` and `hint` are set by `hfchat.client`, for an error that came over HTTP.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -116,25 +115,25 @@ class MissingToken(CallerError):
 
 
 class InvalidToken(CallerError):
-    """The token is not one of ours: malformed, forged, signed with another key, or not yet valid."""
+    """The token is malformed, forged, signed with another key, or not yet valid."""
 
     code, status = "invalid_token", 401
 
 
 class ExpiredToken(CallerError):
-    """The token was good and is past its `exp`."""
+    """The token was valid and is past its `exp`."""
 
     code, status = "expired_token", 401
 
 
 class RevokedToken(CallerError):
-    """The token was good and has been taken back."""
+    """The token was valid and is revoked."""
 
     code, status = "revoked_token", 401
 
 
 class InsufficientScope(CallerError):
-    """The token is good, but not for this (RFC 6750 section 3.1)."""
+    """The token is valid, but without the scope (RFC 6750 section 3.1)."""
 
     code, status = "insufficient_scope", 403
 
@@ -146,7 +145,7 @@ class ModelNotAllowed(CallerError):
 
 
 class InvalidRequest(CallerError):
-    """The request does not have the promised form; `param` names the place."""
+    """The request has a wrong form; `param` is the field."""
 
     code = "invalid_request"
 
@@ -170,25 +169,25 @@ class PayloadTooLarge(CallerError):
 
 
 class LimitReached(CallerError):
-    """A limit of the caller's says no, and time will help."""
+    """A limit of the caller is reached; time will help."""
 
     status, retryable = 429, True
 
 
 class RateLimitExceeded(LimitReached):
-    """As many requests as the caller may send in this window were sent."""
+    """The caller's requests in this window are used up."""
 
     code = "rate_limit_exceeded"
 
 
 class BudgetExceeded(LimitReached):
-    """What the reply might cost does not fit into what is left of the caller's tokens."""
+    """The reply may cost more tokens than the caller has left."""
 
     code = "budget_exceeded"
 
 
 class TooManyStreams(LimitReached):
-    """As many replies as the caller may have at once are in progress."""
+    """The caller has the most concurrent replies already."""
 
     code, wait_s = "too_many_streams", 5
 
@@ -213,8 +212,6 @@ class UpstreamRejected(CallerError):
 
 class OwnerError(HfchatError):
     """Only who runs hfchat can mend it."""
-
-    fault: Fault = "owner"
 
 
 class ModelNotSupported(OwnerError):
@@ -260,7 +257,7 @@ class Overloaded(OwnerError):
 
 
 class StoreUnavailable(OwnerError):
-    """The ledger cannot be asked, so nobody is let in."""
+    """The store does not answer, so every request is refused."""
 
     code, status, retryable, wait_s = "store_unavailable", 503, True, 5
 
@@ -322,11 +319,7 @@ class UpstreamInvalidResponse(UpstreamError):
 
 def catalogue() -> dict[str, type[HfchatError]]:
     """Every error by its code."""
-    errors: dict[str, type[HfchatError]] = {}
-    stack: list[type[HfchatError]] = [HfchatError]
-    while stack:
-        for error in stack.pop().__subclasses__():
-            stack.append(error)
-            if "code" in vars(error):
-                errors[error.code] = error
-    return errors
+    errors: list[type[HfchatError]] = list(HfchatError.__subclasses__())
+    for error in errors:
+        errors += error.__subclasses__()
+    return {error.code: error for error in errors if "code" in vars(error)}

@@ -1,4 +1,4 @@
-"""What the settings name, built: what checks tokens, and the ledger. The server and the command line share it."""
+"""Factory: the verifier and the ledger from the settings, for the server and the command line."""
 
 from hfchat.auth.jwks import Jwks
 from hfchat.auth.verifier import Verifier
@@ -9,7 +9,7 @@ from hfchat.ledger.store import Store
 
 
 def make_verifier(settings: Settings) -> Verifier:
-    """What checks tokens, as the settings say."""
+    """The verifier of tokens, with the keys in the settings."""
     secret, algorithms = settings.jwt_secret, settings.jwt_algorithms
     return Verifier(
         policy=settings.policy,
@@ -24,5 +24,5 @@ def make_verifier(settings: Settings) -> Verifier:
 
 
 def make_ledger(settings: Settings, store: Store | None = None) -> Ledger:
-    """Everybody's account in the ledger that the settings name, or in this one."""
+    """The ledger on the store in the settings, or on this one."""
     return Ledger(store or open_store(settings.hfchat_store))

@@ -12,6 +12,8 @@ MODEL_ID = re.compile(r"/?[A-Za-z0-9_.@+\-]{1,100}(/[A-Za-z0-9_.@+\-]{1,100}){0,
 
 ROUTER_URL = "https://router.huggingface.co/v1"
 CHAT_SCOPE = "chat"
+# The largest `max_tokens` of a request, a token or a setting.
+MAX_TOKENS = 1_000_000
 ADMIN_SCOPE = "admin"
 OWN_ISSUER = "hfchat"
 

@@ -9,12 +9,11 @@ import orjson
 from hfchat.api.message_fields import check_message
 from hfchat.api.request_fields import DATA, FIELDS, check_fields
 from hfchat.errors import InvalidRequest
-from hfchat.types import ChatRequest, Message
+from hfchat.types import MAX_TOKENS, ChatRequest, Message
 from hfchat.upstream.request_body import MAX_TOKENS_NAMES
 
 MAX_MESSAGES = 2000
 MAX_REPLIES = 128
-MAX_TOKENS = 1_000_000
 _READ_HERE = frozenset(("model", "messages", "stream"))
 _LISTED = {**FIELDS, **dict.fromkeys((*MAX_TOKENS_NAMES, *_READ_HERE), DATA)}
 

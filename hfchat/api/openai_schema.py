@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from hfchat.api.message_fields import MESSAGE_FIELDS, PARTS, PICTURE
-from hfchat.api.openai_body import MAX_MESSAGES, MAX_REPLIES, MAX_TOKENS
+from hfchat.api.openai_body import MAX_MESSAGES, MAX_REPLIES
 from hfchat.api.request_fields import FIELDS, Kind
 from hfchat.http.media import PICTURE_PARTS
-from hfchat.types import MODEL_ID
+from hfchat.types import MAX_TOKENS, MODEL_ID
 from hfchat.upstream.request_body import MAX_TOKENS_NAMES
 
 

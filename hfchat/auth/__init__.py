@@ -1,1 +1,1 @@
-"""Tokens: what is signed, verified, revoked, and what a policy allows. A token becomes a `Caller` here."""
+"""JWT authentication: tokens are issued, verified and revoked; a token becomes a `Caller` with a policy."""

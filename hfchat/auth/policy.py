@@ -7,12 +7,11 @@ from typing import Any
 from hfchat.auth.claims import wrong_claim
 from hfchat.errors import InvalidToken
 from hfchat.limits import Limit, narrowed, parse_limit
-from hfchat.types import MODEL_ID, Policy
+from hfchat.types import MAX_TOKENS, MODEL_ID, Policy
 
 CLAIM = "hfchat"
 MAX_MODELS = 100
 MAX_STREAMS = 10_000
-MAX_TOKENS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""One turn of a chat: authorize, reserve, stream, settle. No web framework, no provider, no store is known here."""
+"""Chat turn: authorize, reserve, stream, settle. Knows no web framework, no provider, no store."""

@@ -1,4 +1,4 @@
-"""One turn of a chat, whichever door it came by, in order: authorize, reserve, stream, settle. Knows no web framework."""
+"""Chat turn, for the API and the page, in order: authorize, reserve, stream, settle. Knows no web framework."""
 
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -101,7 +101,7 @@ class Chat:
                 call = authorize(caller, request, self._system_prompt)
                 await turn.reserve(call)
                 async with aclosing(self._stream(caller, call, request_id, on_model)) as parts:
-                    while (part := await turn.next_of(parts)) is not None:
+                    while (part := await turn.next_part(parts)) is not None:
                         if isinstance(part, Finish):
                             finish, outcome = part, "ok"
                         yield part

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, max_prompt_tokens
+from hfchat.chat.token_count import MAX_TOKENS_PER_PICTURE, max_prompt_tokens
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
 from hfchat.ledger.meters import Principal
 from hfchat.ledger.quota import Quota, Remaining
@@ -17,8 +17,8 @@ from hfchat.types import Caller
 # Reading and parsing so much takes about 1 ms, not much more than the round trip.
 SMALL_BODY_BYTES = 64 * 1024
 # JSON writes a byte of text in at most six (`\u0041`).
-MOST_BYTES_A_TOKEN = 6
-_LEAST_TOKENS_A_TURN = max_prompt_tokens(()) + 1
+MAX_JSON_BYTES_PER_TOKEN = 6
+_MIN_TURN_TOKENS = max_prompt_tokens(()) + 1
 _MAX_REFUSED = 10_000
 
 
@@ -52,9 +52,9 @@ def refuse_used_up(quota: Quota) -> None:
     """Raises: RateLimitExceeded, BudgetExceeded, TooManyStreams where no turn, however small, can be reserved."""
     if (rate := quota.rate) is not None and rate.remaining < 1:
         raise RateLimitExceeded("rate_used", params=_params(rate), retry_after_s=rate.reset_s)
-    if (budget := quota.budget) is not None and budget.remaining < _LEAST_TOKENS_A_TURN:
+    if (budget := quota.budget) is not None and budget.remaining < _MIN_TURN_TOKENS:
         reason = "budget_short" if budget.remaining else "budget_used"
-        params = {**_params(budget), "needed": _LEAST_TOKENS_A_TURN}
+        params = {**_params(budget), "needed": _MIN_TURN_TOKENS}
         raise BudgetExceeded(reason, params=params, retry_after_s=budget.reset_s)
     if (streams := quota.streams) is not None and streams.remaining < 1:
         raise TooManyStreams("streams_used", params={"limit": streams.limit})
@@ -66,9 +66,9 @@ def refuse_too_large(quota: Quota, body_bytes: int, *, pictures: bool) -> None:
     `pictures`: whether the body may have some. Their bytes are not counted, so a budget with room for one sets no bound.
     """
     budget = quota.budget
-    if budget is None or (pictures and budget.remaining >= MOST_TOKENS_A_PICTURE):
+    if budget is None or (pictures and budget.remaining >= MAX_TOKENS_PER_PICTURE):
         return
-    tokens = (body_bytes - SMALL_BODY_BYTES) // MOST_BYTES_A_TOKEN
+    tokens = (body_bytes - SMALL_BODY_BYTES) // MAX_JSON_BYTES_PER_TOKEN
     if tokens > budget.remaining:
         reason = "budget_never" if tokens > budget.limit else "budget_short"
         raise BudgetExceeded(reason, params={**_params(budget), "needed": tokens}, retry_after_s=budget.reset_s)

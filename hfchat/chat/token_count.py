@@ -20,22 +20,22 @@ from hfchat.http.media import TEXT_PARTS, is_picture, picture_url
 from hfchat.types import Call, Finish, Message, Part, Usage
 
 # Bytes a token: in words, in digits and punctuation, in other scripts.
-LETTERS_A_TOKEN = 3.5
-SIGNS_A_TOKEN = 1.5
-OTHERS_A_TOKEN = 3.0
+LETTER_BYTES_PER_TOKEN = 3.5
+ASCII_BYTES_PER_TOKEN = 1.5
+UNICODE_BYTES_PER_TOKEN = 3.0
 _LETTERS = (string.ascii_letters + " ").encode()
 _ASCII = bytes(range(128))
 # The most that one character is estimated at: four bytes of another script.
-TOKENS_A_CHARACTER = 4 / OTHERS_A_TOKEN
+MAX_TOKENS_PER_CHARACTER = 4 / UNICODE_BYTES_PER_TOKEN
 # No tokenizer in use has a token of more bytes (Llama 3, Qwen, o200k: a run of 128 spaces is their longest).
-BYTES_A_TOKEN = 128
+MAX_BYTES_PER_TOKEN = 128
 # Added by a model's template, to a message and to a conversation.
-TOKENS_A_MESSAGE = 4
-MOST_TOKENS_A_MESSAGE = 8
-MOST_TOKENS_A_PROMPT = 64
+TOKENS_PER_MESSAGE = 4
+MAX_TOKENS_PER_MESSAGE = 8
+MAX_TEMPLATE_TOKENS = 64
 # Vision models differ widely in tokens a picture; the bound is the most that any makes of the largest.
-TOKENS_A_PICTURE = 1500
-MOST_TOKENS_A_PICTURE = 16_384
+TOKENS_PER_PICTURE = 1500
+MAX_TOKENS_PER_PICTURE = 16_384
 # Composing adds bytes in two cases only: a character that NFC always decomposes, and a mark that replaces another in a
 # composed character, for example U+0323 after U+00E9. Decomposed, a character has at most 8 bytes more. A test checks both
 # for all of Unicode.
@@ -46,27 +46,29 @@ _DECOMPOSED = (
 _MARKS = "\\u0300-\\u0345\\u0653-\\u0655\\u093c\\u0c56\\u0dca\\u3099\\u309a\\U000110ba"
 # With one character set first, the search is fast.
 _COMPOSED_LONGER = re.compile(rf"[{_DECOMPOSED}{_MARKS}](?:(?<=[{_DECOMPOSED}])|(?<=[^\x00-\x7f].))", re.DOTALL)
-MOST_BYTES_COMPOSED = 8
-COUNTED_AT_ONCE = 16_384
+MAX_COMPOSED_BYTES = 8
+SLICE_CHARS = 16_384
 # The depth that orjson writes, and the bound from which on the indented JSON is not written out to be measured.
 MAX_DEPTH = 254
 _NESTED = (dict, list)
 LONG_INDENTED = 1_000_000
 # The smallest budget has room for a short question besides a reply.
-SHORT_PROMPT = MOST_TOKENS_A_PROMPT + MOST_TOKENS_A_MESSAGE + 28
+SHORT_PROMPT = MAX_TEMPLATE_TOKENS + MAX_TOKENS_PER_MESSAGE + 28
 
 
 def max_prompt_tokens(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
     """The upper bound of the prompt of these messages, with the tools and response formats in `options`."""
     texts, pictures = _texts(messages, options)
-    text_tokens = sum(_max_tokens(text) + MOST_TOKENS_A_MESSAGE for text in texts)
-    return MOST_TOKENS_A_PROMPT + text_tokens + MOST_TOKENS_A_PICTURE * pictures + _indentation(options)
+    text_tokens = sum(_max_tokens(text) + MAX_TOKENS_PER_MESSAGE for text in texts)
+    return MAX_TEMPLATE_TOKENS + text_tokens + MAX_TOKENS_PER_PICTURE * pictures + _indentation(options)
 
 
 def estimated_prompt_tokens(messages: Sequence[Message], options: Mapping[str, Any] | None = None) -> int:
     """The estimate of the prompt, rather too high than too low."""
     texts, pictures = _texts(messages, options)
-    return math.ceil(sum(map(_estimated_tokens, texts))) + TOKENS_A_MESSAGE * len(texts) + TOKENS_A_PICTURE * pictures
+    return (
+        math.ceil(sum(map(_estimated_tokens, texts))) + TOKENS_PER_MESSAGE * len(texts) + TOKENS_PER_PICTURE * pictures
+    )
 
 
 def _texts(messages: Sequence[Message], options: Mapping[str, Any] | None) -> tuple[list[str], int]:
@@ -138,12 +140,12 @@ class UsageCounter:
         return self._deltas > 0
 
     @property
-    def over(self) -> bool:
+    def limit_exceeded(self) -> bool:
         """Whether more may come although the reply is so long that the provider must be ignoring the limit.
 
         That is twice the limit, or one long word if that is more: a delta may be a single letter, and tokens are estimated.
         """
-        if self._tokens + self._chars * TOKENS_A_CHARACTER <= self._max_tokens or self._whole:
+        if self._tokens + self._chars * MAX_TOKENS_PER_CHARACTER <= self._max_tokens or self._whole:
             return False
         return self._estimate() > self._max_tokens
 
@@ -181,7 +183,7 @@ class UsageCounter:
 
     def _plausible(self, prompt_tokens: int) -> bool:
         """Whether the messages can have so few tokens: some servers leave out what they had cached."""
-        return prompt_tokens * BYTES_A_TOKEN >= sum(len(message.content) for message in self._call.messages)
+        return prompt_tokens * MAX_BYTES_PER_TOKEN >= sum(len(message.content) for message in self._call.messages)
 
 
 def _max_tokens(text: str) -> int:
@@ -189,9 +191,9 @@ def _max_tokens(text: str) -> int:
     if text.isascii():
         return len(text)
     # In slices, between which other threads run: 150 ns each. The lookbehind sees across the start of a slice.
-    starts = range(0, len(text), COUNTED_AT_ONCE)
-    longer = sum(len(_COMPOSED_LONGER.findall(text, start, start + COUNTED_AT_ONCE)) for start in starts)
-    return len(_utf8(text)) + MOST_BYTES_COMPOSED * longer
+    starts = range(0, len(text), SLICE_CHARS)
+    longer = sum(len(_COMPOSED_LONGER.findall(text, start, start + SLICE_CHARS)) for start in starts)
+    return len(_utf8(text)) + MAX_COMPOSED_BYTES * longer
 
 
 def _estimated_tokens(text: str) -> float:
@@ -201,7 +203,11 @@ def _estimated_tokens(text: str) -> float:
     rest = raw.translate(None, _LETTERS)
     others = len(rest.translate(None, _ASCII)) if not text.isascii() else 0
     letters = len(raw) - len(rest)
-    return letters / LETTERS_A_TOKEN + (len(rest) - others) / SIGNS_A_TOKEN + others / OTHERS_A_TOKEN
+    return (
+        letters / LETTER_BYTES_PER_TOKEN
+        + (len(rest) - others) / ASCII_BYTES_PER_TOKEN
+        + others / UNICODE_BYTES_PER_TOKEN
+    )
 
 
 def _utf8(text: str) -> bytes:

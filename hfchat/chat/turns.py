@@ -45,7 +45,7 @@ class Turn:
         self._model = ""
         # Once: `current_task` costs a system call.
         self._consumer = asyncio.current_task()
-        self._over = False
+        self._closed = False
         self._error: type[HfchatError] | None = None
         self._waiting = False
 
@@ -61,16 +61,16 @@ class Turn:
             await self._turns.renew()
         size = max(call.body_bytes, sum(len(message.content) for message in call.messages))
         prompt_tokens = await in_thread(size, max_prompt_tokens, call.messages, call.options)
-        most = Usage(prompt_tokens, call.max_tokens * call.replies)
-        return await self._ledger.reserve(self.caller, most, self._set_quota)
+        max_usage = Usage(prompt_tokens, call.max_tokens * call.replies)
+        return await self._ledger.reserve(self.caller, max_usage, self._set_quota)
 
-    async def next_of(self, parts: AsyncGenerator[Part, None]) -> Part | None:
+    async def next_part(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last. A Finish gets its usage, and the turn is settled first.
 
         Raises: the error that ends the turn from outside, at once, also while the provider is silent.
         """
         usage_counter = self._usage_counter
-        if usage_counter is not None and usage_counter.over:
+        if usage_counter is not None and usage_counter.limit_exceeded:
             # A provider that ignores `max_tokens` would exceed the reservation.
             part: Part | None = Finish(self._model, "length", truncated=True)
         else:
@@ -113,16 +113,16 @@ class Turn:
         """The error that ended it from outside, if any."""
         return self._error
 
-    def over(self) -> None:
+    def close(self) -> None:
         """Mark it as no longer in progress."""
-        self._over = True
+        self._closed = True
 
     def _set_quota(self, quota: Quota) -> None:
         self._quota = quota
         self._on_quota(quota)
 
     def _cut(self) -> None:
-        if not self._over and not self._waiting and self._consumer is not None:
+        if not self._closed and not self._waiting and self._consumer is not None:
             self._consumer.cancel()
 
     async def _unless_ended(self, start: Callable[[], Awaitable[T]]) -> T:
@@ -165,7 +165,7 @@ class Turns:
             yield turn
         finally:
             expiry.cancel()
-            turn.over()
+            turn.close()
             self._turns.discard(turn)
 
     def end_all(self, error: type[HfchatError]) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from hfchat.auth.own_tokens import SCOPES
-from hfchat.auth.policy import MAX_STREAMS, MAX_TOKENS
+from hfchat.auth.policy import MAX_STREAMS
 from hfchat.cli.token import issue_command, revoke_command, show_command
 from hfchat.cli.usage import usage_command
 from hfchat.config.settings import SettingsError
@@ -14,11 +14,11 @@ from hfchat.config.validators import SECRET_BYTES
 from hfchat.errors import HfchatError
 from hfchat.http.error_response import say
 from hfchat.limits import Limit, parse_limit
-from hfchat.types import CHAT_SCOPE
+from hfchat.types import CHAT_SCOPE, MAX_TOKENS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status."""
+    """Run one command; its exit status."""
     args = _parser().parse_args(arguments)
     try:
         return int(args.command(args))

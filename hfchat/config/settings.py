@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from hfchat.auth.policy import MAX_STREAMS, MAX_TOKENS
+from hfchat.auth.policy import MAX_STREAMS
 from hfchat.config import addresses as address
 from hfchat.config import rules as rule
 from hfchat.config import validators as check
@@ -20,7 +20,7 @@ from hfchat.config.addresses import is_loopback
 from hfchat.config.validators import SECRET_BYTES
 from hfchat.ledger.open_store import SQLITE, sqlite_path
 from hfchat.limits import Limit, parse_limit
-from hfchat.types import ROUTER_URL, Policy
+from hfchat.types import MAX_TOKENS, ROUTER_URL, Policy
 
 # HFCHAT_STORE is one too, with a password in its address.
 _SECRETS = ("JWT_SECRET", "HUGGINGFACE_API_TOKEN", "HF_TOKEN")
@@ -185,11 +185,6 @@ class Settings(BaseModel):
         """The public address, where it is known: on a Space with custom domains, the last of them."""
         host = self.space_host.rpartition(",")[2] if self.space_host else None
         return self.hfchat_public_url or (f"https://{host}" if host else None)
-
-    @property
-    def own_space_host(self) -> str | None:
-        """The Space's own host, on hf.space: the only one that OAuth redirects may name, whatever custom domains it has."""
-        return self.space_host.partition(",")[0] if self.space_host else None
 
     @property
     def reached_by_others(self) -> bool:

@@ -1,1 +1,1 @@
-"""Parts of HTTP that the gate, the API and the page share: bodies, validation, cookies, error responses, the connection."""
+"""HTTP parts of the gate, the API and the page: bodies, validation, cookies, error responses, the connection."""

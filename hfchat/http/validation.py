@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hfchat.errors import InvalidRequest
-from hfchat.types import MODEL_ID
+from hfchat.types import MAX_TOKENS, MODEL_ID
 
 Body = TypeVar("Body", bound=BaseModel)
 STRICT = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
@@ -18,7 +18,7 @@ def _whole(value: object) -> object:
 
 
 # 1.0 is an integer in JSON Schema, and in some languages.
-_Length = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
+_Length = Annotated[int, Field(ge=1, le=MAX_TOKENS), BeforeValidator(_whole)]
 
 
 class ChatParameters(BaseModel):

@@ -28,7 +28,7 @@ REPORT_TIMEOUT_S = 60.0
 LEASE_S = 60.0
 RETRY_S = 1.0
 MAX_UNSETTLED = 10_000
-SETTLED_AT_ONCE = 64
+SETTLING_BATCH = 64
 LAST_SETTLING_S = 3.0
 NOTHING = Usage(0, 0)
 
@@ -57,8 +57,8 @@ class Ledger:
             raise _revoked(caller)
         return Quota(caller.policy, counters, now)
 
-    async def reserve(self, caller: Caller, most: Usage, on_quota: OnQuota) -> Reservation:
-        """Reserve `most`, the most that a call may cost; `on_quota` gets the quota afterwards, also of a refusal.
+    async def reserve(self, caller: Caller, max_usage: Usage, on_quota: OnQuota) -> Reservation:
+        """Reserve `max_usage`, the most that a call may cost; `on_quota` gets the quota afterwards, also of a refusal.
 
         Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; then nothing is reserved.
         """
@@ -67,10 +67,10 @@ class Ledger:
             id=random_id(96),
             principal=Principal.of(caller),
             token_id=caller.token_id,
-            meters=meters_of(caller.policy, most.prompt_tokens + most.completion_tokens),
+            meters=meters_of(caller.policy, max_usage.prompt_tokens + max_usage.completion_tokens),
             streams=caller.policy.streams,
-            prompt_tokens=most.prompt_tokens,
-            completion_tokens=most.completion_tokens,
+            prompt_tokens=max_usage.prompt_tokens,
+            completion_tokens=max_usage.completion_tokens,
         )
         try:
             counters = await self._timeout.wait(self._store.reserve(reservation, now=now, lease_ends=now + LEASE_S))
@@ -96,7 +96,7 @@ class Ledger:
         now = self._clock()
         if not self._store.in_order:
             quota = None
-        settling = asyncio.ensure_future(self._store.settle(reservation, usage, now=now, look=quota is None))
+        settling = asyncio.ensure_future(self._store.settle(reservation, usage, now=now, read_counters=quota is None))
         self._settling.add(settling)
         if quota is not None:
             settling.add_done_callback(partial(self._settled, reservation, usage))
@@ -196,9 +196,9 @@ class Ledger:
 
     async def _retry(self) -> None:
         while self._unsettled:
-            batch = dict(islice(self._unsettled.items(), SETTLED_AT_ONCE))
+            batch = dict(islice(self._unsettled.items(), SETTLING_BATCH))
             settling = [
-                self._store.settle(reservation, usage, now=self._clock(), look=False)
+                self._store.settle(reservation, usage, now=self._clock(), read_counters=False)
                 for reservation, usage in batch.values()
             ]
             results = await asyncio.gather(*map(self._timeout.wait, settling), return_exceptions=True)

@@ -19,7 +19,7 @@ from hfchat.types import Caller, Policy
 
 REQUESTS, TOKENS = "requests", "tokens"
 # How long a reservation outlives its lease: after an outage of the store, settling is late.
-KEPT_AFTER_LEASE_S = 86_400
+LAPSED_RETENTION_S = 86_400
 # How far a clock may step back: NTP sets a clock right at once by up to some minutes after a pause of the machine.
 CLOCK_STEP_S = 300
 # A lease (60 s) or an idempotent answer (a day) that ends later than this from now was written by a clock that ran ahead.
@@ -122,7 +122,7 @@ def meters_of(policy: Policy, tokens: int = 0, *, requests: int = 1) -> tuple[Me
     )
 
 
-def counted(meter: Meter, start: int | None, used: int, now: float) -> tuple[int, int]:
+def window_count(meter: Meter, start: int | None, used: int, now: float) -> tuple[int, int]:
     """The start and use of a meter's window: the stored one, or a new window where the stored one has ended.
 
     A stored window that begins too far in the future is counted as the current one.

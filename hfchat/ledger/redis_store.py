@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from hfchat.errors import StoreUnavailable
 from hfchat.ledger.meters import (
     CLOCK_STEP_S,
-    KEPT_AFTER_LEASE_S,
+    LAPSED_RETENTION_S,
     MAX_ANSWER_S,
     MAX_LEASE_S,
     REQUESTS,
@@ -35,7 +35,7 @@ from hfchat.limits import window_start
 from hfchat.types import Usage
 
 SOCKET_TIMEOUT_S = 0.7
-PEOPLE_AT_ONCE = 200
+TOTALS_BATCH = 200
 MAX_CONNECTIONS = 64
 # What uvloop raises on writing to a connection that was reset; redis-py passes it on as it is.
 _RESET = RuntimeError
@@ -45,7 +45,7 @@ _UNITS = {TOKENS: "t", REQUESTS: "r"}
 _LUA = Path(__file__).parent / "lua"
 _CONSTANTS = f"""
 local CLOCK_STEP_S, MAX_LEASE_S, MAX_ANSWER_S = {CLOCK_STEP_S}, {MAX_LEASE_S}, {MAX_ANSWER_S}
-local KEPT_AFTER_LEASE_S = {KEPT_AFTER_LEASE_S}
+local LAPSED_RETENTION_S = {LAPSED_RETENTION_S}
 """
 
 
@@ -82,13 +82,15 @@ class RedisStore:
         args += [principal.issuer, principal.subject, *_meters(reservation.meters, now)]
         return _counters(await self._run("reserve", args))
 
-    async def settle(self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True) -> Counters | None:
+    async def settle(
+        self, reservation: Reservation, usage: Usage, *, now: float, read_counters: bool = True
+    ) -> Counters | None:
         """Count what was used, once."""
         estimated = usage.total_tokens if usage.estimated else 0
         args = [now, reservation.principal.key, reservation.token_id, reservation.id]
         args += [usage.prompt_tokens, usage.completion_tokens, estimated, *_meters(reservation.meters, now)]
         counters = _counters(await self._run("settle", args))
-        return counters if look else None
+        return counters if read_counters else None
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Extend the leases."""
@@ -140,9 +142,9 @@ class RedisStore:
                 raise StoreUnavailable
             keys = [person for person in people if subject is None or person.partition("\x1f")[2] == subject]
             rows: list[Any] = []
-            for first in range(0, len(keys), PEOPLE_AT_ONCE):
+            for first in range(0, len(keys), TOTALS_BATCH):
                 async with self._redis.pipeline(transaction=False) as pipeline:
-                    for person in keys[first : first + PEOPLE_AT_ONCE]:
+                    for person in keys[first : first + TOTALS_BATCH]:
                         await self._scripts["totals"](keys=[marker], args=[now, person], client=pipeline)
                     rows += await pipeline.execute()
         return sorted(map(_totals, rows), key=lambda totals: (totals.subject, totals.issuer))

@@ -10,7 +10,7 @@ import orjson
 
 from hfchat.ledger.meters import (
     CLOCK_STEP_S,
-    KEPT_AFTER_LEASE_S,
+    LAPSED_RETENTION_S,
     MAX_ANSWER_S,
     MAX_LEASE_S,
     TOKENS,
@@ -21,8 +21,8 @@ from hfchat.ledger.meters import (
     Reservation,
     UsageTotals,
     after_refusal,
-    counted,
     first_refusal,
+    window_count,
 )
 from hfchat.ledger.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
@@ -96,10 +96,12 @@ class SqliteStore:
         return self._worker.run(lambda db: _reserve(db, reservation, now, lease_ends), durable=True, brief=True)
 
     def settle(
-        self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True
+        self, reservation: Reservation, usage: Usage, *, now: float, read_counters: bool = True
     ) -> Future[Counters | None]:
         """Count what was used, once."""
-        return self._worker.run(lambda db: _settle(db, reservation, usage, now, look), can_wait=True, brief=True)
+        return self._worker.run(
+            lambda db: _settle(db, reservation, usage, now, read_counters), can_wait=True, brief=True
+        )
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         """Extend the leases."""
@@ -167,7 +169,7 @@ def _read_counters(
         "SELECT COUNT(*) FROM reservations WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
         (principal.key, now, now + MAX_LEASE_S),
     ).fetchone()
-    used = tuple(counted(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
+    used = tuple(window_count(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
     return Counters(used, streams, revoked is not None)
 
 
@@ -215,7 +217,9 @@ def _write_counts(db: sqlite3.Connection, reservation: Reservation, counts: Sequ
     db.executemany(_WRITE_COUNT, rows)
 
 
-def _settle(db: sqlite3.Connection, reservation: Reservation, usage: Usage, now: float, look: bool) -> Counters | None:
+def _settle(
+    db: sqlite3.Connection, reservation: Reservation, usage: Usage, now: float, read_counters: bool
+) -> Counters | None:
     rows = db.execute(
         "DELETE FROM reservations WHERE id = ? RETURNING person, prompt_tokens + completion_tokens, windows",
         (reservation.id,),
@@ -228,7 +232,11 @@ def _settle(db: sqlite3.Connection, reservation: Reservation, usage: Usage, now:
         )
         estimated = usage.total_tokens if usage.estimated else 0
         db.execute(_ADD_TO_TOTALS, (usage.prompt_tokens, usage.completion_tokens, estimated, person))
-    return _read_counters(db, reservation.principal, reservation.token_id, reservation.meters, now) if look else None
+    return (
+        _read_counters(db, reservation.principal, reservation.token_id, reservation.meters, now)
+        if read_counters
+        else None
+    )
 
 
 def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, lease_ends: float) -> None:
@@ -239,7 +247,7 @@ def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, l
     )
     lapsed = db.execute(
         "DELETE FROM reservations WHERE lease_ends <= ? OR lease_ends > ? RETURNING person, prompt_tokens, completion_tokens",
-        (now - KEPT_AFTER_LEASE_S, latest + KEPT_AFTER_LEASE_S),
+        (now - LAPSED_RETENTION_S, latest + LAPSED_RETENTION_S),
     ).fetchall()
     db.executemany(
         _ADD_TO_TOTALS, [(prompt, completion, prompt + completion, person) for person, prompt, completion in lapsed]

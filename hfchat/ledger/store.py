@@ -1,4 +1,4 @@
-"""Store: the protocol that the ledger's SQLite and Redis keep: reservations, usage, revocations, idempotent answers."""
+"""Store: the protocol of the SQLite and the Redis store: reservations and leases, usage, revocations, idempotency keys."""
 
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
@@ -23,11 +23,11 @@ class Store(Protocol):
         ...
 
     def settle(
-        self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True
+        self, reservation: Reservation, usage: Usage, *, now: float, read_counters: bool = True
     ) -> Awaitable[Counters | None]:
         """Count what was really used and give back the rest, once: a reservation that is settled already stays as it is.
 
-        The counters afterwards are returned only with `look`.
+        The counters afterwards are returned only with `read_counters`.
         """
         ...
 

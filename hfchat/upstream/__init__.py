@@ -1,1 +1,1 @@
-"""The model's provider: the request, the connection pool, the streamed reply, and its failures as errors of ours."""
+"""Upstream, the model's provider: the request, the connection pool, the streamed reply, and failures as errors of ours."""

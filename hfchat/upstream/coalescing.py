@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-# Chunks a second, of all replies together, from which on they are coalesced: well below what one core can pass on singly.
+# Chunks a second, of all replies together, from which on they are coalesced: a good part of what one core can pass on.
 BUSY_CHUNKS_PER_S = 4000
 # The time between two chunks of a coalesced reply: 20 a second still read as a steady flow.
 STEP_S = 0.05

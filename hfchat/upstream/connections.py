@@ -1,4 +1,4 @@
-"""Connection pool to the provider: one aiohttp session, its limits and time-outs, and a retry on a connection that was stale."""
+"""Connection pool to the provider: one aiohttp session, its limits and timeouts, and the retry on a stale connection."""
 
 import asyncio
 import io
@@ -89,12 +89,22 @@ class Pool:
             asyncio.timeout(timeout_s),
             self._session.get(url, headers=headers, allow_redirects=False, proxy=self._proxy(url)) as response,
         ):
-            body = await response.content.read(limit + 1)
-            while len(body) <= limit and (more := await response.content.read(limit + 1)):
-                body += more
+            body = await read_body(response, limit)
             if response.status != 200 or len(body) > limit:
                 raise UnicodeError(f"HTTP {response.status}, {len(body)} bytes")
             return body
+
+
+async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, cut after `limit` + 1 bytes; of a refusal, also the part before the connection broke."""
+    body = bytearray()
+    try:
+        while len(body) <= limit and (piece := await response.content.readany()):
+            body += piece
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        if response.status == 200:
+            raise
+    return bytes(body[: limit + 1])
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from huggingface_hub import AsyncInferenceClient
 from hfchat import errors as e
 from hfchat.types import ROUTER_URL, Call, Delta, Finish, ModelFacts
 from hfchat.upstream.coalescing import Coalescer
-from hfchat.upstream.connections import Pool
+from hfchat.upstream.connections import Pool, read_body
 from hfchat.upstream.failure_text import parse_body, sentences
 from hfchat.upstream.idle_timeout import IdleTimeout
 from hfchat.upstream.model_list import read_models
@@ -69,7 +69,7 @@ class HubUpstream:
             response = await self._send(call)
             reply, decoder, more = Reply(call, response.headers), SSEDecoder(), True
             if _is_whole(response, call):
-                yield reply.whole(await _body(response, MAX_JSON_BYTES))
+                yield reply.whole(await read_body(response, MAX_JSON_BYTES))
             else:
                 _disable_read_timeout(response)
                 passed_at = 0.0
@@ -157,7 +157,7 @@ class HubUpstream:
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> Refusal:
         try:
-            return Refusal(response.status, await _body(response, MAX_REFUSAL_BYTES), response.headers)
+            return Refusal(response.status, await read_body(response, MAX_REFUSAL_BYTES), response.headers)
         finally:
             self._pool.done(response)
 
@@ -237,18 +237,6 @@ def _unread(content: aiohttp.StreamReader, failure: BaseException) -> bytes:
 def _refuses_include_usage(refusal: Refusal) -> bool:
     texts = sentences(parse_body(refusal.body)) if refusal.status in (400, 422) else []
     return any(re.search(r"stream[_ ]?options|include[_ ]?usage", text) for text in texts)
-
-
-async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body up to `limit`; of a refusal, also the part before the connection broke."""
-    body = bytearray()
-    try:
-        while len(body) <= limit and (piece := await response.content.readany()):
-            body += piece
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        if response.status == 200:
-            raise
-    return bytes(body[:limit])
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:

@@ -22,7 +22,7 @@ _ENGLISH = re.compile(
 
 # Of a question, so many characters are read: to search 16 MB for words takes seconds.
 READ_CHARS = 20_000
-CHARS_A_WORD = 6
+CHARS_PER_WORD = 6
 
 
 class OfflineUpstream:
@@ -63,7 +63,7 @@ def reply_to(messages: tuple[Message, ...]) -> str:
 
 
 def _words(text: str) -> int:
-    return len(text.split()) if len(text) <= READ_CHARS else len(text) // CHARS_A_WORD
+    return len(text.split()) if len(text) <= READ_CHARS else len(text) // CHARS_PER_WORD
 
 
 def _short(text: str) -> str:

@@ -54,7 +54,7 @@ class SSEDecoder:
         return events
 
     def close(self) -> list[ServerSentEvent]:
-        """The events still held at the end of the body. Raises: EventTooLarge."""
+        """The last events, at the end of the body. Raises: EventTooLarge."""
         lines = [self._whole_line(self._text.decode(b"", final=True)), ""]
         return [event for line in lines if (event := self._line(line)) is not None]
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfchat.auth.policy import MAX_MODELS, MAX_STREAMS, MAX_TOKENS, PolicyClaim, narrow, read_policy
+from hfchat.auth.policy import MAX_MODELS, MAX_STREAMS, PolicyClaim, narrow, read_policy
 from hfchat.errors import InvalidToken
 from hfchat.limits import WINDOWS, Limit
-from hfchat.types import Policy
+from hfchat.types import MAX_TOKENS, Policy
 from tests.support.errors import reason_of
 
 OWNERS = Policy(

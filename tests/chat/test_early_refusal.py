@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from hfchat.chat.early_refusal import (
-    MOST_BYTES_A_TOKEN,
+    MAX_JSON_BYTES_PER_TOKEN,
     SMALL_BODY_BYTES,
     RecentRefusals,
     refuse_too_large,
     refuse_used_up,
 )
-from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, max_prompt_tokens
+from hfchat.chat.token_count import MAX_TOKENS_PER_PICTURE, max_prompt_tokens
 from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
 from hfchat.ledger.meters import Counters
 from hfchat.ledger.quota import Quota
@@ -67,14 +67,14 @@ def test_no_text_that_the_budget_has_room_for_is_too_large(sign: str) -> None:
 def test_what_is_too_large_in_any_way_of_writing_is_refused() -> None:
     left = quota(tokens=40_000)
     with pytest.raises(BudgetExceeded):
-        refuse_too_large(left, SMALL_BODY_BYTES + 10_001 * MOST_BYTES_A_TOKEN, pictures=True)
-    refuse_too_large(left, SMALL_BODY_BYTES + 10_000 * MOST_BYTES_A_TOKEN, pictures=True)
+        refuse_too_large(left, SMALL_BODY_BYTES + 10_001 * MAX_JSON_BYTES_PER_TOKEN, pictures=True)
+    refuse_too_large(left, SMALL_BODY_BYTES + 10_000 * MAX_JSON_BYTES_PER_TOKEN, pictures=True)
 
 
 def test_a_picture_has_as_many_bytes_as_it_likes_where_there_is_room_for_one() -> None:
-    refuse_too_large(quota(tokens=50_000 - MOST_TOKENS_A_PICTURE), 16_000_000, pictures=True)
+    refuse_too_large(quota(tokens=50_000 - MAX_TOKENS_PER_PICTURE), 16_000_000, pictures=True)
     with pytest.raises(BudgetExceeded):
-        refuse_too_large(quota(tokens=50_001 - MOST_TOKENS_A_PICTURE), 16_000_000, pictures=True)
+        refuse_too_large(quota(tokens=50_001 - MAX_TOKENS_PER_PICTURE), 16_000_000, pictures=True)
     with pytest.raises(BudgetExceeded):
         refuse_too_large(quota(), 16_000_000, pictures=False)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, UsageCounter, estimated_prompt_tokens, max_prompt_tokens
+from hfchat.chat.token_count import MAX_TOKENS_PER_PICTURE, UsageCounter, estimated_prompt_tokens, max_prompt_tokens
 from hfchat.types import Call, Delta, Finish, Message, Usage
 
 PROSE = "The quick brown fox jumps over the lazy dog while nobody is looking, and then it goes home. " * 20
@@ -118,7 +118,7 @@ LETTERS: dict[str, dict[str, Any]] = {
 def test_every_letter_of_a_message_is_counted_whatever_its_key(written: dict[str, Any]) -> None:
     message = Message("user", "", {"role": "user", **written})
     # Besides what is reserved for pictures.
-    assert max_prompt_tokens([message]) % MOST_TOKENS_A_PICTURE >= 10_000
+    assert max_prompt_tokens([message]) % MAX_TOKENS_PER_PICTURE >= 10_000
     assert estimated_prompt_tokens([message]) > 10_000 / 3.5
 
 
@@ -130,7 +130,7 @@ def test_every_letter_of_the_options_is_counted() -> None:
 def test_a_picture_is_reserved_at_its_most_and_each_of_them() -> None:
     parts = [{"type": "image_url", "image_url": {"url": PNG}}] * 1000
     messages = [Message("user", "", {"role": "user", "content": parts})]
-    assert 1000 * MOST_TOKENS_A_PICTURE < max_prompt_tokens(messages) < 1000 * (MOST_TOKENS_A_PICTURE + 100)
+    assert 1000 * MAX_TOKENS_PER_PICTURE < max_prompt_tokens(messages) < 1000 * (MAX_TOKENS_PER_PICTURE + 100)
 
 
 TOOL = {
@@ -225,12 +225,12 @@ def test_a_reply_is_over_where_its_text_passes_twice_the_limit(text: str, deltas
     usage_counter = UsageCounter(call("hello", max_tokens=60))
     for _ in range(deltas):
         usage_counter.add(Delta(text))
-    assert not usage_counter.over
+    assert not usage_counter.limit_exceeded
     usage_counter.add(Delta("3" * 30 if text else ""))
-    assert usage_counter.over == bool(text)
+    assert usage_counter.limit_exceeded == bool(text)
 
 
 def test_a_whole_reply_is_not_cut() -> None:
     usage_counter = UsageCounter(call("hello", max_tokens=60))
     usage_counter.add(Delta("x" * 35_000, whole=True))
-    assert not usage_counter.over
+    assert not usage_counter.limit_exceeded

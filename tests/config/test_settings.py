@@ -503,12 +503,6 @@ def test_a_space_without_a_key_starts_closed() -> None:
     assert settings.public_url == "https://someone-chat.hf.space"
 
 
-@pytest.mark.parametrize("hosts", ["a-b.hf.space", "a-b.hf.space,c.example", "a-b.hf.space,c.example,d.example"])
-def test_the_own_host_of_a_space_is_the_first(hosts: str) -> None:
-    assert make_settings(SPACE_HOST=hosts).own_space_host == "a-b.hf.space"
-    assert make_settings().own_space_host is None
-
-
 def test_a_space_keeps_the_name_that_it_is_given() -> None:
     assert load(SPACE_ID="someone/chat", GRADIO_SERVER_NAME="127.0.0.1").gradio_server_name == "127.0.0.1"
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hfchat.api.openai_body import read_completion
-from hfchat.chat.token_count import COUNTED_AT_ONCE, MOST_BYTES_COMPOSED, max_prompt_tokens
+from hfchat.chat.token_count import MAX_COMPOSED_BYTES, SLICE_CHARS, max_prompt_tokens
 from hfchat.chat.turns import Turns
 from hfchat.http.in_thread import LARGE_BYTES, in_thread
 from hfchat.ledger.ledger import Ledger
@@ -55,7 +55,7 @@ def test_a_long_text_counts_as_much_in_pieces_as_whole(sign: str) -> None:
     # At every place of the pieces' borders.
     for before in range(3):
         short = "x" * before + sign * 10
-        long = "x" * before + sign * (2 * COUNTED_AT_ONCE)
+        long = "x" * before + sign * (2 * SLICE_CHARS)
         longer = (len(long) - len(short)) // len(sign)
         extra = max_prompt_tokens([Message("user", long)]) - max_prompt_tokens([Message("user", short)])
-        assert extra - longer * len(sign.encode()) in (0, longer * MOST_BYTES_COMPOSED)
+        assert extra - longer * len(sign.encode()) in (0, longer * MAX_COMPOSED_BYTES)

@@ -59,10 +59,10 @@ class TwoWords:
     """An upstream that says them, and what they cost."""
 
     def __init__(self) -> None:
-        self.reservation = False
+        self.called = False
 
     async def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
-        self.reservation = True
+        self.called = True
         await asyncio.sleep(0)
         yield Delta("a ")
         await asyncio.sleep(0.005)  # time to hear that a connection broke
@@ -96,8 +96,8 @@ class Turn:
             self.ended = "ok"
 
     @property
-    def reservation(self) -> bool:
-        return self._upstream.reservation
+    def called(self) -> bool:
+        return self._upstream.called
 
     async def close(self) -> None:
         """Settle what is not settled yet."""
@@ -136,7 +136,7 @@ async def test_wherever_its_connection_breaks_a_turn_costs_what_it_used(
         await turn.close()
         await proxy.deliver()
         paid = await charged(store, turn)
-        assert (turn.ended, turn.reservation, paid) in (("ok", True, WHOLE), ("store_unavailable", False, (0, 0))), at
+        assert (turn.ended, turn.called, paid) in (("ok", True, WHOLE), ("store_unavailable", False, (0, 0))), at
     assert at > 10
 
 
@@ -178,7 +178,7 @@ async def test_at_whichever_command_a_caller_leaves_they_pay_for_what_they_used(
         await asyncio.wait({running})
         ended = turn.ended
         await turn.close()
-        assert await charged(store, turn) in (USED if turn.reservation else {(0, 0)}), at
+        assert await charged(store, turn) in (USED if turn.called else {(0, 0)}), at
     assert at > 10
 
 
@@ -226,7 +226,7 @@ async def test_wherever_a_caller_waits_and_leaves_they_pay_for_what_they_used(
         reached = leaving.reached
         await turn.close()
         paid = await charged(store, turn)
-        assert paid in (USED if turn.reservation else {(0, 0)}), at
+        assert paid in (USED if turn.called else {(0, 0)}), at
     assert (turn.ended, paid) == ("ok", WHOLE)
     assert at > 3
     await store.close()

@@ -41,10 +41,10 @@ class Faulty:
         self.real = SqliteStore(None)
         self.before: Callable[[str], Awaitable[None]] = _pass
         self.after: Callable[[str], Awaitable[None]] = _pass
-        self.reservation: list[str] = []
+        self.calls: list[str] = []
 
     async def _do(self, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        self.reservation.append(what)
+        self.calls.append(what)
         await self.before(what)
         done = await work()
         await self.after(what)
@@ -53,8 +53,12 @@ class Faulty:
     async def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Counters:
         return await self._do("reserve", lambda: self.real.reserve(reservation, now=now, lease_ends=lease_ends))
 
-    async def settle(self, reservation: Reservation, usage: Usage, *, now: float, look: bool = True) -> Counters | None:
-        return await self._do("settle", lambda: self.real.settle(reservation, usage, now=now, look=look))
+    async def settle(
+        self, reservation: Reservation, usage: Usage, *, now: float, read_counters: bool = True
+    ) -> Counters | None:
+        return await self._do(
+            "settle", lambda: self.real.settle(reservation, usage, now=now, read_counters=read_counters)
+        )
 
     async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
         await self._do("renew", lambda: self.real.renew(reservation_ids, now=now, lease_ends=lease_ends))
@@ -477,7 +481,7 @@ async def test_what_nobody_waits_for_is_settled_when_the_store_is_back(
     with logged() as lines:
         await ledger.settle(ALICE, reservation, Usage(7, 5), ignore, on_quota[-1])
         async with asyncio.timeout(30):
-            while store.reservation.count("settle") < 2:
+            while store.calls.count("settle") < 2:
                 await asyncio.sleep(0.01)
         assert await held(store.real) == HELD
         store.before = _pass
@@ -523,7 +527,7 @@ async def test_closing_waits_for_what_is_being_settled(store: Faulty) -> None:
 async def test_what_cannot_be_settled_holds_up_nothing_else(
     ledger: Ledger, store: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfchat.ledger.ledger.SETTLED_AT_ONCE", 1)
+    monkeypatch.setattr("hfchat.ledger.ledger.SETTLING_BATCH", 1)
     fails_always, other = [await ledger.reserve(ALICE, MOST, ignore) for _ in range(2)]
     settle = store.settle
 

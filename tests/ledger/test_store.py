@@ -14,7 +14,7 @@ import pytest
 from hfchat.errors import BudgetExceeded, HfchatError, RateLimitExceeded, TooManyStreams
 from hfchat.ledger.meters import (
     CLOCK_STEP_S,
-    KEPT_AFTER_LEASE_S,
+    LAPSED_RETENTION_S,
     MAX_ANSWER_S,
     REQUESTS,
     TOKENS,
@@ -343,7 +343,7 @@ async def test_settling_late_sets_right_what_had_lapsed(store: Store) -> None:
 
 async def test_what_lapsed_long_ago_is_tidied_up_and_stays_spent(store: Store) -> None:
     await reserve(store, ask())
-    later = NOON + 61 + KEPT_AFTER_LEASE_S
+    later = NOON + 61 + LAPSED_RETENTION_S
     before = await account(store, later)
     await store.renew([], now=later, lease_ends=later + 60)
     assert await account(store, later) == before

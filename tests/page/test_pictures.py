@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.chat.token_count import MOST_TOKENS_A_PICTURE, max_prompt_tokens
+from hfchat.chat.token_count import MAX_TOKENS_PER_PICTURE, max_prompt_tokens
 from hfchat.errors import HfchatError, InvalidRequest, UnsupportedInput
 from hfchat.i18n.errors import DETAILS
 from hfchat.i18n.sentences import PICTURES
@@ -120,7 +120,7 @@ def test_a_question_is_sent_with_its_picture_and_without_the_reference() -> None
     sent = with_pictures([said(f"what is this?\n\n{reference()}")], {number(1): picture()}, "m", SEES)
     assert contents(sent) == [[{"type": "text", "text": "what is this?"}, image(picture())]]
     assert sent[0].content == "what is this?\n\n🖼 photo.jpg"
-    assert max_prompt_tokens(sent) > MOST_TOKENS_A_PICTURE
+    assert max_prompt_tokens(sent) > MAX_TOKENS_PER_PICTURE
 
 
 def test_a_question_may_be_a_picture_alone() -> None:

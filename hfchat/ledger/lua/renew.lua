@@ -24,5 +24,5 @@ local function settle_lapsed(from, to)
     end
   end
 end
-settle_lapsed('-inf', string.format('%.6f', now - KEPT_AFTER_LEASE_S))
-settle_lapsed('(' .. latest(now + KEPT_AFTER_LEASE_S), '+inf')
+settle_lapsed('-inf', string.format('%.6f', now - LAPSED_RETENTION_S))
+settle_lapsed('(' .. latest(now + LAPSED_RETENTION_S), '+inf')
