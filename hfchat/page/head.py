@@ -63,8 +63,10 @@ def head(folder: str, imports: str, icon: str) -> str:
     one a browser asks for `/favicon.ico`, which the policy forbids.
     """
     constants = json.dumps(CONSTANTS, ensure_ascii=False).replace("<", "\\u003c")
-    # Without these, a browser hears of each module only when it has read the one that imports it.
-    preloads = "".join(f'<link rel="modulepreload" href=".{folder}/{name}">' for name in SCRIPTS)
+    # Without these, a browser hears of each module only when it has read the one that imports it. Low, since Gradio's own
+    # take longer: where each request takes 80 ms, a first visit is over 2.2 s after it began, and 2.6 s with the default.
+    preload = '<link rel="modulepreload" fetchpriority="low" href='
+    preloads = "".join(f'{preload}".{folder}/{name}">' for name in SCRIPTS)
     return (
         f'<script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
         f'<script type="application/json" id="hfchat-constants">{constants}</script>'

@@ -24,7 +24,7 @@ IMPORTS = {
 
 def preloads(app: RunningApp) -> list[str]:
     page = ask(app, "GET", "/", cookie()).body.decode()
-    return re.findall(r'<link rel="modulepreload" href="\.([^"]+)">', page)
+    return re.findall(r'<link rel="modulepreload" fetchpriority="low" href="\.([^"]+)">', page)
 
 
 def test_each_module_is_served_once_and_for_good(offline_app: RunningApp) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import make_settings, make_token, running
-from tests.page.browser.test_history import PANEL, WIDE, asked, kept, titles
+from tests.conftest import make_settings, make_token, running, wait_until
+from tests.page.browser.test_history import PANEL, WIDE, kept, questions, titles
 from tests.support.browser import BOX, Visit, chromiums, open_invite_link, visiting
 from tests.support.stub_upstream import Answer, StubUpstream, reply
 from tests.support.wire import Wire
@@ -60,6 +60,11 @@ def begin(visit: Visit, wire: Wire, name: str) -> None:
     visit.page.evaluate(f"void (window.allTurns = ({MANY_TURNS})({work}))")
 
 
+def wait_until_kept(visit: Visit, texts: list[list[str]]) -> None:
+    """The page reads what it shows, and keeps it, a quarter of a second after that has changed."""
+    wait_until(lambda: questions(visit.page) == texts)
+
+
 @pytest.mark.browser
 def test_two_people_of_a_hundred_turns_each_at_once_cross_in_nothing() -> None:
     with (
@@ -77,9 +82,9 @@ def test_two_people_of_a_hundred_turns_each_at_once_cross_in_nothing() -> None:
         for (name, visit, wire), other in zip(people, reversed(PEOPLE), strict=True):
             visit.page.evaluate("window.allTurns")
             expect(titles(visit.page)).to_have_count(CONVERSATIONS)
-            mine = kept(visit.page)
             texts = [[f"{name}-{n}-{turn}" for turn in range(TURNS)] for n in range(CONVERSATIONS)]
-            assert sorted(asked(messages) for _, messages in mine) == texts
+            wait_until_kept(visit, texts)
+            mine = kept(visit.page)
             assert f"{other}-" not in json.dumps(mine) + visit.page.inner_text("body")
             # Each text of the other's begins so. That what came is searched in plain is seen from one's own.
             assert f"{other}-".encode() not in wire.came_back
