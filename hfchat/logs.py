@@ -20,7 +20,9 @@ WINDOW_S = 10.0
 # Kinds of lines that are told apart within the seconds; what comes beyond them is told apart by its event only.
 MAX_KINDS = 1000
 # Each of them is of use by itself, and what brings it about is limited.
-_EACH = frozenset({"turn", "rated", "token_issued", "token_revoked"})
+_EACH = frozenset({"turn", "token_issued", "token_revoked"})
+# So are these where they name their turn. Of replies that no turn is known of, a page may tell without end.
+_EACH_OF_A_TURN = frozenset({"rated"})
 # In these, lines differ that say the same.
 _OF_ONE_LINE = frozenset({"request_id", "provider_request_id", "took_ms"})
 _PLAIN = re.compile(r'[^ "=\n\r\t]+')
@@ -119,9 +121,10 @@ class _SummingHandler(logging.StreamHandler[Any]):
 def _kind(record: logging.LogRecord) -> tuple[object, ...] | None:
     """What equal lines have in common; None for a line that is always written. An event without facts has three."""
     event = _first_line(record)
-    if event in _EACH:
+    known = _facts(record)
+    if event in _EACH or (event in _EACH_OF_A_TURN and "request_id" in known):
         return None
-    facts = tuple((name, str(fact)) for name, fact in _facts(record).items() if name not in _OF_ONE_LINE)
+    facts = tuple((name, str(fact)) for name, fact in known.items() if name not in _OF_ONE_LINE)
     return record.name, record.levelno, event, *facts
 
 
