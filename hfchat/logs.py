@@ -20,7 +20,9 @@ WINDOW_S = 10.0
 # Kinds of lines counted apart in a window; beyond them, lines are counted by their event only.
 MAX_KINDS = 1000
 # Never summed up: each is of use by itself, and rate limits bound them.
-_ALWAYS_WRITTEN = frozenset({"turn", "rated", "token_issued", "token_revoked"})
+_ALWAYS_WRITTEN = frozenset({"turn", "token_issued", "token_revoked"})
+# Nor are these where they name their turn. Without one, a page may send them without limit.
+_WRITTEN_OF_A_TURN = frozenset({"rated"})
 # Facts in which equal lines may differ.
 _UNIQUE_FACTS = frozenset({"request_id", "provider_request_id", "took_ms"})
 _PLAIN = re.compile(r'[^ "=\n\r\t]+')
@@ -119,9 +121,10 @@ class _SummingHandler(logging.StreamHandler[Any]):
 def _kind(record: logging.LogRecord) -> tuple[object, ...] | None:
     """What equal lines have in common; None for a line that is always written. The first three are without facts."""
     event = _first_line(record)
-    if event in _ALWAYS_WRITTEN:
+    known_facts = _facts(record)
+    if event in _ALWAYS_WRITTEN or (event in _WRITTEN_OF_A_TURN and "request_id" in known_facts):
         return None
-    facts = tuple((name, str(fact)) for name, fact in _facts(record).items() if name not in _UNIQUE_FACTS)
+    facts = tuple((name, str(fact)) for name, fact in known_facts.items() if name not in _UNIQUE_FACTS)
     return record.name, record.levelno, event, *facts
 
 

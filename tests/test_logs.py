@@ -243,8 +243,16 @@ def test_what_differs_is_not_summed_up(lines: Lines) -> None:
 def test_what_is_counted_by_its_lines_has_all_of_them(event: str, lines: Lines) -> None:
     configure_logging("text")
     for _ in range(50):
-        log_event(logger, logging.INFO, event, rating="liked")
+        log_event(logger, logging.INFO, event, rating="liked", request_id="r1")
     assert len(lines()) == 50
+
+
+def test_what_is_said_of_replies_that_nobody_knows_is_summed_up(lines: Lines) -> None:
+    configure_logging("text")
+    for _ in range(50):
+        log_event(logger, logging.INFO, "rated", subject="alice", rating="liked")
+    sum_up_log()
+    assert len(lines()) == WRITTEN_AT_ONCE + 1
 
 
 def test_ever_new_lines_take_no_more_memory(lines: Lines) -> None:
