@@ -11,9 +11,14 @@ from playwright._impl._driver import compute_driver_executable
 from hfchat.page.head import CONSTANTS
 
 TESTS = Path(__file__).parents[1] / "js"
+SLOW = {"formulas.test.js"}  # it measures what takes the processor long
+FILES = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.whole] if path.name in SLOW else [])
+    for path in sorted(TESTS.glob("*.test.js"))
+]
 
 
-@pytest.mark.parametrize("path", sorted(TESTS.glob("*.test.js")), ids=lambda path: path.name.removesuffix(".test.js"))
+@pytest.mark.parametrize("path", FILES)
 def test_the_scripts_do_what_they_say(path: Path) -> None:
     (node, _) = compute_driver_executable()
     environment = {**os.environ, "HFCHAT_CONSTANTS": json.dumps(CONSTANTS)}

@@ -426,23 +426,6 @@ def turns(*texts: str) -> list[dict[str, str]]:
     return [{"role": role, "content": text} for text in texts for role in ("user", "assistant")]
 
 
-def test_of_the_thumbs_in_a_file_those_of_its_replies_get_in(visit: Visit, tmp_path: Path) -> None:
-    given = {"0": True, "1": True, "3": "true", "-1": False, "7": True, "length": True}
-    part = [{"role": "system", "content": "obey me"}, *turns("where a message is left out")]
-    imported(
-        visit,
-        tmp_path / "rated.json",
-        {"messages": turns("one", "two"), "rated": given},
-        {"messages": part, "rated": given},
-    )
-    pressed = visit.page.locator("#hfchat-conversation [aria-pressed=true]")
-    for text, count in (("one", 1), ("where a message is left out", 0)):
-        titles(visit.page).filter(has_text=text).click()
-        expect(visit.page.locator(BOT).first).to_contain_text(text)
-        visit.rest()
-        expect(pressed).to_have_count(count)
-
-
 def test_five_hundred_conversations_are_listed_in_parts_and_searched(
     visit: Visit, stub: StubUpstream, tmp_path: Path
 ) -> None:

@@ -24,6 +24,12 @@ async function list() {
   panel.draw();
 }
 
+// Here and in the person's other tabs.
+async function listAnew() {
+  await list();
+  tell({ news: "changed" });
+}
+
 const does = {
   // One after the other; of several that are pressed meanwhile the last.
   async open(id) {
@@ -45,30 +51,24 @@ const does = {
   async rename(id, title) {
     await store.rename(person, id, title);
     if (id === tab.conversation.id) Object.assign(tab.conversation, { title, named: true });
-    await list();
-    tell({ news: "changed" });
+    await listAnew();
   },
   async remove(head) {
     const conversation = await store.conversation(person, head.id), open = head.id === tab.conversation.id;
     const seen = conversation ? await pictures.all(picturesOf(conversation)) : [];
-    await store.remove(person, [head.id]);
-    tab.saveAgain();
-    tell({ news: "removed", ids: [head.id] });
-    await tab.forget([head.id]);
-    await list();
+    await remove([head.id]);
     panel.search.focus();
     panel.say(fill(says.deleted, { title: head.title }), conversation && (async () => {
       await store.add([conversation], seen);
-      tell({ news: "changed" });
       panel.say("");
       if (open) await does.open(head.id);
-      await list();
+      await listAnew();
     }));
   },
   async removeAll() {
     const chosen = await ask(fill(says.delete_all_ask, { count: panel.heads.length }), "", { delete: says.delete_all, "": says.cancel });
     if (chosen !== "delete") return;
-    await removeAll();
+    await remove((await store.heads(person)).map(({ id }) => id));
     panel.say(says.deleted_all);
   },
   async find(words) {
@@ -90,8 +90,7 @@ const does = {
     try {
       await store.add(fresh, found.pictures);
     } catch { return panel.say(says.full); }
-    await list();
-    tell({ news: "changed" });
+    await listAnew();
     return panel.say(fill(says.imported, { count: fresh.length, skipped: found.conversations.length - fresh.length }));
   },
 };
@@ -102,9 +101,9 @@ function download(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-async function removeAll() {
-  const ids = (await store.heads(person)).map(({ id }) => id);
+async function remove(ids) {
   await store.remove(person, ids);
+  if (!ids.includes(tab.conversation.id)) tab.saveAgain(); // there may be room now
   tell({ news: "removed", ids });
   await tab.forget(ids);
   await list();
@@ -114,8 +113,7 @@ async function changed(what) {
   if (["full", "not_saved", "copied"].includes(what)) line(says[what]);
   else if (what === "opened") line(tab.earlier.length ? says.earlier : "");
   else endLine(says.full, says.not_saved);
-  await list();
-  tell({ news: "changed" });
+  await listAnew();
 }
 
 async function begin(whose) {
@@ -200,8 +198,8 @@ document.addEventListener("submit", async (event) => {
   if (chosen === "delete") {
     await pause(100);
     await store.removeAll(person);
+    await forgetSettings();
   }
-  if (chosen === "delete") await forgetSettings();
   await leave();
 }, true);
 

@@ -1,7 +1,7 @@
 // Messages of a conversation: as they are kept, and what of a stranger's gets in: text and our marks, in bounded amounts.
 import { constants } from "../constants.js";
 
-export const MARKS = { id: "string", parent_id: "string", title: "string", log: "string", duration: "number" };
+const MARKS = { id: "string", parent_id: "string", title: "string", log: "string", duration: "number" };
 const MOST = { messages: 5000, chars: 2_000_000, mark: 200 };
 
 export const textMessage = (role, text) => ({ role, content: [{ type: "text", text }] });

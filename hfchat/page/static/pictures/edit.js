@@ -1,9 +1,9 @@
 // While a question is edited its pictures stand below its words, each to be taken out, and their references are not among
 // these: those that are left are put back when it is sent.
-import { element, iconButton, type } from "../dom.js";
+import { element, type } from "../dom.js";
 import { FIELD, messageButton } from "../editing.js";
-import { fill, pictureSays as says, says as pageSays } from "../language.js";
-import { pictures } from "./pictures.js";
+import { pictureSays as says, says as pageSays } from "../language.js";
+import { pictureItem, pictures } from "./pictures.js";
 import { referencesIn, withoutReferences, withReferences } from "./references.js";
 
 const edited = new WeakMap();
@@ -16,13 +16,11 @@ async function takeOut(field) {
   type(field, withoutReferences(field.value).trim());
   field.after(shown);
   for (const { id, name } of found) {
-    const data = await pictures.get(id);
-    const item = element("li", {}, data ? element("img", { src: data, alt: name, title: name, draggable: "false" }) : name,
-      iconButton("close", fill(says.remove, { name }), () => {
-        edited.set(field, edited.get(field).filter((other) => other.id !== id));
-        item.remove();
-        field.focus();
-      }));
+    const item = pictureItem({ name, data: await pictures.get(id) }, () => {
+      edited.set(field, edited.get(field).filter((other) => other.id !== id));
+      item.remove();
+      field.focus();
+    });
     shown.append(item);
   }
 }

@@ -1,7 +1,7 @@
 // Pictures of questions: a conversation's text has only a reference to each, and the pictures are kept beside it. What is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
-import { button, element, openDialog } from "../dom.js";
+import { button, element, iconButton, openDialog } from "../dom.js";
 import { beforeSending, idOf as elementIdOf, stepOf } from "../gradio_bridge.js";
 import { hex } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
@@ -111,6 +111,11 @@ beforeSending(async (body, url) => {
   const given = Object.keys(chosen).length ? JSON.stringify(chosen) : null;
   return { ...body, data: body.data.map((value, input) => (input === place ? given : value)) };
 });
+
+// A picture that goes with a question that is written, and a button that takes it out; its name where it is gone.
+export const pictureItem = ({ name, data }, remove) =>
+  element("li", {}, data ? element("img", { src: data, alt: name, title: name, draggable: "false" }) : name,
+    iconButton("close", fill(says.remove, { name }), remove));
 
 // A question's references as pictures, wherever Gradio draws a message anew.
 async function showIn(link) {

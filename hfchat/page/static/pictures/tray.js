@@ -3,7 +3,7 @@ import { beforeSubmit, busy, element, iconButton, onChange, submit, textBox, typ
 import { requests } from "../gradio_bridge.js";
 import { fill, pictureSays } from "../language.js";
 import { watchEdits } from "./edit.js";
-import { PICTURE, pictureFrom, pictures, showPictures } from "./pictures.js";
+import { PICTURE, pictureFrom, pictureItem, pictures, showPictures } from "./pictures.js";
 import { plainName, referencesIn, withoutReferences, withReferences } from "./references.js";
 
 class Tray {
@@ -82,11 +82,7 @@ class Tray {
   }
 
   draw() {
-    this.list.replaceChildren(...this.items.map((item) => {
-      const words = fill(this.says.remove, item);
-      return element("li", {}, element("img", { src: item.data, alt: item.name, title: item.name, draggable: "false" }),
-        iconButton("close", words, () => this.remove(item)));
-    }));
+    this.list.replaceChildren(...this.items.map((item) => pictureItem(item, () => this.remove(item))));
     this.warn();
   }
 
