@@ -252,7 +252,7 @@ def test_what_is_said_of_replies_that_nobody_knows_is_summed_up(lines: Lines) ->
     for _ in range(50):
         log_event(logger, logging.INFO, "rated", subject="alice", rating="liked")
     sum_up_log()
-    assert len(lines()) == WRITTEN_AT_ONCE + 1
+    assert len(lines()) == MAX_EQUAL_LINES + 1
 
 
 def test_ever_new_lines_take_no_more_memory(lines: Lines) -> None:
