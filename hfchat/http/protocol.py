@@ -18,6 +18,8 @@ MAX_HEADERS = 256
 MAX_PIPELINED = 32
 # A head comes in one packet or a few. Apache gives 20 s to 40 s, nginx 60 s.
 HEAD_TIMEOUT_S = 20.0
+# What nobody reads is held here and in the system, some megabytes a connection. nginx's `send_timeout` is as long.
+SEND_TIMEOUT_S = 60.0
 # File descriptors that are for others than callers: the ledger, the log, and the provider's connections.
 KEPT_DESCRIPTORS = 2256
 # Of the connections that wait in silence so many are closed where there is no room: one sixteenth, so that each is looked at
@@ -49,6 +51,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
     _replays = False
     _replayed_whole = False
     _head_timer: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
     # When it began to wait for a request, by the event loop's clock; None while one is in progress.
     waiting_since: float | None = None
 
@@ -64,6 +67,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """They have left."""
         self._stop_head_timer()
+        self._stop_send_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -126,6 +130,33 @@ class HeadLimitProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._waits():
             self.waiting_since = self.loop.time()
+
+    def pause_writing(self) -> None:
+        """More waits to be sent than they read."""
+        super().pause_writing()
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        """They have read on."""
+        self._stop_send_timer()
+        super().resume_writing()
+
+    def _watch_sending(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        self._send_timer = self.loop.call_later(SEND_TIMEOUT_S, self._nobody_reads, unsent)
+
+    def _nobody_reads(self, unsent: int) -> None:
+        """Cut the connection if as much waits to be sent as a while ago: nothing of it was read."""
+        self._send_timer = None
+        if self.transport.get_write_buffer_size() < unsent:
+            self._watch_sending()
+        else:
+            self.transport.abort()
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _waits(self) -> bool:
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
