@@ -18,6 +18,8 @@ MAX_HEADERS = 256
 MAX_PIPELINED = 32
 # A head comes in one packet or a few. Apache waits 20 s to 40 s, nginx 60 s.
 HEAD_TIMEOUT_S = 20.0
+# What nobody reads is held here and in the system, some megabytes a connection. nginx's `send_timeout` is as long.
+SEND_TIMEOUT_S = 60.0
 # File descriptors for the ledger, the log, and the connections to the provider.
 RESERVED_DESCRIPTORS = 2256
 # At the limit, one idle connection in so many is closed at once, so that the search for them is rare.
@@ -50,6 +52,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     # Since when it is idle, by the event loop's clock; None while a request is in progress.
     idle_since: float | None = None
+    _send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected."""
@@ -63,6 +66,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client disconnected."""
         self._stop_head_timer()
+        self._stop_send_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -125,6 +129,33 @@ class HeadLimitProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._idle():
             self.idle_since = self.loop.time()
+
+    def pause_writing(self) -> None:
+        """The send buffer is full: the client reads slower than it is sent to."""
+        super().pause_writing()
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        """The client has read on."""
+        self._stop_send_timer()
+        super().resume_writing()
+
+    def _watch_sending(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        self._send_timer = self.loop.call_later(SEND_TIMEOUT_S, self._send_timed_out, unsent)
+
+    def _send_timed_out(self, unsent: int) -> None:
+        """Cut the connection if as much waits to be sent as a while ago: nothing of it was read."""
+        self._send_timer = None
+        if self.transport.get_write_buffer_size() < unsent:
+            self._watch_sending()
+        else:
+            self.transport.abort()
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _idle(self) -> bool:
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)

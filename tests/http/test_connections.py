@@ -10,7 +10,14 @@ import pytest
 import uvicorn
 
 from hfchat.http import protocol
-from hfchat.http.protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES, MAX_HEADERS, HeadLimitProtocol, connection_limit
+from hfchat.http.protocol import (
+    HEAD_TIMEOUT_S,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    SEND_TIMEOUT_S,
+    HeadLimitProtocol,
+    connection_limit,
+)
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
 from tests.support.stub_upstream import StubUpstream
 
@@ -191,15 +198,24 @@ class Server:
     """The protocol in front of the smallest application, with other bounds."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *, head_s: float = HEAD_TIMEOUT_S, limit: int | None = None
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        head_s: float = HEAD_TIMEOUT_S,
+        send_s: float = SEND_TIMEOUT_S,
+        limit: int | None = None,
+        body: bytes = b"ok",
     ) -> None:
+        self._body = body
         monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", head_s)
+        monkeypatch.setattr(protocol, "SEND_TIMEOUT_S", send_s)
         monkeypatch.setattr(protocol, "connection_limit", lambda: limit)
 
     async def __aenter__(self) -> int:
         async def answer(_: object, receive: object, send: object) -> None:
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})  # type: ignore[operator]
-            await send({"type": "http.response.body", "body": b"ok"})  # type: ignore[operator]
+            length = b"%d" % len(self._body)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})  # type: ignore[operator]
+            await send({"type": "http.response.body", "body": self._body})  # type: ignore[operator]
 
         config = uvicorn.Config(
             answer, http=HeadLimitProtocol, port=0, lifespan="off", log_config=None, access_log=False
@@ -253,6 +269,38 @@ async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(monkeypatc
                         await reader.read(1)
                 except (TimeoutError, ConnectionResetError):
                     pass
+        writer.close()
+
+
+# More than the system takes for a connection.
+LARGE = bytes(16_000_000)
+
+
+@pytest.mark.anyio
+async def test_who_does_not_read_an_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch, send_s=0.3, body=LARGE)
+    async with server as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(ALIVE)
+        connections = server._server.server_state.connections
+        async with asyncio.timeout(30):
+            while not connections:
+                await asyncio.sleep(0.01)
+            while connections:
+                await asyncio.sleep(0.01)
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_who_reads_slowly_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Server(monkeypatch, send_s=1.0, body=LARGE) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=100_000)
+        writer.write(ALIVE)
+        await reader.readuntil(b"\r\n\r\n")
+        came = 0
+        while came < len(LARGE):
+            came += len(await reader.read(200_000))
+            await asyncio.sleep(0.02)
         writer.close()
 
 
