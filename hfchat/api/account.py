@@ -1,4 +1,4 @@
-"""`/api/ai/usage`, what a token has left, and `/api/ai/revoke`, by which an admin takes one back."""
+"""Usage and revocation endpoints: `/api/ai/usage` says what a token has left; an admin revokes one at `/api/ai/revoke`."""
 
 from dataclasses import asdict
 from typing import Any

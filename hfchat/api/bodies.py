@@ -1,4 +1,4 @@
-"""The bodies of `/api/ai/*`: what is taken, exactly, and what is answered."""
+"""Request and response schemas of `/api/ai/*`, as pydantic models."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""`/api/ai/chat`: the chat for programs, as JSON and as server-sent events."""
+"""Chat endpoint: `POST /api/ai/chat`, answered as JSON or as server-sent events."""
 
 import json
 from typing import Any

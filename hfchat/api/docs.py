@@ -1,4 +1,4 @@
-"""`/docs`: Swagger UI on the OpenAPI document, with nothing from another host; FastAPI's own page loads it from a CDN."""
+"""API reference at `/docs`: Swagger UI, served from here; FastAPI's own page would load it from a CDN."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`/healthz`: the process lives. `/readyz`: it can serve."""
+"""Health checks: `/healthz`, the process runs; `/readyz`, it can serve."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a retry gets the answer of the first try, one call and one charge, also while that still runs.
+"""Idempotency: a retry with the same `Idempotency-Key` gets the answer of the first try, one call and one charge.
 
 The ledger keeps the answer for a day, sealed: the key to it is made of the caller's `Idempotency-Key` and body, which are
 kept nowhere, so nobody who reads the ledger can read what was written. Only whole answers are kept. Whoever leaves ends

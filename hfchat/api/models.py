@@ -1,4 +1,4 @@
-"""`GET /api/ai/models` and `GET /v1/models`: what this token may use, in our form and in OpenAI's."""
+"""Models endpoints: `GET /api/ai/models` and `GET /v1/models` list the models that a token may use."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`/v1/*`: OpenAI's form of the same chat, for every program that speaks it. What the provider answers passes unchanged."""
+"""OpenAI-compatible endpoint: `POST /v1/chat/completions`. The provider's answer is passed on unchanged."""
 
 import time
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Pure: a body in OpenAI's form as a request. Each field passes as it is written if it is listed, and is refused if not."""
+"""Request body in OpenAI's form: each listed field is passed on as it is, any other is refused. Pure."""
 
 import codecs
 from collections.abc import Collection

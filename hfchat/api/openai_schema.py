@@ -1,4 +1,4 @@
-"""What `/v1/chat/completions` takes and answers, as the OpenAPI document has it: the fields that are passed on."""
+"""JSON Schema of `/v1/chat/completions` for the OpenAPI document: the fields that are passed on, and the answer."""
 
 from collections.abc import Mapping
 from typing import Any

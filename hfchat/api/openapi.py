@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the routes, and what only the gate and the doors know."""
+"""OpenAPI document: what FastAPI makes of the routes, with the headers and errors that the gate adds."""
 
 import functools
 import inspect

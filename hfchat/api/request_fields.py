@@ -1,4 +1,4 @@
-"""Pure: the allow-list of a chat completion's fields. What is not listed is refused: it could cost more than is reserved,
+"""Allow-list of a chat completion's fields. Pure. What is not listed is refused: it could cost more than is reserved,
 or take the owner's system prompt out of the request.
 
 Left out on purpose: several replies by another name than `n` (`n_cmpl`, `best_of`, beams), other models or adapters, a

@@ -1,4 +1,4 @@
-"""A turn as an answer over HTTP, whichever door's form it takes.
+"""Streaming response: a turn as server-sent events, or gathered into one JSON object.
 
 Its status waits for the first delta, so a refusal comes before the first byte; where a model thinks for long, comments keep
 proxies awake from then on. A caller who leaves ends the turn at once, streamed or not, before the first delta too.

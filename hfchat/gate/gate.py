@@ -1,4 +1,4 @@
-"""The one guard in front of everything, closed by default: what is not listed here does not pass, for anybody.
+"""Gate: authentication middleware in front of every route, closed by default. A route that is not listed is refused.
 
 It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes after
 it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"quota"`, and in `"on_quota"` whom to

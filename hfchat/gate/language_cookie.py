@@ -1,4 +1,4 @@
-"""The language that a visitor chose on the page: kept in a cookie of their browser, and ahead of what the browser asks for."""
+"""Language cookie: the language that a visitor chose on the page goes before `Accept-Language`."""
 
 from hfchat.i18n.language import LANGUAGES, Language
 

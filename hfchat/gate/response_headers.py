@@ -1,4 +1,4 @@
-"""What every answer carries on its way out: our headers, and our form where Gradio refuses in its own."""
+"""Response headers: what is added to every answer. Errors of Gradio's own form become errors of ours."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The sign-in page and invite links. The session cookie holds the signed token itself: no session is stored on the server.
+"""Sign-in page and invite links. The session cookie holds the signed token itself: no session is stored on the server.
 
 A GET changes no state: an invite link opens a page that says who signs in, and its button sends the form that does it.
 """

@@ -1,4 +1,4 @@
-"""How the owner wants the page to look, and the shades of their accent colour, which people can read whatever the colour."""
+"""Appearance of the page: the owner's title, logo and accent colour, and shades of it with enough contrast."""
 
 from dataclasses import dataclass
 from urllib.parse import quote

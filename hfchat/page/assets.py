@@ -1,4 +1,4 @@
-"""The scripts and styles of Gradio's page, which it reads and compresses anew for whoever asks: here once, kept in memory.
+"""Cache of Gradio's scripts and styles, in memory: Gradio would read and compress them anew for each request.
 
 Their names change with what is in them, so a browser that has one need not ask again.
 """

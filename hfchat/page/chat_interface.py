@@ -1,4 +1,4 @@
-"""The chat's events: `gr.ChatInterface` with the steps of a turn written anew, in the order in which they run.
+"""Events of the chat page (send, stop, retry, undo, edit): a `gr.ChatInterface` whose steps are written anew, in order.
 
 Differences to Gradio's own: the box stays open during a turn (a hidden button is closed instead), an edited question is asked
 again by the steps of Retry, a turn that was stopped before its first word says so, and no step is there that nobody needs.

@@ -1,4 +1,4 @@
-"""Ties the chat to the conversations that the visitor's browser keeps: `static/conversations` keeps, lists and opens them.
+"""Conversation list: ties the chat to what the visitor's browser stores; `static/conversations` stores, lists and opens it.
 `static/pictures` takes, keeps and shows the pictures of their questions, and hands them over with what is asked.
 
 Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.

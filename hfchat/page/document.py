@@ -1,4 +1,4 @@
-"""The chat page's document: our scripts in it, and its Content-Security-Policy with the nonce that they run by.
+"""HTML document of the chat page: our scripts are put into it, and its Content-Security-Policy with their nonce.
 
 Gradio's own `head` comes after the whole page is drawn, as scripts that no nonce can be on. The document itself Gradio, which
 compresses what has a file's name only, sends as it is.

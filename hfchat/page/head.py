@@ -1,4 +1,4 @@
-"""What the chat page carries beside Gradio's own: modules of JavaScript and a little style, from the files in `static`.
+"""Scripts and styles of our own on the chat page: JavaScript modules and CSS from the files in `static`.
 
 `page.js` is where the modules begin. What Python knows too, as sentences, identifiers and limits, `constants.js` reads from
 the document.

@@ -1,4 +1,4 @@
-"""The page's header: the owner's title, who is signed in, and a menu with what they have left, for them to leave, and more."""
+"""Page header: the owner's title, and the account menu with the remaining quota, the sign-out and more."""
 
 import gradio as gr
 

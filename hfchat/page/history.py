@@ -1,4 +1,4 @@
-"""What of the page's conversation a model is sent: text of whole turns, and nothing that the page said itself.
+"""Chat history: the messages of the page that a model is sent: whole turns, without the page's own notes.
 
 And what of a conversation that a browser kept is shown again.
 """

@@ -1,4 +1,4 @@
-"""What a visitor chose beside the question: a model, a provider, and the settings of the chat, checked as the API does."""
+"""Inputs of a turn beside the question: model, provider and settings, validated as the API does."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The page from top to bottom: header, settings folded away, conversation, box. All of it is Gradio's own."""
+"""Page layout, from top to bottom: header, settings, conversation, text box; all of it Gradio components."""
 
 from typing import Any
 

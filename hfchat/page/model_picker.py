@@ -1,4 +1,4 @@
-"""What the picker offers, and its words for a model: what it is called, how much it reads, takes and costs."""
+"""Model picker: its options, and their labels: name, context length, modalities and price."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The chat page: a `gr.ChatInterface` on the same core as the API, and how it is mounted."""
+"""Mounts the chat page, a `gr.ChatInterface`, and its middleware into the application."""
 
 import logging
 import sys

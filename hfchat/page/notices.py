@@ -1,4 +1,4 @@
-"""What the page says itself in a conversation: why a turn failed and what helps, what is waited for, who answered."""
+"""Notices in a conversation: why a turn failed and what helps, and which model answered."""
 
 import re
 from html import escape

@@ -1,4 +1,4 @@
-"""Pure: the pictures of the page's questions. The browser keeps them; a question has only a reference to each in its text.
+"""Pictures in questions. Pure. The browser stores them; a question has only a reference to each in its text.
 
 They come beside the question that is asked, all of the conversation's, and are read as if a stranger had sent them.
 """

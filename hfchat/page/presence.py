@@ -1,4 +1,4 @@
-"""Whether anybody still listens to a turn of the page: a tab that closes before it opened the reply's stream is not missed.
+"""Disconnect detection: whether anybody still listens to a turn of the page, also if a tab closes before its stream opens.
 
 Gradio ends a turn when its stream ends, and a page opens that only after its question was taken.
 """

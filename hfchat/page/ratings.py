@@ -1,4 +1,4 @@
-"""Likes and dislikes: each is a line in the log, `rated`, with the turn that gave the reply, and never what was written.
+"""Ratings of replies (like, dislike): each is a line `rated` in the log, with the turn, and never what was written.
 
 Which turn gave which reply is known for as long as a visitor's page is open, and of so many only.
 """

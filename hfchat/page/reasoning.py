@@ -1,4 +1,4 @@
-"""What a model thinks aloud between tags in its reply, told apart from what it answers, also while a tag is half there."""
+"""Reasoning between `<think>` tags, split from the answer, also while a tag has come only in part."""
 
 OPEN, CLOSE = "<think>", "</think>"
 

@@ -1,4 +1,4 @@
-"""The reply as far as it has come, as Gradio's messages; before it comes, what is waited for."""
+"""View of a reply while it streams, as Gradio messages; before the first word, what is waited for."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A turn of the page: what the visitor wrote goes to the core, and what comes back is shown as it grows.
+"""Turn handler of the page: the visitor's message goes to `chat`, and the reply is shown as it streams.
 
 A failed turn is shown, never raised: an exception would disable the page's text box until it is loaded anew.
 """

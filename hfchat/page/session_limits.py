@@ -1,4 +1,4 @@
-"""Gradio's sessions within bounds: how many each person has, how much they hold, and whose events are whose.
+"""Session limits: how many of Gradio's sessions each person has, how much memory they hold, and whose events are whose.
 
 Gradio keeps the last 2,000 sessions, whoever's they are and whatever is in them, and gives an event to whoever names it. A
 session that is dropped here is one that nothing is in progress in; its page goes on, from the conversation that it shows.

@@ -1,4 +1,4 @@
-"""Gradio's sessions kept apart by person: another's `session_hash` reaches nothing.
+"""Session scope: Gradio's sessions are kept apart by person; another person's `session_hash` reaches nothing.
 
 Gradio binds a session to nobody: its hash, made by the browser, gives that session's history and running reply to
 whoever sends it. So the hash in a request becomes one of that person's own before Gradio sees it, by a secret key:

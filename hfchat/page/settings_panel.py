@@ -1,4 +1,4 @@
-"""The model picker and the settings of a chat: Gradio's own inputs, filled for each visitor, remembered in their browser."""
+"""Settings panel: model picker and chat settings, filled for each visitor and remembered in their browser."""
 
 import hashlib
 import json

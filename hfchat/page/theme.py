@@ -1,4 +1,4 @@
-"""The page's theme: Gradio's plain one in the owner's colour, without a font from elsewhere."""
+"""Theme of the page: Gradio's base theme in the owner's colour, without fonts from other hosts."""
 
 from typing import Any
 
