@@ -121,8 +121,10 @@ class _SummingHandler(logging.StreamHandler[Any]):
 def _kind(record: logging.LogRecord) -> tuple[object, ...] | None:
     """What equal lines have in common; None for a line that is always written. The first three are without facts."""
     event = _first_line(record)
+    if event in _ALWAYS_WRITTEN:
+        return None
     known_facts = _facts(record)
-    if event in _ALWAYS_WRITTEN or (event in _WRITTEN_OF_A_TURN and "request_id" in known_facts):
+    if event in _WRITTEN_OF_A_TURN and "request_id" in known_facts:
         return None
     facts = tuple((name, str(fact)) for name, fact in known_facts.items() if name not in _UNIQUE_FACTS)
     return record.name, record.levelno, event, *facts

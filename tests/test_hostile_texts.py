@@ -26,21 +26,18 @@ from hfchat.api.openai_body import read_completion
 from hfchat.auth import revocation
 from hfchat.auth.own_tokens import unverified
 from hfchat.auth.policy import read_policy
-from hfchat.chat import token_count as counting
+from hfchat.chat import token_count
 from hfchat.chat.turn_log import _quotes
-from hfchat.http import error_response as error_body
-from hfchat.http import media
+from hfchat.http import error_response, media
 from hfchat.http.body import content_length
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.json_bounds import check_json
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.i18n.language import language_of
-from hfchat.page import history as page_history
-from hfchat.page import notices as page_notice
-from hfchat.page import pictures as page_pictures
+from hfchat.page import history, notices, pictures
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.types import Call, Message
-from hfchat.upstream import failure_text as words
+from hfchat.upstream import failure_text
 from hfchat.upstream.chunks import Frame
 from hfchat.upstream.model_list import read_models
 from hfchat.upstream.reply import Reply
@@ -246,7 +243,7 @@ SCANNERS: dict[str, Callable[[str], object]] = {
     "provider's headers": lambda text: translate(
         Refusal(429, b"", {"retry-after": text, "ratelimit": text, "x-request-id": text})
     ),
-    "provider's words, cleaned": words.clean,
+    "provider's words, cleaned": failure_text.clean,
     "provider's words, looked for in a message": lambda text: _quotes(text[:300], [text] * 3),
     "provider's list of models": lambda text: read_models({"data": [{"id": text, "providers": [{"provider": text}]}]}),
     "provider's events, byte by byte": stream(b"data: x"),
@@ -267,14 +264,16 @@ SCANNERS: dict[str, Callable[[str], object]] = {
     "Idempotency-Key": ignoring(lambda text: key_of(_headers("idempotency-key", text))),
     "picture": lambda text: media.is_picture(f"data:image/png;base64,{text}"),
     "address of a picture": lambda text: media.may_be_fetched(f"https://{text}", None),
-    "page's pictures": lambda text: page_pictures.read_pictures(orjson.dumps({text: text}).decode()),
-    "reference to a picture": lambda text: page_pictures.has_pictures([Message("user", text)]),
-    "message as Markdown": page_notice._plain,
-    "history's id": page_history._ID.fullmatch,
-    "words of an error": lambda text: error_body.say(errors.InvalidRequest(provider_message=text, param=text), "en"),
+    "page's pictures": lambda text: pictures.read_pictures(orjson.dumps({text: text}).decode()),
+    "reference to a picture": lambda text: pictures.has_pictures([Message("user", text)]),
+    "message as Markdown": notices._plain,
+    "history's id": history._ID.fullmatch,
+    "words of an error": lambda text: error_response.say(
+        errors.InvalidRequest(provider_message=text, param=text), "en"
+    ),
     "policy of a page": lambda text: small_page_policy(text, form=True, on_space=False),
-    "the most of a prompt": lambda text: counting.max_prompt_tokens([Message("user", text)], {"tools": [text]}),
-    "about what a prompt has": lambda text: counting.estimated_prompt_tokens(
+    "the most of a prompt": lambda text: token_count.max_prompt_tokens([Message("user", text)], {"tools": [text]}),
+    "about what a prompt has": lambda text: token_count.estimated_prompt_tokens(
         [Message("user", text)], {"tools": [text]}
     ),
     "body sent on": lambda text: call_body(dataclasses.replace(CALL, options={text: text}), ask_usage=True),

@@ -161,7 +161,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The model as the body of a route, for the OpenAPI document, which `documentation` puts its `$defs` into."""
+    """The model as the body of a route, for the OpenAPI document, which `openapi` puts its `$defs` into."""
     return takes(model.model_json_schema(ref_template="#/components/schemas/{model}"))
 
 

@@ -1,8 +1,9 @@
-"""The calls with an `Idempotency-Key` that run or wait in this process. Those that wait are woken: by the end of the first,
+"""Idempotent calls that run or wait in this process. Those that wait are woken: by the end of the first,
 where that runs here; where another process runs it, by one poller for all of them.
 """
 
 import asyncio
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,10 @@ from typing import Any
 from hfchat.errors import StoreUnavailable, TooManyStreams
 from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.meters import OnceState, Principal
+from hfchat.logs import log_crash
 from hfchat.types import Caller
+
+logger = logging.getLogger(__name__)
 
 # A poll costs the ledger a write. The first comes soon, as most replies end within seconds.
 POLL_S = 0.2
@@ -154,7 +158,9 @@ class Runs:
                     await self._hand_over(key, run, claimed)
                 else:
                     _tell_all(run, claimed)
-        except Exception as failure:
+        except Exception as failure:  # in a task nobody would see it
+            if not isinstance(failure, StoreUnavailable):
+                log_crash(logger, failure)
             for waiter in run.waiters:
                 if not waiter.done():
                     unavailable = StoreUnavailable()

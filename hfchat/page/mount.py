@@ -51,7 +51,7 @@ def mount_page(
     """
     connections, ratings = OpenConnections(), Ratings()
     page = build_page(chat, catalog, look, connections, ratings, routed=routed, offline=offline)
-    bounds = SessionLimits(page, ratings.forget)
+    limits = SessionLimits(page, ratings.forget)
     # Without these every chat takes one of 40 threads, and one chat runs at a time.
     page.max_threads = 500
     page.queue(default_concurrency_limit=None, api_open=False)
@@ -65,8 +65,8 @@ def mount_page(
     middleware = [
         Middleware(PageHead, head=head(folder, import_map(), look.icon), on_space=on_space),
         Middleware(RendererScripts),
-        Middleware(PageRequestMiddleware, reader=reader, visitors=PageRateLimit()),
-        Middleware(SessionLimitMiddleware, bounds=bounds),
+        Middleware(PageRequestMiddleware, reader=reader, rate_limit=PageRateLimit()),
+        Middleware(SessionLimitMiddleware, limits=limits),
         Middleware(ConnectionTracker, connections=connections),
     ]
     gr.mount_gradio_app(

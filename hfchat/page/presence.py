@@ -49,7 +49,7 @@ class Listener:
     """Whoever asked for one turn."""
 
     def __init__(self, connections: OpenConnections, session: str | None, clock: Callable[[], float]) -> None:
-        self._listeners = connections
+        self._connections = connections
         self._session = session
         self._clock = clock
         self._missed_since: float | None = None
@@ -59,7 +59,7 @@ class Listener:
         """Whether they listen no more. To be asked again and again."""
         if self._session is None:
             return False
-        if self._listeners.any(self._session):
+        if self._connections.any(self._session):
             self._missed_since, self._patience_s = None, GONE_S
             return False
         if self._missed_since is None:
@@ -72,18 +72,18 @@ class ConnectionTracker:
 
     def __init__(self, app: ASGIApp, *, connections: OpenConnections) -> None:
         self._app = app
-        self._listeners = connections
+        self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         session = _session(scope)
         if session is None:
             return await self._app(scope, receive, send)
-        self._listeners.opened(session)
+        self._connections.opened(session)
         try:
             await self._app(scope, receive, send)
         finally:
-            self._listeners.closed(session)
+            self._connections.closed(session)
         return None
 
 

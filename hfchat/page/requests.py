@@ -21,10 +21,10 @@ _FILES = ("/assets/", "/static/")
 class PageRequestMiddleware:
     """ASGI middleware; the gate in front of it has put the verified `Caller` into the scope."""
 
-    def __init__(self, app: ASGIApp, *, reader: BodyReader, visitors: PageRateLimit) -> None:
+    def __init__(self, app: ASGIApp, *, reader: BodyReader, rate_limit: PageRateLimit) -> None:
         self._app = app
         self._reader = reader
-        self._visitors = visitors
+        self._rate_limit = rate_limit
         self._session_key = secrets.token_bytes(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,14 +33,14 @@ class PageRequestMiddleware:
         if caller is None or scope["path"].startswith(_FILES):
             return await self._app(scope, receive, send)
         person = Principal.of(caller).key
-        self._visitors.check(person)
+        self._rate_limit.check(person)
         gradio = scope["path"].startswith("/gradio_api/")
         if gradio:
             receive = await self._own_session(scope, receive, person)
-        self._visitors.take(person, 1)
+        self._rate_limit.take(person, 1)
         # What stays open: the page's streams and heartbeats.
         stays_open = gradio and scope["method"] in ("GET", "HEAD")
-        with self._visitors.connected(person) if stays_open else nullcontext():
+        with self._rate_limit.connected(person) if stays_open else nullcontext():
             await self._app(scope, receive, send)
         return None
 
@@ -50,9 +50,9 @@ class PageRequestMiddleware:
 
         async def read(receive: Receive, limit: int) -> bytes:
             body = await self._reader.read(person, headers, receive, limit)
-            self._visitors.take(person, len(body) / BYTES_A_STEP)
+            self._rate_limit.take(person, len(body) / BYTES_A_STEP)
             return body
 
         receive = await scope_session(scope, receive, person, self._session_key, read)
-        self._visitors.take(person, scope[PageRequest.KEY].values / VALUES_A_STEP)
+        self._rate_limit.take(person, scope[PageRequest.KEY].values / VALUES_A_STEP)
         return receive

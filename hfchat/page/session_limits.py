@@ -166,21 +166,21 @@ class SessionLimits:
 class SessionLimitMiddleware:
     """ASGI middleware of Gradio's application."""
 
-    def __init__(self, app: ASGIApp, *, bounds: SessionLimits) -> None:
+    def __init__(self, app: ASGIApp, *, limits: SessionLimits) -> None:
         self._app = app
-        self._bounds = bounds
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on. Raises: NotFound, TooManyStreams."""
         request: PageRequest | None = scope.get(PageRequest.KEY)
         if request is None:
             return await self._app(scope, receive, send)
-        key = self._bounds.begin(request, scope["path"], posts=scope["method"] == "POST")
+        key = self._limits.begin(request, scope["path"], posts=scope["method"] == "POST")
         try:
             await self._app(scope, receive, send)
         finally:
             if key is not None:
-                self._bounds.end(request.person, key)
+                self._limits.end(request.person, key)
         return None
 
 

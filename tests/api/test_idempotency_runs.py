@@ -232,6 +232,18 @@ async def test_a_store_that_goes_away_is_said_to_all_who_wait(
     assert (here.waiting, here._runs) == (0, {})
 
 
+async def test_what_nobody_foresaw_is_logged_and_ends_the_wait(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(idempotency_runs, "POLL_S", 0.01)
+    here, there = Runs(ledger), Runs(ledger)
+    await there.begin_once(KEY, ALICE, until, stays)
+    times = [until()]
+    with pytest.raises(StoreUnavailable):
+        await here.begin_once(KEY, ALICE, times.pop, stays)
+    assert "crash" in [record.getMessage() for record in caplog.records]
+
+
 async def test_another_body_under_the_key_does_not_wait(ledger: Ledger) -> None:
     runs = Runs(ledger)
     await runs.begin_once(KEY, ALICE, until, stays)

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.auth.claims import MAX_TIME
@@ -22,6 +22,7 @@ from hfchat.limits import Limit
 from hfchat.types import Caller, Policy
 from tests.conftest import KEY, make_token
 from tests.support.errors import reason_of
+from tests.support.fuzz import ANY_JSON, FUZZ, chain
 from tests.support.handmade_tokens import b64, segment, sign
 
 NOW = int(time.time())
@@ -493,15 +494,6 @@ def test_a_past_nbf_is_no_hindrance() -> None:
 # --- whatever comes
 
 
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-# No database: what hypothesis finds is in its message, and nothing is written beside the tests.
-FUZZ = settings(max_examples=150, deadline=None, database=None, derandomize=True)
-
-
 def taken_or_refused(token: str) -> None:
     try:
         caller = verify(token)
@@ -537,10 +529,6 @@ def test_any_header_and_claims_that_our_key_signed_are_taken_or_refused(header: 
 @given(st.sampled_from(["sub", "iss", "iat", "exp", "jti", "scope", "nbf", "hfchat"]), ANY_JSON)
 def test_any_value_of_a_claim_that_our_key_signed_is_taken_or_refused(claim: str, value: Any) -> None:
     taken_or_refused(claims_with(**{claim: value}))
-
-
-def chain(error: BaseException | None) -> list[BaseException]:
-    return [] if error is None else [error, *chain(error.__cause__ or error.__context__)]
 
 
 FORGERIES = ALGORITHM | SIGNED_BY_ANOTHER | FORM

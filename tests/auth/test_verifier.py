@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.auth.claims import MAX_TIME
@@ -22,6 +22,7 @@ from hfchat.limits import Limit
 from hfchat.types import Caller, Policy
 from tests.conftest import KEY
 from tests.support.errors import reason_of
+from tests.support.fuzz import ANY_JSON, FUZZ, chain
 from tests.support.handmade_tokens import b64, segment, sign
 from tests.support.identity_provider import KINDS, Provider, jwk, key_set, private_key, public_pem, signed
 
@@ -663,15 +664,6 @@ def test_what_is_over_8_kb_is_refused_for_its_length() -> None:
     assert caller(more="x" * 5500).subject == "alice"
 
 
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-# No database: what hypothesis finds is in its message, and nothing is written beside the tests.
-FUZZ = settings(max_examples=150, deadline=None, database=None, derandomize=True)
-
-
 def taken_or_refused(token: str) -> None:
     try:
         person = verified(token, secret=KEY, public_key=public_pem("ed25519"))
@@ -727,10 +719,6 @@ def test_any_value_of_a_claim_is_taken_or_refused(claim: str, value: Any) -> Non
 def test_any_signature_is_refused(alg: str, signature: bytes) -> None:
     token = f"{segment({'alg': alg})}.{segment(CLAIMS)}.{b64(signature)}"
     refusal(token, public_key=public_pem(KINDS[alg]))
-
-
-def chain(error: BaseException | None) -> list[BaseException]:
-    return [] if error is None else [error, *chain(error.__cause__ or error.__context__)]
 
 
 SHOWN = ALGORITHMS | FORM | {"another key": sign(HS256, CLAIMS, KEY[::-1]), "another person": backend(sub=5)}

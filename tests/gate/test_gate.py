@@ -740,14 +740,8 @@ def _scope(path: str) -> Scope:
     }
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("failure", "status"),
-    [(TimeoutError("swordfish"), 500), (Overloaded(), 503), (KeyError("swordfish"), 500)],
-    ids=str,
-)
-async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(failure: Exception, status: int) -> None:
-    sent: list[Message] = []
+async def pass_through(path: str, failure: BaseException, drain: Drain, sent: list[Message]) -> None:
+    """A request that passes the gate, behind which it fails; `sent` gets the messages of its answer."""
 
     async def fails(scope: Scope, receive: Receive, send: Send) -> None:
         raise failure
@@ -764,9 +758,18 @@ async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(f
     async def looks(_: Caller) -> Quota:
         return Quota(Policy("m", None), Counters((), 0), 0)
 
-    await Gate(fails, authenticate=Authenticator(trusts, looks), drain=Drain())(
-        _scope("/gradio_api/info"), receive, send
-    )
+    await Gate(fails, authenticate=Authenticator(trusts, looks), drain=drain)(_scope(path), receive, send)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(TimeoutError("swordfish"), 500), (Overloaded(), 503), (KeyError("swordfish"), 500)],
+    ids=str,
+)
+async def test_what_fails_behind_the_gate_is_not_mistaken_for_an_ended_session(failure: Exception, status: int) -> None:
+    sent: list[Message] = []
+    await pass_through("/gradio_api/info", failure, Drain(), sent)
     assert sent[0]["status"] == status
     assert b"swordfish" not in sent[1]["body"]
 
@@ -791,28 +794,11 @@ async def test_what_is_no_exception_is_answered_in_our_form_too(
     failure: BaseException, draining: bool, status: int, passes: bool, path: str
 ) -> None:
     sent: list[Message] = []
-
-    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
-        raise failure
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def trusts(_: str) -> Caller:
-        return Caller("alice", "x", time.time() + 60, Policy("own/default", None))
-
-    async def looks(_: Caller) -> Quota:
-        return Quota(Policy("m", None), Counters((), 0), 0)
-
     drain = Drain(after_s=0)
-    guard = Gate(fails, authenticate=Authenticator(trusts, looks), drain=drain)
     drain.began = draining and path == "/healthz"
     status = 500 if draining and not drain.began else status
     with logged() as lines:
-        guarded = guard(_scope(path), receive, send)
+        guarded = pass_through(path, failure, drain, sent)
         if passes:
             with pytest.raises(asyncio.CancelledError):
                 await guarded

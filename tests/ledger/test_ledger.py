@@ -1,4 +1,4 @@
-"""Accounts over a ledger that is slow, fails or loses its voice: in time, nothing lost, nothing taken for nothing."""
+"""The ledger over a store that is slow, fails or does not answer: answers in time, and no charge is lost or made twice."""
 
 import asyncio
 import subprocess

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hfchat.page import renderer as page_renderer
+from hfchat.page import renderer
 from hfchat.page.renderer import import_map, renderer_scripts
 from tests.conftest import RunningApp
 from tests.support.raw_client import ask, cookie
@@ -20,9 +20,9 @@ def test_each_script_calls_ours() -> None:
 
 def test_another_gradio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="not the Gradio that is known here"):
-        page_renderer._with_calls("other words", {"words of Gradio's": "ours"})
+        renderer._with_calls("other words", {"words of Gradio's": "ours"})
     renderer_scripts.cache_clear()
-    monkeypatch.setattr(page_renderer, "_MESSAGE", {"words of Gradio's": "ours"})
+    monkeypatch.setattr(renderer, "_MESSAGE", {"words of Gradio's": "ours"})
     with pytest.raises(RuntimeError, match="is 0 scripts"):
         renderer_scripts()
     renderer_scripts.cache_clear()

@@ -38,7 +38,7 @@ def page(app: RunningApp) -> Any:
 @pytest.fixture
 def bounds(app: RunningApp, stub: StubUpstream) -> Iterator[SessionLimits]:
     """The program's bounds, narrow, with no session there."""
-    (found,) = (layer.kwargs["bounds"] for layer in gradio(app).user_middleware if layer.cls is SessionLimitMiddleware)
+    (found,) = (layer.kwargs["limits"] for layer in gradio(app).user_middleware if layer.cls is SessionLimitMiddleware)
     before = found._bounds
     found._bounds = BOUNDS
     yield found
@@ -217,19 +217,21 @@ def test_a_person_cancels_their_own_event(app: RunningApp, stub: StubUpstream, b
     wait_until(lambda: stub.in_progress == 0)
 
 
-def visitors_of(app: RunningApp) -> PageRateLimit:
-    return next(layer.kwargs["visitors"] for layer in gradio(app).user_middleware if layer.cls is PageRequestMiddleware)
+def rate_limit_of(app: RunningApp) -> PageRateLimit:
+    return next(
+        layer.kwargs["rate_limit"] for layer in gradio(app).user_middleware if layer.cls is PageRequestMiddleware
+    )
 
 
 @pytest.fixture
 def narrow(app: RunningApp) -> Iterator[PageRateLimit]:
-    visitors = visitors_of(app)
-    before = (visitors._burst, visitors._steps_a_second, visitors._max_connections)
-    visitors._burst, visitors._steps_a_second, visitors._max_connections = 20.0, 0.5, 3
-    visitors._left.clear()
-    yield visitors
-    visitors._burst, visitors._steps_a_second, visitors._max_connections = before
-    visitors._left.clear()
+    rate_limit = rate_limit_of(app)
+    before = (rate_limit._burst, rate_limit._steps_a_second, rate_limit._max_connections)
+    rate_limit._burst, rate_limit._steps_a_second, rate_limit._max_connections = 20.0, 0.5, 3
+    rate_limit._left.clear()
+    yield rate_limit
+    rate_limit._burst, rate_limit._steps_a_second, rate_limit._max_connections = before
+    rate_limit._left.clear()
 
 
 STEPS = {

@@ -18,7 +18,7 @@ from hfchat.errors import (
 from hfchat.http.error_response import say
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT
-from hfchat.page import reply_view as page_shown
+from hfchat.page import reply_view
 from hfchat.page.notices import notice
 from hfchat.types import Call, Delta, Finish, Usage
 from tests.conftest import RunningApp, make_settings, make_token, running
@@ -173,8 +173,8 @@ def test_another_model_that_answers_says_so(visit: Visit, upstream: ScriptedUpst
 def test_a_long_silence_says_what_is_waited_for(
     visit: Visit, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_shown, "QUIET_S", 0.5)
-    monkeypatch.setattr(page_shown, "LONG_S", 2.0)
+    monkeypatch.setattr(reply_view, "QUIET_S", 0.5)
+    monkeypatch.setattr(reply_view, "LONG_S", 2.0)
     upstream.script = lambda _: [4, "at last"]
     visit.ask("a question")
     visit.wait_for("Waiting for Llama-3.2-3B-Instruct:fastest…")
@@ -215,7 +215,7 @@ STOPPED = CHAT["en"]["stopped"]
 def test_a_turn_stopped_before_its_first_word_says_so_at_once_and_helps(
     visit: Visit, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch, thought: list[Step]
 ) -> None:
-    monkeypatch.setattr(page_shown, "QUIET_S", 0.1)
+    monkeypatch.setattr(reply_view, "QUIET_S", 0.1)
     page, bot = visit.page, visit.page.locator(".message.bot")
     visit.ask("good one")
     expect(bot).to_contain_text("good one")
