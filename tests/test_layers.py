@@ -13,6 +13,7 @@ LAYERS = (
     "auth chat",
     "api config gate page",
     "factory",
+    "check",
     "app cli client",
     "server __main__",
 )

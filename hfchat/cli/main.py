@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     usage.add_argument("--csv", action="store_true", help="for a spreadsheet or a program")
     usage.set_defaults(command=usage_command)
 
+    check = commands.add_parser(
+        "check", help="is everything set up: token, permission, credit, model, key, ledger, proxy"
+    )
+    check.add_argument("--json", action="store_true", help="for a program")
+    check.set_defaults(command=_check)
+
     secret = commands.add_parser("secret", help="a fresh JWT_SECRET")
     secret.set_defaults(command=_secret)
     return parser
@@ -98,6 +104,12 @@ def _up_to(maximum: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _check(args: argparse.Namespace) -> int:
+    from hfchat.cli.check import check_command  # the provider's client takes a second to import
+
+    return check_command(args)
 
 
 def _secret(_: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ Work = Callable[[sqlite3.Connection], Any]
 BUSY_S = 0.8
 # Transactions between two checkpoints of the write-ahead log; SQLite waits for the disk at one.
 CHECKPOINT_EVERY = 250
+SQLITE_VERSION = sqlite3.sqlite_version_info
 _WAL_RESET_FIXES = ((3, 44, 6), (3, 50, 7))
 
 
@@ -148,7 +149,7 @@ class SqliteFile:
         as copied, and their pages are lost. A read transaction holds off the reset and no writer. One that began when all
         was copied reads the database alone; it does not hold off the reset, but then the checkpoint copies nothing.
         """
-        if not has_wal_reset_bug(sqlite3.sqlite_version_info):
+        if not has_wal_reset_bug(SQLITE_VERSION):
             yield
             return
         with closing(sqlite3.connect(self._address(), uri=True, isolation_level=None, timeout=0)) as reader:
