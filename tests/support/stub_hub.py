@@ -36,7 +36,10 @@ Body = dict[str, Any] | list[Any] | str
 
 @dataclass
 class Space:
-    """A Space: its files, its settings, and what its machine does. `stages` are shown in turn, the last for ever."""
+    """A Space: its files, its settings, and what its machine does.
+
+    `stages` are shown in turn, the last for ever, each with the commit that it is about; None is the newest.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     commits: int = 0
@@ -45,8 +48,7 @@ class Space:
     hardware: str = "cpu-basic"
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     variables: dict[str, dict[str, str]] = field(default_factory=dict)
-    stages: list[str] = field(default_factory=lambda: ["RUNNING"])
-    built: str = ""
+    stages: list[tuple[str, str | None]] = field(default_factory=lambda: [("RUNNING", None)])
 
     @property
     def sha(self) -> str:
@@ -131,7 +133,7 @@ class StubHub:
             hardware=hardware,
             secrets={item["key"]: item for item in sent.get("secrets", ())},
             variables={item["key"]: item for item in sent.get("variables", ())},
-            stages=["NO_APP_FILE"],
+            stages=[("NO_APP_FILE", None)],
         )
         return 200, {"url": f"https://huggingface.co/spaces/{name}", "id": name, "name": name}
 
@@ -144,9 +146,10 @@ class StubHub:
         if rest == "runtime":
             return 200, self._runtime(space)
         if rest == "hardware":
-            space.hardware, space.stages = sent["flavor"], list(self.build)
+            space.hardware = sent["flavor"]
+            self._rebuild(space)
         elif rest == "restart":
-            space.stages = list(self.build)
+            self._rebuild(space)
         elif rest == "settings":
             space.private = sent["visibility"] == "private"
         elif rest.startswith("tree/"):
@@ -172,21 +175,28 @@ class StubHub:
         elif method == "DELETE":
             settings.pop(sent["key"], None)
         if method != "GET":
-            space.stages = list(self.build) if "app.py" in space.files else ["NO_APP_FILE"]
+            self._rebuild(space)
         shown = ("key", "value", "description") if kind == "variables" else ("key", "description")
         return 200, {
             key: {name: item[name] for name in shown if name in item} | {"updatedAt": "2026-11-29T10:00:00.000Z"}
             for key, item in settings.items()
         }
 
+    def _rebuild(self, space: Space, running: str | None = None) -> None:
+        if "app.py" not in space.files:
+            space.stages = [("NO_APP_FILE", None)]
+        else:
+            # The old build answers for a moment longer.
+            space.stages = [("RUNNING", running)] * 2 if running else []
+            space.stages += [(stage, None) for stage in self.build]
+
     def _runtime(self, space: Space) -> dict[str, Any]:
-        stage = space.stages.pop(0) if len(space.stages) > 1 else space.stages[0]
-        if not stage.endswith("BUILDING"):
-            space.built = space.sha
+        stage, sha = space.stages.pop(0) if len(space.stages) > 1 else space.stages[0]
         hardware = {"current": space.hardware, "requested": space.hardware}
-        return {"stage": stage, "hardware": hardware, "sha": space.built, "errorMessage": None}
+        return {"stage": stage, "hardware": hardware, "sha": sha or space.sha, "errorMessage": None}
 
     def _commit(self, space: Space, body: bytes) -> tuple[int, Body]:
+        before = space.sha if space.stages[-1][0] == "RUNNING" else None
         for line in map(json.loads, body.splitlines()):
             path = line["value"].get("path")
             if line["key"] == "file":
@@ -194,8 +204,7 @@ class StubHub:
             elif line["key"] == "deletedFile":
                 del space.files[path]
         space.commits += 1
-        # The old build answers for a moment longer.
-        space.stages = ["RUNNING"] * bool(space.built) + list(self.build)
+        self._rebuild(space, before)
         return 200, {"commitUrl": "https://huggingface.co/spaces/x/y/commit/1", "commitOid": space.sha, "success": True}
 
 
@@ -221,7 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.after(f"{self.command} {address.path}")
         content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response_only(status)
-        headers = {"Content-Type": "application/json", "Date": self.date_time_string(), **self.hub.headers}
+        missing = {"X-Error-Code": "RepoNotFound"} if status == 404 else {}
+        headers = {**missing, "Content-Type": "application/json", "Date": self.date_time_string(), **self.hub.headers}
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
