@@ -1,17 +1,20 @@
 """The check: every question about an installation, asked of the real thing at the same time, within seconds."""
 
 import asyncio
+import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import httpx2
 
 from hfchat.check.account import Account, ask_account, ask_credit, permission
-from hfchat.check.answer import Answer, unknown, wrong
+from hfchat.check.answer import Answer, failed, unknown, wrong
 from hfchat.check.http import FAILURES
 from hfchat.check.machine import ask_port, ask_store, clock, key, sqlite
 from hfchat.check.models import CALL_TIMEOUT_S, Listing, ask_listing, ask_model, model_listed, unique
 from hfchat.check.proxy import ask_proxy
 from hfchat.config.settings import Settings, SettingsError
+from hfchat.errors import EndpointRetired
 from hfchat.ledger.open_store import sqlite_path
 from hfchat.types import ROUTER_URL
 from hfchat.upstream.hub import HubUpstream
@@ -49,7 +52,7 @@ async def check(
             store = tasks.create_task(ask_store(settings))
             proxy = tasks.create_task(_proxy(web, settings))
             listing = tasks.create_task(ask_listing(upstream, base_url))
-            date = tasks.create_task(_date(web, base_url))
+            head = tasks.create_task(_head(web, base_url))
             account = tasks.create_task(_account(web, hub_url, hf_token if routed else None))
             credit = tasks.create_task(_credit(web, hub_url, hf_token if routed else None, account, settings))
             call = tasks.create_task(_call(upstream, settings, listing, call_timeout_s))
@@ -59,11 +62,11 @@ async def check(
         Answer("settings", "good", "settings_fit"),
         *(_about_account(account.result(), settings) if routed else []),
         *credit.result(),
-        listing.result().address,
+        _address(listing.result(), head.result(), base_url),
         *(model_listed(model, listing.result(), routed=routed) for model in _models(settings)),
         *call.result(),
         key(settings),
-        clock(account.result().date or date.result()),
+        clock(account.result().date or (head.result() or {}).get("date")),
         store.result(),
         *([sqlite()] if sqlite_path(settings.hfchat_store) is not None else []),
         port.result(),
@@ -128,9 +131,17 @@ async def _proxy(client: httpx2.AsyncClient, settings: Settings) -> list[Answer]
     return await ask_proxy(client, settings.public_url, secret.get_secret_value() if secret else None)
 
 
-async def _date(client: httpx2.AsyncClient, base_url: str) -> str | None:
+async def _head(client: httpx2.AsyncClient, base_url: str) -> Mapping[str, str] | None:
+    """The headers of an answer of the address, with its `:status`; None where it does not answer."""
     try:
         async with client.stream("GET", f"{base_url}/models") as response:
-            return response.headers.get("date")
+            return {**response.headers, ":status": str(response.status_code)}
     except FAILURES:
         return None
+
+
+def _address(listing: Listing, head: Mapping[str, str] | None, base_url: str) -> Answer:
+    """An address that is gone, or leads elsewhere, answers too: that is no good answer."""
+    if head is not None and re.fullmatch("3..|410", head[":status"]):
+        return failed("address", EndpointRetired(), address=base_url)
+    return listing.address

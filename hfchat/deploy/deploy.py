@@ -19,6 +19,8 @@ BUILD_TIMEOUT_S = 30 * 60
 POLL_S = 5.0
 # A failure of an earlier build is shown for a moment after an upload; one that stays is the new one's.
 STALE_FAILURE_S = 120.0
+# In a wait of minutes the Hub, or the network, fails now and then.
+MAX_FAILED_POLLS = 3
 _UP = ("RUNNING", "SLEEPING")
 _BUILD_FAILED = ("BUILD_ERROR", "CONFIG_ERROR", "NO_APP_FILE")
 _STOPPED = ("PAUSED", "STOPPED")
@@ -106,9 +108,17 @@ def wait_for_build(
 
     Raises: DeployError where it fails, with the Space's own log told by `say`, or takes too long.
     """
-    began, last, restarted, built = time.monotonic(), "", False, False
+    began, last, restarted, built, failures = time.monotonic(), "", False, False, 0
     while True:
-        runtime, waited_s = space.runtime(), time.monotonic() - began
+        waited_s = time.monotonic() - began
+        try:
+            runtime, failures = space.runtime(), 0
+        except DeployError:
+            failures += 1
+            if failures > MAX_FAILED_POLLS:
+                raise
+            time.sleep(poll_s)
+            continue
         built = built or "BUILDING" in runtime.stage or "STARTING" in runtime.stage
         # The Hub may name no commit; then what comes after a build is its end.
         ours = runtime.sha == sha or (runtime.sha is None and built)

@@ -104,6 +104,18 @@ async def test_without_a_token_the_rest_is_asked_all_the_same(hub: StubHub, rout
     assert router.requests == []
 
 
+@pytest.mark.parametrize("status", [301, 410])
+async def test_an_address_that_is_retired_or_leads_elsewhere_is_wrong(
+    hub: StubHub, router: StubUpstream, status: int
+) -> None:
+    gone = Answer(status, "application/json", {"location": "https://example.org/"}, pieces=[b'{"error": "gone"}'])
+    router.listing, router.answer = gone, lambda _: gone
+    found = await check(settings_for(router), hub_url=hub.url)
+    no = {answer.question: answer.words("en").fix for answer in found if answer.status == "wrong"}
+    assert no.keys() == {"address", "call"}
+    assert all("HF_CHAT_BASE_URL" in fix for fix in no.values())
+
+
 async def test_a_public_address_is_asked_too(hub: StubHub, router: StubUpstream, offline_app: RunningApp) -> None:
     found = await check(settings_for(router, HFCHAT_PUBLIC_URL=offline_app.url), hub_url=hub.url)
     assert questions(found)[-3:] == ["public_url", "host_header", "streaming"]

@@ -321,6 +321,20 @@ def test_one_that_sleeps_is_up(hub: StubHub, run: Run) -> None:
     assert run()[0] == 0
 
 
+@pytest.mark.parametrize(("failures", "status"), [(3, 0), (4, 1)], ids=["three times", "four times"])
+def test_a_hub_that_fails_now_and_then_is_asked_again(hub: StubHub, run: Run, failures: int, status: int) -> None:
+    runtime = f"GET /api/spaces/{NAME}/runtime"
+
+    def fail(call: str) -> None:
+        if "/commit/" in call:
+            hub.answers[runtime] = (502, {"error": "Bad gateway"})
+        if hub.calls.count(runtime) == failures:
+            hub.answers.pop(runtime, None)
+
+    hub.after = fail
+    assert run()[0] == status
+
+
 def test_a_build_that_does_not_end_is_not_waited_for_for_ever(
     hub: StubHub, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
