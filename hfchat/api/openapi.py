@@ -41,6 +41,7 @@ _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "RateLimit-Remaining": ("Requests that are left in it.", {"type": "integer", "minimum": 0}),
     "RateLimit-Reset": ("Seconds until the next one.", {"type": "integer", "minimum": 0}),
     "X-Budget-Remaining": ("Tokens that are left.", {"type": "integer", "minimum": 0}),
+    "X-Hfchat-Attempts": ("Calls upstream, where it took more than one.", {"type": "integer", "minimum": 2}),
     "WWW-Authenticate": ("How to sign in.", {"type": "string", "pattern": "^Bearer "}),
     "Retry-After": ("Seconds to wait before the next try.", {"type": "integer", "minimum": 0}),
     "X-Should-Retry": ("Where a try within a minute is of no use.", {"type": "string", "enum": ["false"]}),
@@ -110,7 +111,8 @@ def _headers(status: str) -> dict[str, Any]:
     """The headers of an answer. An error may come before it is known who asks and what they have left."""
     always = {"401": ["WWW-Authenticate"], "415": ["Accept-Encoding"], "429": ["Retry-After"], "200": _STANDING}
     required = always.get(status, ())
-    maybe = {"401": (), "200": (), "503": (*_STANDING, "Retry-After")}.get(status, _STANDING)
+    attempts = () if status == "401" else ("X-Hfchat-Attempts",)
+    maybe = {"401": (), "200": (), "503": (*_STANDING, "Retry-After")}.get(status, _STANDING) + attempts
     if status != "200":
         maybe = (*maybe, "X-Should-Retry")
     return {
