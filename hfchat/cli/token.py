@@ -68,7 +68,7 @@ def _warn(args: argparse.Namespace, settings: Settings, caller: Caller, token: s
     if smallest < turn_tokens:
         print(
             f"A question and its reply may cost {turn_tokens} tokens, more than the whole budget of {smallest}: nothing can be "
-            "args. Give a larger --budget or a smaller --max-tokens.",
+            "asked. Give a larger --budget or a smaller --max-tokens.",
             file=sys.stderr,
         )
 
@@ -151,10 +151,10 @@ def _settings_with_key() -> Settings:
     return settings
 
 
-def _settings_and_key() -> tuple[Settings, str]:
+def _settings_and_key() -> tuple[Settings, bytes]:
     settings = _settings_with_key()
-    if settings.jwt_secret is None:
+    if settings.signing_key is None:
         raise SettingsError(
             "JWT_SECRET: it is not set, and only with it tokens are issued here; the others come from their own issuer."
         )
-    return settings, settings.jwt_secret.get_secret_value()
+    return settings, settings.signing_key
