@@ -1,5 +1,6 @@
 """The frozen values that travel along the path of a turn. None shows in its repr what a person wrote."""
 
+import math
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
@@ -153,6 +154,15 @@ class Caller:
     def expired(self, now: float) -> bool:
         """Whether the token has ended; RFC 7519 section 4.1.4: on `exp` itself it has."""
         return now >= self.expires_at
+
+    @property
+    def replies_end_at(self) -> float:
+        """When what is in progress for this caller ends.
+
+        An `exp` of ours is the owner's word on when access ends. Another issuer's says when its token is renewed, a minute
+        after it was issued at some (Clerk): admission is a moment, and what began under a good token is finished.
+        """
+        return self.expires_at if self.issuer == OWN_ISSUER else math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,9 @@ class Turns:
 
     @contextmanager
     def begin(self, caller: Caller, on_quota: OnQuota) -> Iterator[Turn]:
-        """A turn, in progress until the block ends; it is ended when its caller's token expires."""
+        """A turn, in progress until the block ends; it is ended at `replies_end_at` of its caller."""
         turn = Turn(self._ledger, caller, on_quota, self)
-        remaining_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
+        remaining_s = min(max(caller.replies_end_at - self._clock(), 0), LONGEST_TURN_S)
         expiry = asyncio.get_running_loop().call_later(remaining_s, turn.end, ExpiredToken)
         self._turns.add(turn)
         if self._watcher is None or self._watcher.done():
