@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from hfchat.limits import Limit
+from hfchat.limits import Limit, Limits
 
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
 MODEL_ID = re.compile(r"/?[A-Za-z0-9_.@+\-]{1,100}(/[A-Za-z0-9_.@+\-]{1,100}){0,5}(:[A-Za-z0-9_.\-]{1,100})?")
@@ -125,7 +125,8 @@ Part = Delta | Finish
 class Policy:
     """What somebody may use. `models` is None where any model may be named; every limit of `rate` and `budget` holds.
 
-    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once.
+    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. `token_limits` are
+    those of the token, which are in these already: they narrow what the ledger has for a person, too.
     """
 
     default_model: str
@@ -135,6 +136,7 @@ class Policy:
     rate: tuple[Limit, ...] = ()
     budget: tuple[Limit, ...] = ()
     streams: int | None = None
+    token_limits: Limits = field(default=Limits(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Turns in progress: the reservation and the usage of each, and how one is ended from outside.
 
-While there are any, their leases are renewed, and their tokens checked for revocation, which another process may write.
+While there are any, their leases are renewed, and it is checked whether their tokens are revoked or their people blocked, which
+another process may write.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import TypeVar
 from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.http.in_thread import in_thread
-from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota
+from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota, blocked_error
 from hfchat.ledger.meters import Reservation
 from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The interval of the check for revocation: a reply whose token is revoked ends within 2 s, with a busy store too.
+# The interval of the check for revocation and blocks: such a reply ends within 2 s, with a busy store too.
 WATCH_S = 0.5
 # How long an ended turn may take to send its error.
 CUT_S = 1.0
@@ -46,7 +47,7 @@ class Turn:
         # Once: `current_task` costs a system call.
         self._consumer = asyncio.current_task()
         self._closed = False
-        self._error: type[HfchatError] | None = None
+        self._error: HfchatError | type[HfchatError] | None = None
         self._waiting = False
 
     async def reserve(self, call: Call) -> None:
@@ -97,7 +98,7 @@ class Turn:
         usage = self._usage_counter.usage() if self._usage_counter.began or caller_left else NOTHING
         await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
 
-    def end(self, error: type[HfchatError]) -> None:
+    def end(self, error: HfchatError | type[HfchatError]) -> None:
         """Raise this error where the turn waits, or at its next wait. Called in the event loop.
 
         A turn that is blocked by its reader is cancelled after CUT_S.
@@ -109,7 +110,7 @@ class Turn:
         if self._waiting and self._consumer is not None:
             self._consumer.cancel()
 
-    def ended(self) -> type[HfchatError] | None:
+    def ended(self) -> HfchatError | type[HfchatError] | None:
         """The error that ended it from outside, if any."""
         return self._error
 
@@ -198,9 +199,12 @@ class Turns:
                 return
             try:
                 revoked = await self._ledger.revoked({turn.caller.token_id for turn in self._turns})
+                blocked = await self._ledger.people.blocked({turn.caller.subject for turn in self._turns})
                 for turn in self._turns:
                     if turn.caller.token_id in revoked:
                         turn.end(RevokedToken)
+                    elif turn.caller.subject in blocked:
+                        turn.end(blocked_error(turn.caller))
                 if asyncio.get_running_loop().time() - self._renewed > LEASE_S / 3:
                     await self.renew()
             except StoreUnavailable:
