@@ -63,8 +63,11 @@ class Ledger:
                 return Quota(policy, counters, now)
             limits = counters.limits
 
-    async def reserve(self, caller: Caller, max_usage: Usage, on_quota: OnQuota) -> Reservation:
+    async def reserve(
+        self, caller: Caller, max_usage: Usage, on_quota: OnQuota, *, counted: bool = False
+    ) -> Reservation:
         """Reserve `max_usage`, the most that a call may cost; `on_quota` gets the quota afterwards, also of a refusal.
+        `counted`: the rate has this request already, from an attempt that was refused.
 
         Raises: RevokedToken, also for a person who is blocked, RateLimitExceeded, BudgetExceeded, TooManyStreams,
         StoreUnavailable; then nothing is reserved.
@@ -76,7 +79,9 @@ class Ledger:
                 id=random_id(96),
                 principal=Principal.of(caller),
                 token_id=caller.token_id,
-                meters=meters_of(policy, max_usage.prompt_tokens + max_usage.completion_tokens),
+                meters=meters_of(
+                    policy, max_usage.prompt_tokens + max_usage.completion_tokens, requests=0 if counted else 1
+                ),
                 streams=policy.streams,
                 prompt_tokens=max_usage.prompt_tokens,
                 completion_tokens=max_usage.completion_tokens,
