@@ -127,8 +127,7 @@ async def _call(
 async def _proxy(client: httpx2.AsyncClient, settings: Settings) -> list[Answer]:
     if settings.public_url is None:
         return []
-    secret = settings.jwt_secret
-    return await ask_proxy(client, settings.public_url, secret.get_secret_value() if secret else None)
+    return await ask_proxy(client, settings.public_url, settings.signing_key)
 
 
 async def _head(client: httpx2.AsyncClient, base_url: str) -> Mapping[str, str] | None:

@@ -25,9 +25,9 @@ def key(settings: Settings) -> Answer:
     """Whether there is a key that stays. A weak one is refused with the settings."""
     if settings.key_made_for_this_run or not settings.has_key:
         return wrong("key", "key_missing")
-    if settings.jwt_secret is None:
+    if settings.signing_key is None:
         return good("key", "key_of_others")
-    return good("key", "key_strong", bytes=len(settings.jwt_secret.get_secret_value().encode()))
+    return good("key", "key_strong", bytes=len(settings.signing_key))
 
 
 def clock(date: str | None, now: float | None = None) -> Answer:

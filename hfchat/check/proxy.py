@@ -21,7 +21,7 @@ TOKEN_TTL_S = 60
 SUBJECT = "hfchat check"
 
 
-async def ask_proxy(client: httpx2.AsyncClient, url: str, key: str | None) -> list[Answer]:
+async def ask_proxy(client: httpx2.AsyncClient, url: str, key: bytes | None) -> list[Answer]:
     """The answers about the public address; the later ones only where it reaches a program with this key."""
     reached = await _reached(client, url, key)
     if reached.status != "good":
@@ -29,7 +29,7 @@ async def ask_proxy(client: httpx2.AsyncClient, url: str, key: str | None) -> li
     return [reached, await _passes_host(client, url), *([await _streams(client, url, key)] if key else [])]
 
 
-async def _reached(client: httpx2.AsyncClient, url: str, key: str | None) -> Answer:
+async def _reached(client: httpx2.AsyncClient, url: str, key: bytes | None) -> Answer:
     try:
         response = await fetch(client, "GET", f"{url}/healthz")
         if 300 <= response.status < 400 and "location" in response.headers:
@@ -62,7 +62,7 @@ async def _passes_host(client: httpx2.AsyncClient, url: str) -> Answer:
     return unknown("host_header", "proxy_odd", url=url, status=response.status)
 
 
-async def _streams(client: httpx2.AsyncClient, url: str, key: str) -> Answer:
+async def _streams(client: httpx2.AsyncClient, url: str, key: bytes) -> Answer:
     """The page's own heartbeat sends one event at once, then nothing for long."""
     token = issue_token(key, SUBJECT, ttl_s=TOKEN_TTL_S)
     heartbeat = f"{url}/gradio_api/heartbeat/{random_id(64)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from hfchat.auth.own_tokens import issue_token
 from hfchat.config.rules import KEYS
 from hfchat.config.settings import SettingsError, find_dotenv
-from hfchat.config.validators import SECRET_BYTES
+from hfchat.config.validators import SECRET_BYTES, signing_key
 from hfchat.deploy.deploy import POLL_S, steps, wait_for_build
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
 from hfchat.deploy.plan import Plan, make_plan
@@ -67,11 +67,11 @@ def _deploy(args: argparse.Namespace) -> int:
 
 def _print_result(plan: Plan, url: str) -> None:
     print(f"The page: {url}")
-    key = plan.secrets.get("JWT_SECRET")
-    if key is None:
+    secret = plan.secrets.get("JWT_SECRET")
+    if secret is None:
         print("People sign in with the tokens of the issuer whose key is set.")
         return
-    token = issue_token(key, "owner", ttl_s=LINK_TTL_S, scopes=(CHAT_SCOPE, ADMIN_SCOPE))
+    token = issue_token(signing_key(secret), "owner", ttl_s=LINK_TTL_S, scopes=(CHAT_SCOPE, ADMIN_SCOPE))
     print(f"Your own invite link, good for a day: {url}/login?token={token}")
     print(f"Next, let people in: HFCHAT_PUBLIC_URL={url} python -m hfchat token issue NAME --days 7 --link")
 

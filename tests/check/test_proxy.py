@@ -60,7 +60,7 @@ def nginx(tmp_path: Path) -> Iterator[Serve]:
         process.wait(10)
 
 
-async def answers(url: str, key: str | None = KEY) -> list[Answer]:
+async def answers(url: str, key: bytes | None = KEY.encode()) -> list[Answer]:
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
         return await ask_proxy(client, url, key)
 
@@ -114,7 +114,7 @@ async def test_without_a_key_of_ours_it_is_asked_what_needs_none(offline_app: Ru
 
 
 async def test_an_hfchat_of_another_key_is_not_ours_and_gets_no_token_of_ours(offline_app: RunningApp) -> None:
-    (answer,) = await answers(offline_app.url, secrets.token_urlsafe(32))
+    (answer,) = await answers(offline_app.url, secrets.token_bytes(32))
     assert (answer.status, answer.reason) == ("wrong", "public_url_other_key")
 
 

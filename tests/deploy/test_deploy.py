@@ -1,5 +1,6 @@
 """`python -m hfchat deploy` against a stub of the Hub: a new Space, a changed one, a kill after each call, and refusals."""
 
+import base64
 import os
 import re
 import signal
@@ -343,6 +344,12 @@ def test_a_build_that_does_not_end_is_not_waited_for_for_ever(
     status, _, err = run()
     assert status == 1
     assert "Run the command again to go on waiting" in err
+
+
+def test_a_secret_in_base64_signs_the_link_with_its_bytes(run: Run, folder: Path) -> None:
+    write(folder, f"JWT_SECRET=base64:{base64.b64encode(KEY.encode()).decode()}")
+    (token,) = re.findall(r"login\?token=(\S+)", run()[1])
+    assert verify_token(KEY, token, load_settings({"JWT_SECRET": KEY}).policy).subject == "owner"
 
 
 def test_a_key_of_others_needs_no_secret_of_ours(hub: StubHub, run: Run, folder: Path) -> None:
