@@ -10,7 +10,8 @@ from hfchat.auth.own_tokens import issue_token
 from hfchat.config.rules import KEYS
 from hfchat.config.settings import SettingsError, find_dotenv
 from hfchat.config.validators import SECRET_BYTES, signing_key
-from hfchat.deploy.deploy import POLL_S, steps, wait_for_build
+from hfchat.deploy.build import POLL_S, wait_for_build
+from hfchat.deploy.deploy import steps
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
 from hfchat.deploy.plan import Plan, make_plan
 from hfchat.deploy.refusals import DeployError

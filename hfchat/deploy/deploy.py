@@ -1,29 +1,15 @@
-"""Deployment: compares a plan with what the Space has, makes the difference, and waits for the new build.
+"""Deployment: compares a plan with what the Space has, and says what is left to do, step by step.
 
 Each step is one call, and none depends on one before it having been made by this run. So a run that was killed anywhere is
 made up for by the next, and a run with nothing to do changes nothing.
 """
 
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 from hfchat.deploy.plan import Plan
-from hfchat.deploy.refusals import DeployError
-from hfchat.deploy.space import MARK, Runtime, Space, State, same_file
-
-Say = Callable[[str], None]
-# A first build installs everything, which takes 3 to 6 minutes.
-BUILD_TIMEOUT_S = 30 * 60
-POLL_S = 5.0
-# A failure of an earlier build is shown for a moment after an upload; one that stays is the new one's.
-STALE_FAILURE_S = 120.0
-# In a wait of minutes the Hub, or the network, fails now and then.
-MAX_FAILED_POLLS = 3
-_UP = ("RUNNING", "SLEEPING")
-_BUILD_FAILED = ("BUILD_ERROR", "CONFIG_ERROR", "NO_APP_FILE")
-_STOPPED = ("PAUSED", "STOPPED")
+from hfchat.deploy.space import MARK, Space, State, same_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +76,8 @@ def _settings(plan: Plan, space: Space, state: State) -> list[Step]:
 
 def _commit(space: Space, changed: dict[str, bytes], gone: list[str]) -> Step:
     deleted = f", and delete {len(gone)}" if gone else ""
-    return Step(f"Upload {len(changed)} files{deleted}, as one commit.", partial(space.commit, changed, gone))
+    files = f"{len(changed)} file{'' if len(changed) == 1 else 's'}"
+    return Step(f"Upload {files}{deleted}, as one commit.", partial(space.commit, changed, gone))
 
 
 def _description(plan: Plan, name: str) -> str:
@@ -99,56 +86,3 @@ def _description(plan: Plan, name: str) -> str:
 
 def _named(kind: str, names: Collection[str]) -> str:
     return f"the {kind}{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else f"no {kind}s"
-
-
-def wait_for_build(
-    space: Space, sha: str, say: Say, *, poll_s: float = POLL_S, timeout_s: float = BUILD_TIMEOUT_S
-) -> None:
-    """Wait until the commit `sha` runs. Right after an upload the old build is RUNNING still, so the stage alone says nothing.
-
-    Raises: DeployError where it fails, with the Space's own log told by `say`, or takes too long.
-    """
-    began, last, restarted, built, failures = time.monotonic(), "", False, False, 0
-    while True:
-        waited_s = time.monotonic() - began
-        try:
-            runtime, failures = space.runtime(), 0
-        except DeployError:
-            failures += 1
-            if failures > MAX_FAILED_POLLS:
-                raise
-            time.sleep(poll_s)
-            continue
-        built = built or "BUILDING" in runtime.stage or "STARTING" in runtime.stage
-        # The Hub may name no commit; then what comes after a build is its end.
-        ours = runtime.sha == sha or (runtime.sha is None and built)
-        stage = runtime.stage if ours or runtime.stage not in _UP else "WAITING_FOR_THE_BUILD"
-        if stage != last:
-            say(f"{round(waited_s):>4} s  {stage.lower().replace('_', ' ')}")
-            last = stage
-        if ours and runtime.stage in _UP:
-            return
-        if runtime.stage in _STOPPED:
-            if restarted:
-                raise DeployError(f"The Space is {runtime.stage.lower()}: start it in its settings.")
-            space.restart()
-            restarted = True
-        elif ours or built or waited_s > STALE_FAILURE_S:
-            _raise_failure(space, runtime, say)
-        if waited_s > timeout_s:
-            raise DeployError(
-                f"It is not running after {round(timeout_s / 60)} minutes. Run the command again to go on waiting, or look at "
-                f"https://huggingface.co/spaces/{space.repo_id}?logs=build"
-            )
-        time.sleep(poll_s)
-
-
-def _raise_failure(space: Space, runtime: Runtime, say: Say) -> None:
-    """Raises: DeployError, where the build or the start has failed."""
-    build = runtime.stage in _BUILD_FAILED
-    if not build and runtime.stage != "RUNTIME_ERROR":
-        return
-    for line in [*space.log(build=build), *([runtime.message] if runtime.message else [])]:
-        say(f"  | {line}")
-    what = "build" if build else "start"
-    raise DeployError(f"The Space does not {what} ({runtime.stage}): its log is above.")

@@ -87,7 +87,10 @@ def make_plan(repo_id: str, folder: Path, dotenv: Path, *, jwt_secret: str | Non
 
 
 def program_files(folder: Path) -> dict[str, bytes]:
-    """The files that the program starts from, by their path in the Space."""
+    """The files that the program starts from, by their path in the Space. Raises: SettingsError where it is no clone."""
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if missing:
+        raise SettingsError(f"A Space is put up from a clone of hfchat: {folder} has no {', '.join(missing)}.")
     package = [
         path
         for path in sorted((folder / "hfchat").rglob("*"))

@@ -13,6 +13,10 @@ class DeployError(Exception):
     """The Space cannot be as it is to be; the text says why and what to do."""
 
 
+class HubFailed(DeployError):
+    """The Hub, or the way to it, failed; the same call may succeed later."""
+
+
 def explain(refused: HfHubHTTPError, repo_id: str, hardware: str | None, *, is_pro: Callable[[], bool]) -> DeployError:
     """The sentence for a refusal. `is_pro` is asked only where an account must pay."""
     status = refused.response.status_code
@@ -36,11 +40,12 @@ def explain(refused: HfHubHTTPError, repo_id: str, hardware: str | None, *, is_p
     if status == 404:
         return DeployError(f"Hugging Face knows no account {owner}, or no Space {repo_id}.")
     if status == 429:
-        return DeployError(
+        return HubFailed(
             "Hugging Face limits requests. Run the command again in five minutes: it goes on where it ended."
         )
     words = f": {refused.server_message}" if refused.server_message else ""
-    return DeployError(f"Hugging Face refused (HTTP {status}{words}"[:_MAX_WORDS] + "). Run the command again.")
+    kind = HubFailed if status >= 500 else DeployError
+    return kind(f"Hugging Face refused (HTTP {status}{words}"[:_MAX_WORDS] + "). Run the command again.")
 
 
 def _payment(hardware: str | None, *, pro: bool) -> str:

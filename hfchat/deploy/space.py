@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from hfchat.deploy.refusals import DeployError, explain
+from hfchat.deploy.refusals import DeployError, HubFailed, explain
 
 # Of each part of an answer; a commit of all files takes the Hub some seconds.
 TIMEOUT_S = 60.0
@@ -186,7 +186,7 @@ class Space:
         except HfHubHTTPError as refused:
             raise explain(refused, self.repo_id, hardware, is_pro=self._is_pro) from refused
         except (httpx2.HTTPError, OSError) as failure:
-            raise DeployError(
+            raise HubFailed(
                 f"{self._endpoint} cannot be reached ({type(failure).__name__}). Run the command again: it goes on where it "
                 "ended."
             ) from failure

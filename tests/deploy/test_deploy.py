@@ -14,7 +14,7 @@ import pytest
 from hfchat.auth.own_tokens import verify_token
 from hfchat.cli.main import main
 from hfchat.config.settings import load_settings
-from hfchat.deploy import deploy as deployment
+from hfchat.deploy import build
 from hfchat.deploy.dotenv_file import read_dotenv
 from hfchat.deploy.plan import program_files
 from tests.conftest import KEY
@@ -24,7 +24,9 @@ from tests.support.stub_hub import HF_TOKEN, Body, Space, StubHub, whoami
 pytestmark = pytest.mark.usefixtures("loggers_as_they_were")
 NAME = "ana/chat"
 ROOT = Path(__file__).parents[2]
-FILES = program_files(ROOT)
+# A clone with a file of each kind: to upload all of them takes a while.
+PATHS = ("README.md", "requirements.txt", "app.py", ".github/page.png", "hfchat/__init__.py", "hfchat/app.py")
+FILES = {path: content for path, content in program_files(ROOT).items() if path in PATHS}
 WRITE_TOKEN = "hf_VmllbGVEYXRlaWVuU2Nocg"
 
 
@@ -44,6 +46,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: StubHub) -> Pat
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
     monkeypatch.setattr("hfchat.cli.deploy.POLL_S", 0.0)
+    monkeypatch.setattr(build, "FAILURE_S", 0.0)
+    clone = tmp_path / "clone"
+    for path, content in FILES.items():
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_bytes(content)
+    monkeypatch.setattr("hfchat.cli.deploy.ROOT", clone)
     monkeypatch.chdir(tmp_path)
     write(tmp_path, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_TITLE=Physics", "HFCHAT_STORE=sqlite:////data/x.db")
     return tmp_path
@@ -101,6 +109,12 @@ def test_a_new_space_is_put_up_and_its_address_an_invite_link_and_the_next_step_
     assert "HFCHAT_PUBLIC_URL=https://ana-chat.hf.space python -m hfchat token issue NAME" in following
     for secret in (key, HF_TOKEN, WRITE_TOKEN):
         assert secret not in out + err
+
+
+def test_the_whole_program_is_uploaded(hub: StubHub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hfchat.cli.deploy.ROOT", ROOT)
+    assert run()[0] == 0
+    assert as_it_is(hub)["files"] == program_files(ROOT)
 
 
 def test_what_is_done_is_shown_meanwhile(run: Run) -> None:
@@ -168,7 +182,7 @@ def test_what_has_changed_is_changed_and_what_is_others_stays(
         "hardware": "cpu-basic",
     }
     assert "Delete the secret HUGGINGFACE_API_TOKEN" in err
-    assert "Upload 1 files, and delete 1, as one commit." in err
+    assert "Upload 1 file, and delete 1, as one commit." in err
     assert space.commits == 2
     # The old build was RUNNING still, and was not taken for the new one.
     assert err.index("waiting for the build") < err.index("app starting") < err.rindex("running")
@@ -304,7 +318,7 @@ def test_a_build_that_fails_without_naming_its_commit_is_a_failure(
     hub.build = ["BUILDING", "BUILD_ERROR"]
     monkeypatch.setattr(Space, "sha", "0" * 40)
     hub.answers[f"GET /api/spaces/{NAME}/runtime"] = (200, {"stage": "BUILD_ERROR", "hardware": {}, "sha": "1" * 40})
-    monkeypatch.setattr(deployment, "STALE_FAILURE_S", 0.05)
+    monkeypatch.setattr(build, "OTHERS_FAILURE_S", 0.05)
     assert "does not build" in run()[2]
 
 
@@ -316,10 +330,36 @@ def test_a_paused_space_is_started_again(hub: StubHub, run: Run) -> None:
     assert hub.changes == [f"POST /api/spaces/{NAME}/restart"]
 
 
+def test_one_that_stays_paused_is_said(hub: StubHub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run()
+    hub.build = ["PAUSED"]
+    monkeypatch.setattr(build, "PAUSED_S", 0.05)
+    hub.spaces[NAME].stages = [("PAUSED", None)]
+    assert "paused and does not start" in run()[2]
+
+
+def test_a_failed_start_is_not_final_where_a_new_one_is_about_to_come(
+    hub: StubHub, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.build = ["RUNTIME_ERROR"]
+    assert run()[0] == 1
+    monkeypatch.setattr(build, "FAILURE_S", 60.0)
+    hub.build = ["RUNTIME_ERROR", "RUNTIME_ERROR", "APP_STARTING", "RUNNING"]
+    with (folder / ".env").open("a") as file:
+        file.write("HFCHAT_RATE=5/minute\n")
+    assert run()[0] == 0
+
+
 def test_one_that_sleeps_is_up(hub: StubHub, run: Run) -> None:
     run()
     hub.spaces[NAME].stages = [("SLEEPING", None)]
     assert run()[0] == 0
+
+
+def test_a_stage_that_goes_on_is_told_again(hub: StubHub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "STILL_S", 0.0)
+    hub.build = [*["BUILDING"] * 5, "RUNNING"]
+    assert run()[2].count(" s  building\n") == 5
 
 
 @pytest.mark.parametrize(("failures", "status"), [(3, 0), (4, 1)], ids=["three times", "four times"])
@@ -340,7 +380,7 @@ def test_a_build_that_does_not_end_is_not_waited_for_for_ever(
     hub: StubHub, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.build = ["BUILDING"]
-    monkeypatch.setattr(deployment.wait_for_build, "__kwdefaults__", {"poll_s": 0.0, "timeout_s": 0.0})
+    monkeypatch.setattr(build.wait_for_build, "__kwdefaults__", {"poll_s": 0.0, "timeout_s": 0.0})
     status, _, err = run()
     assert status == 1
     assert "Run the command again to go on waiting" in err
@@ -421,13 +461,8 @@ def killing(process: BaseProcess, call: int) -> Callable[[str], None]:
 @pytest.mark.whole
 @pytest.mark.parametrize("update", [False, True], ids=["a new Space", "a changed one"])
 def test_killed_after_any_of_its_calls_and_run_again_it_ends_the_same(
-    hub: StubHub, run: Run, folder: Path, update: bool, monkeypatch: pytest.MonkeyPatch
+    hub: StubHub, run: Run, folder: Path, update: bool
 ) -> None:
-    clone = folder / "clone"
-    for path in ("README.md", "requirements.txt", "app.py", ".github/page.png", "hfchat/__init__.py"):
-        (clone / path).parent.mkdir(parents=True, exist_ok=True)
-        (clone / path).write_bytes(FILES[path][:1000])
-    monkeypatch.setattr("hfchat.cli.deploy.ROOT", clone)
     arguments = (NAME, "--private", "--hardware", "zero-a10g")
     run(*arguments[1:])
     whole, dotenv = as_it_is(hub), (folder / ".env").read_text()
@@ -442,7 +477,7 @@ def test_killed_after_any_of_its_calls_and_run_again_it_ends_the_same(
             hub.spaces.clear()
             (folder / ".env").write_text(without_key)
         killed_after += 1
-        process = deploying(clone, folder, hub.url, WRITE_TOKEN, *arguments)
+        process = deploying(folder / "clone", folder, hub.url, WRITE_TOKEN, *arguments)
         hub.after = killing(process, killed_after)
         process.start()
         process.join(60)

@@ -142,6 +142,11 @@ def test_the_files_are_what_is_versioned_of_the_program(tmp_path: Path) -> None:
     assert set(program_files(ROOT)) == tracked
 
 
+def test_what_is_no_clone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"has no README.md, requirements.txt, app.py, .github/page.png\."):
+        program_files(tmp_path)
+
+
 PRIVATE = (
     ".env", "hfchat/.env", "hfchat/.hfchat/ledger.db", "hfchat/ledger.db", "hfchat/ledger.db-wal", "hfchat/key.pem",
     "hfchat/__pycache__/app.cpython-312.pyc", "hfchat/.cache/notes.md", "notes.txt", "hfchat/app.py~", ".venv/lib/x.py",
