@@ -1,6 +1,6 @@
 """What the Hub refuses to a deployment, in one plain sentence with the choice there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -17,8 +17,15 @@ class HubFailed(DeployError):
     """The Hub, or the way to it, failed; the same call may succeed later."""
 
 
-def explain(refused: HfHubHTTPError, repo_id: str, hardware: str | None, *, is_pro: Callable[[], bool]) -> DeployError:
-    """The sentence for a refusal. `is_pro` is asked only where an account must pay."""
+def explain(
+    refused: HfHubHTTPError,
+    repo_id: str,
+    hardware: str | None,
+    *,
+    is_pro: Callable[[], bool],
+    secrets: Collection[str] = (),
+) -> DeployError:
+    """The sentence for a refusal. `is_pro` is asked only where an account must pay; `secrets` are cut out of the Hub's words."""
     status = refused.response.status_code
     owner = repo_id.partition("/")[0]
     if status == 401:
@@ -44,6 +51,8 @@ def explain(refused: HfHubHTTPError, repo_id: str, hardware: str | None, *, is_p
             "Hugging Face limits requests. Run the command again in five minutes: it goes on where it ended."
         )
     words = f": {refused.server_message}" if refused.server_message else ""
+    for secret in secrets:
+        words = words.replace(secret, "...")
     kind = HubFailed if status >= 500 else DeployError
     return kind(f"Hugging Face refused (HTTP {status}{words}"[:_MAX_WORDS] + "). Run the command again.")
 

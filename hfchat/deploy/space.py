@@ -1,6 +1,6 @@
 """A Space on the Hub: what it has, and each change to it as one call of the Hub's client. Its failures become DeployError."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -97,7 +97,7 @@ class Space:
         private: bool,
     ) -> None:
         """Make it, with its settings in the same call; `secrets` with their descriptions. One that is there stays as it is."""
-        with self._explained(hardware):
+        with self._explained(hardware, [value for value, _ in secrets.values()]):
             try:
                 self._api.create_repo(
                     self.repo_id,
@@ -124,7 +124,7 @@ class Space:
 
     def set_secret(self, name: str, value: str, description: str) -> None:
         """Set a secret."""
-        with self._explained():
+        with self._explained(secrets=[value]):
             self._api.add_space_secret(self.repo_id, name, value, description=description)
 
     def set_variable(self, name: str, value: str) -> None:
@@ -180,11 +180,11 @@ class Space:
             self._api.delete_repo(self.repo_id, repo_type="space", missing_ok=True)
 
     @contextmanager
-    def _explained(self, hardware: str | None = None) -> Iterator[None]:
+    def _explained(self, hardware: str | None = None, secrets: Collection[str] = ()) -> Iterator[None]:
         try:
             yield
         except HfHubHTTPError as refused:
-            raise explain(refused, self.repo_id, hardware, is_pro=self._is_pro) from refused
+            raise explain(refused, self.repo_id, hardware, is_pro=self._is_pro, secrets=secrets) from refused
         except (httpx2.HTTPError, OSError) as failure:
             raise HubFailed(
                 f"{self._endpoint} cannot be reached ({type(failure).__name__}). Run the command again: it goes on where it "

@@ -254,6 +254,19 @@ def test_a_refusal_is_one_plain_sentence(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["at its creation", "later"])
+def test_a_refusal_that_quotes_a_secret_does_not_show_it(hub: StubHub, run: Run, folder: Path, again: bool) -> None:
+    if again:
+        run()
+        hub.spaces[NAME].secrets.clear()
+    for call in (CREATE, f"POST /api/spaces/{NAME}/secrets"):
+        hub.answers[call] = (400, {"error": f"the value {HF_TOKEN} is odd"})
+    status, out, err = run()
+    assert status == 1
+    assert "the value ... is odd" in err
+    assert HF_TOKEN not in out + err
+
+
 def test_a_hub_that_is_away_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     status, _, err = run()
