@@ -114,23 +114,23 @@ def _indentation(options: Mapping[str, Any] | None) -> int:
     return 2 * (len(orjson.dumps(nested, option=orjson.OPT_INDENT_2)) - len(compact))
 
 
-# Lower bound of a reply: no tokenizer in use puts two words into one token, so each of these is a token or more: a word of up to 20
-# letters, 4 digits, a run of other ASCII signs that no letter follows; in scripts without spaces 3 (Chinese, Japanese) or
-# 6 characters (Thai, Khmer, Burmese, Tibetan); 2 emoji. Measured on o200k, cl100k and Llama 3, over prose of 20 languages, code,
-# tables and JSON: 0.3 to 1.0 times the tokens of the best of them, while that one's bytes a token go from 3 (emoji) to 33 (a line of "=").
-# Less than 16 signs of white space belong to the word beside them.
+# Lower bound of a reply: no tokenizer in use puts two words into one token, so each of these is a token or more: a word of up to
+# 20 letters, and 8 more of a longer one; 4 digits; a run of other ASCII signs that no letter follows; in scripts without spaces 3
+# characters (Chinese, Japanese) or 6 (Thai, Khmer, Burmese, Tibetan); 2 emoji. Less than 16 signs of white space belong to the
+# word beside them. Measured on o200k, cl100k and Llama 3, over prose of 20 languages, code, tables and JSON: 0.3 to 1.0 times the
+# tokens of whichever makes the fewest. Bytes a token are no such bound: they go from 3 (emoji) to 33 (a line of "=").
 _AT_LEAST_A_TOKEN = re.compile(
     r"[\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]{1,3}"
     r"|[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]{1,6}"
     r"|[\U0001f000-\U0001ffff\u2600-\u27bf\ufe0f\u200d]{1,2}"
-    r"|[A-Za-z'\u0080-\U0010ffff]{1,20}"
+    r"|(?<![A-Za-z'\u0080-\U0010ffff])[A-Za-z'\u0080-\U0010ffff]{1,20}|[A-Za-z'\u0080-\U0010ffff]{1,8}"
     r"|[0-9]{1,4}"
     rf"|[!-/:-@\[-`{{-~]{{1,{MAX_BYTES_PER_TOKEN}}}(?![A-Za-z'\u0080-\U0010ffff])"
     rf"|\s{{16,{MAX_BYTES_PER_TOKEN}}}"
 )
 LONG_WORD_TOKENS = 8
 # A reply is counted in pieces of at least so many characters, so that each is counted once, and words are not cut in two.
-_MIN_PIECE_CHARS = 64
+_MIN_PIECE_CHARS = 32
 # Of a reply without usage: pictures take about 1,300 tokens each (Gemini 2.5 Flash Image).
 _TOKENS_PER_REPLY_PICTURE = 1300
 

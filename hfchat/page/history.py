@@ -17,11 +17,12 @@ MAX_SHOWN_MESSAGES = 200
 MAX_SHOWN_CHARS = 1_000_000
 MAX_MARK_CHARS = 200
 # Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit, that it
-# is waited for, and who gave it.
+# is waited for, who gave it, and to which pages it refers.
 NOTICE_ID = "hfchat-notice"
 CUT_ID = "hfchat-cut"
 WAIT_ID = "hfchat-wait"
 FACTS_ID = "hfchat-facts"
+SOURCES_ID = "hfchat-sources"
 _OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
 
@@ -42,7 +43,7 @@ def messages_for_model(history: list[Any]) -> list[Message]:
             turn_began = len(messages)
         if metadata.get("id") == NOTICE_ID:
             messages = messages[:turn_began]
-        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
+        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID, SOURCES_ID) or metadata.get("title"):
             continue
         elif role == "assistant" and text.strip() and messages[turn_began:] and messages[-1].role == "assistant":
             # A reply that was broken off is shown in pieces.

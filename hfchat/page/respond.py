@@ -16,11 +16,11 @@ from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.errors import HfchatError
 from hfchat.http.json_bounds import check_json
+from hfchat.i18n.endings import ending
 from hfchat.i18n.language import Language
-from hfchat.i18n.sentences import PAGE
 from hfchat.page.history import CUT_ID, messages_for_model, page_note
 from hfchat.page.inputs import ChatInputs
-from hfchat.page.notices import facts, notice
+from hfchat.page.notices import facts, notice, sources_note
 from hfchat.page.pictures import has_pictures, read_pictures, with_pictures
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
@@ -101,10 +101,11 @@ def _after(view: ReplyView, language: Language, *, details: bool) -> list[dict[s
     """What is said under a whole reply; that another model answered is said in any case."""
     finish = view.finish
     notes = []
-    if finish is not None and view.empty:
-        notes.append(page_note(PAGE[language]["said_nothing"], CUT_ID))
-    elif finish is not None and finish.finish_reason == "length":
-        notes.append(page_note(PAGE[language]["cut_at_limit"], CUT_ID))
+    if finish is not None:
+        sentence = ending(finish.finish_reason, view.extras.tools, language, empty=view.empty)
+        notes += [page_note(sentence, CUT_ID)] if sentence else []
+    if view.extras.sources:
+        notes.append(sources_note(view.extras.sources, language))
     if finish is not None and (details or view.answered != view.asked):
         notes.append(facts(finish, view.asked, view.answered, language))
     return notes

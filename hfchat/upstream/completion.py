@@ -212,7 +212,7 @@ def _extend(items: list[Any], more: list[Any], depth: int) -> None:
 
 
 def _same_item(items: list[Any], item: object) -> dict[str, Any] | None:
-    """The item of the list that this one is a further piece of: of the same index, or the last one, if it is a text of that type."""
+    """The item of the list that this one is a further piece of: of the same index, or the last, if it is a text of that type."""
     if not isinstance(item, dict):
         return None
     if isinstance(item.get("index"), int):

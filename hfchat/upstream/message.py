@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hfchat.http.media import picture_url
 from hfchat.types import Delta, Extras, Source
 
 # Fields of a message that have thoughts, the usual ones first. Some providers send the same thoughts in several.
@@ -25,9 +24,11 @@ _REASONING_PARTS = frozenset(("thinking", "reasoning", "reasoning_text", "redact
 _PICTURE_PARTS = frozenset(("image_url", "image", "output_image", "input_image"))
 _SOURCES = ("search_results", "annotations", "citations", "sources", "references")
 _METADATA = frozenset(
-    ("role", "id", "type", "index", "object", "model", "provider", "created", "status", "format", "finish_reason")
-    + ("signature", "thought_signature", "encrypted_content", "system_fingerprint", "mime_type", "media_type", "phase")
-    + ("logprobs", "usage", "url", "uri", "image_url", "images", "audio_url", "b64_json", *_SOURCES)
+    (
+        *("role", "id", "type", "index", "object", "model", "provider", "created", "status", "format", "finish_reason"),
+        *("signature", "thought_signature", "encrypted_content", "system_fingerprint", "mime_type", "media_type"),
+        *("phase", "logprobs", "usage", "url", "uri", "image_url", "images", "audio_url", "b64_json", *_SOURCES),
+    )
 )
 _ARGUMENTS = frozenset(("arguments", "input"))
 # Base64 of a sound, a picture or a sealed thought: no letters that a model wrote. Words are shorter, or apart.
@@ -234,7 +235,7 @@ class _Reader:
 
 def _picture(part: dict[str, Any]) -> object:
     """The address of a picture in any of its forms: `image_url`, `url`, or base64 with its media type."""
-    url = picture_url(part) or part.get("url") or part.get("image")
+    url = part.get("image_url") or part.get("url") or part.get("image")
     if isinstance(url, dict):
         url = url.get("url") or _picture(url)
     source = part.get("source")

@@ -158,8 +158,10 @@ class Reply:
         """What a choice says: in its delta or message, or, in the form before chat completions, in `text`."""
         message, text = choice.get(key), choice.get("text")
         if not isinstance(message, dict):
-            message = choice.get("message") if isinstance(choice.get("message"), dict) else {}
-            if key == "delta" and message and self._said_something:
+            message = choice.get("message")
+            if not isinstance(message, dict):
+                message = {}
+            elif self._said_something:
                 # The whole message again, at the end of its stream.
                 return None
         if isinstance(text, str) and text and not message.get("content"):

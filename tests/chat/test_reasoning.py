@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 
 from hfchat.chat.reasoning import ReasoningSplitter, split_reasoning
 
-HARMONY = (
-    "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>the answer<|return|>"
-)
+HARMONY = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>the answer<|return|>"
 # What a reply is, its thoughts and its answer.
 REPLIES: dict[str, tuple[str, str, str]] = {
     "no thought": ("the answer", "", "the answer"),
@@ -38,7 +36,11 @@ REPLIES: dict[str, tuple[str, str, str]] = {
     "a channel of Gemma": ("<|channel>thought\nhm<channel|>the answer", "hm", "the answer"),
     "harmony": (HARMONY, "hm", "the answer"),
     "harmony from its start": (f"<|start|>assistant{HARMONY}", "hm", "the answer"),
-    "harmony without ends": ("<|channel|>analysis<|message|>hm<|channel|>final<|message|>the answer", "hm", "the answer"),
+    "harmony without ends": (
+        "<|channel|>analysis<|message|>hm<|channel|>final<|message|>the answer",
+        "hm",
+        "the answer",
+    ),
     "harmony with a call": (
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary to=functions.x "
         '<|constrain|>json<|message|>{"a": 1}<|call|>',
@@ -109,7 +111,21 @@ def test_what_is_shown_only_grows_and_no_part_of_a_tag_is_shown(reply: str, thou
 
 
 TEXTS = st.lists(
-    st.sampled_from(["<think>", "</think>", "<|channel|>", "analysis", "final", "<|message|>", "<|end|>", "[THINK]", "a ", "\n", "`"])
+    st.sampled_from(
+        [
+            "<think>",
+            "</think>",
+            "<|channel|>",
+            "analysis",
+            "final",
+            "<|message|>",
+            "<|end|>",
+            "[THINK]",
+            "a ",
+            "\n",
+            "`",
+        ]
+    )
     | st.text(max_size=4),
     max_size=12,
 )

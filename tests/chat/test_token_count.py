@@ -282,9 +282,9 @@ def test_a_reply_that_goes_on_is_ended_near_its_limit_and_charged_at_it(text: st
         deltas += 1
         assert deltas * len(text) < 128 * (limit + limit / 6 + 16)
     if text == "word ":
-        assert limit < deltas < limit * 7 / 6 + 8 + 64 / 5
+        assert limit < deltas < limit * 7 / 6 + 8 + 32 / 5
     charged = usage_counter.usage().completion_tokens
-    assert limit <= charged <= limit * 7 / 6 + 8 + 64
+    assert limit <= charged <= limit * 7 / 6 + 8 + 32
 
 
 def test_a_whole_reply_is_not_cut() -> None:
