@@ -23,12 +23,10 @@ _NOT = (
     r"|unrecogni[sz]ed|disabled|disallowed|forbidden|extra|deprecated)"
 )
 _REFUSES_USAGE = re.compile(r"stream ?options|include ?usage")
-_WANTS_MAX_COMPLETION_TOKENS = re.compile(
-    r"max ?tokens\b[^\n]{0,200}\n?[^\n]{0,100}\bmax ?completion ?tokens"
-    rf"|\bmax ?tokens {_FEW}{_NOT}|{_NOT} \S{{0,20}} ?{_FEW}max ?tokens\b"
-)
-_WANTS_MAX_TOKENS = re.compile(
-    rf"max ?completion ?tokens {_FEW}{_NOT}|{_NOT} \S{{0,20}} ?{_FEW}max ?completion ?tokens\b"
+_MAX_COMPLETION_TOKENS = "max completion tokens"
+_REFUSES_MAX_TOKENS = re.compile(rf"\bmax tokens {_FEW}{_NOT}|{_NOT} {_FEW}max tokens\b")
+_REFUSES_MAX_COMPLETION_TOKENS = re.compile(
+    rf"{_MAX_COMPLETION_TOKENS} {_FEW}{_NOT}|{_NOT} {_FEW}{_MAX_COMPLETION_TOKENS}\b"
 )
 # As `failure_text.plain` writes a text: in lower case, without quotes, a sentence on a line.
 _REFUSES_SYSTEM = re.compile(
@@ -95,9 +93,10 @@ _USUAL = CallForm()
 def _wanted_name(call: Call, text: str) -> str | None:
     """The other name of `max_tokens`, where the refusal is about the one that was sent."""
     sent = _sent_names(call.options)
-    if "max_tokens" in sent and _WANTS_MAX_COMPLETION_TOKENS.search(text):
+    refused = _REFUSES_MAX_TOKENS.search(text) or (_MAX_COMPLETION_TOKENS in text and "max tokens" in text)
+    if "max_tokens" in sent and refused:
         return "max_completion_tokens"
-    return "max_tokens" if "max_completion_tokens" in sent and _WANTS_MAX_TOKENS.search(text) else None
+    return "max_tokens" if "max_completion_tokens" in sent and _REFUSES_MAX_COMPLETION_TOKENS.search(text) else None
 
 
 def _sent_names(options: Mapping[str, Any]) -> list[str]:

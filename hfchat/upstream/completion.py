@@ -94,12 +94,13 @@ class _Choice:
     def __init__(self) -> None:
         self._message: dict[str, Any] = {}
         self._calls: list[dict[str, Any]] = []
+        self._logprobs: dict[str, Any] = {}
         self._fields: dict[str, Any] = {}
 
     def add(self, choice: Mapping[str, Any]) -> None:
         for name, value in choice.items():
             if name == "logprobs" and isinstance(value, dict):
-                _merge(self._fields.setdefault(name, {}) or {}, value)
+                _merge(self._logprobs, value)
             elif name not in ("index", "delta", "message", "text", "logprobs") and (value is not None):
                 self._fields[name] = value
         delta, text = choice.get("delta"), choice.get("text")
@@ -135,7 +136,12 @@ class _Choice:
         elif message["content"] is None and not message.get("refusal") and "function_call" not in message:
             message["content"] = ""
         message = with_reasoning_content(message)
-        return {"message": message, "finish_reason": _reason_of(message), "logprobs": None, **self._fields}
+        return {
+            "message": message,
+            "finish_reason": _reason_of(message),
+            "logprobs": self._logprobs or None,
+            **self._fields,
+        }
 
 
 def _index(choice: Mapping[str, Any], place: int) -> int:
