@@ -23,8 +23,13 @@ CUT_ID = "hfchat-cut"
 WAIT_ID = "hfchat-wait"
 FACTS_ID = "hfchat-facts"
 SOURCES_ID = "hfchat-sources"
+# Marks the message with a reply's pictures: a model is told that there were some.
+PICTURES_ID = "hfchat-reply-pictures"
 _OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
+# How a message refers to a picture, which the browser keeps. The page's script writes and reads it too; it must mean the same to
+# both.
+REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
 
 
 def messages_for_model(history: list[Any]) -> list[Message]:
@@ -37,6 +42,8 @@ def messages_for_model(history: list[Any]) -> list[Message]:
     for entry in history:
         metadata = entry.get("metadata") or {}
         role, text = entry.get("role"), _text(entry.get("content"))
+        if metadata.get("id") == PICTURES_ID:
+            text = REFERENCE.sub(r"🖼 \1", text)
         if role == "user":
             # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
             messages = messages[:turn_began] if messages[turn_began:] and messages[-1].role == "user" else messages

@@ -81,8 +81,10 @@ class Reply:
             return
         if (word := plain_word(chunk)) is not None:
             self._began = True
+            self._said_something = self._said_something or bool(word)
             self._frame.learn(data, word)
-            buffer.add(word)
+            sources = sources_in(chunk)
+            buffer.add(word, extras=Extras(sources=sources) if sources else None)
             buffer.events.append(data)
             return
         delta = self._add(chunk, "delta")
