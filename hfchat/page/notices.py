@@ -108,7 +108,7 @@ def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict
         words["tokens"] = texts["about"].format(tokens=tokens) if usage.estimated else tokens
         sentence = texts["answered_by" if finish.provider else "answered"].format(**words)
     instead = ""
-    if answered != asked:
+    if not same_model(answered, asked):
         names = {"asked": escape(short(asked)), "model": escape(short(answered))}
         instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
     # One HTML block: no name in it is read as Markdown.
@@ -124,6 +124,11 @@ def sources_note(sources: Sequence[Source], language: Language) -> dict[str, Any
         links.append(f"[{title}](<{source.url}>)" if address else title)
     listed = "\n".join(f"{number}. {link}" for number, link in enumerate(links, 1))
     return page_note(f"**{PAGE[language]['sources']}**\n\n{listed}", SOURCES_ID)
+
+
+def same_model(answered: str, asked: str) -> bool:
+    """Whether they differ at most in who serves it."""
+    return answered.partition(":")[0] == asked.partition(":")[0]
 
 
 def _plain(text: str) -> str:

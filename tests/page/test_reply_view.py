@@ -2,6 +2,7 @@
 
 import pytest
 
+from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.page.reply_view import ReplyView
 from hfchat.types import Delta, Finish
@@ -10,7 +11,7 @@ from hfchat.types import Delta, Finish
 def a_turn(language: Language = "en") -> tuple[ReplyView, list[float]]:
     now = [100.0]
     shown = ReplyView(language, lambda: now[0])
-    shown.trying("model")
+    shown.trying(Attempt("model"))
     return shown, now
 
 
