@@ -149,6 +149,8 @@ class UsageCounter:
         # Texts that are not counted yet, and their length.
         self._texts: list[str] = []
         self._chars = 0
+        # So many characters of them are fewer tokens than are left.
+        self._countable_chars = max(self._cut_at, _MIN_PIECE_CHARS)
         # Of the texts before: the least tokens, and the estimate.
         self._least = 0
         self._tokens = 0.0
@@ -165,10 +167,12 @@ class UsageCounter:
 
         A delta may be a single letter, or many words, so the text is counted, by its lower bound.
         """
-        if self._chars <= max(self._cut_at - self._least, _MIN_PIECE_CHARS) or self._whole:
+        if self._chars <= self._countable_chars or self._whole:
             return False
         self._count()
-        return self._least > self._cut_at
+        left = self._cut_at - self._least
+        self._countable_chars = max(left, _MIN_PIECE_CHARS) if left >= 0 else -1
+        return left < 0
 
     def add(self, part: Part) -> None:
         """Count a part of the reply."""

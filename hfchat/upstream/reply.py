@@ -197,11 +197,11 @@ class _DeltaBuffer:
         self._extras: Extras | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.count or self._extras or (self._passthrough and self.events))
+        return self.count > 0 or self._extras is not None or (self._passthrough and bool(self.events))
 
     def add(self, content: str, reasoning: str = "", tool_text: str = "", extras: Extras | None = None) -> None:
         """Add the words of a delta."""
-        if extras:
+        if extras is not None:
             self._extras = self._extras or Extras()
             self._extras.add(extras)
         if content or reasoning or tool_text:

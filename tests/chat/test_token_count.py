@@ -283,6 +283,7 @@ def test_a_reply_that_goes_on_is_ended_near_its_limit_and_charged_at_it(text: st
         assert deltas * len(text) < 128 * (limit + limit / 6 + 16)
     if text == "word ":
         assert limit < deltas < limit * 7 / 6 + 8 + 32 / 5
+    assert usage_counter.limit_exceeded
     charged = usage_counter.usage().completion_tokens
     assert limit <= charged <= limit * 7 / 6 + 8 + 32
 
