@@ -92,4 +92,4 @@ def test_a_dollar_sign_is_shown_with_what_comes_after_it() -> None:
 def test_one_that_was_stopped_goes_to_the_model_as_one() -> None:
     pieces = ["One.", "Two.", "Three.  "]
     history = [{"role": "user", "content": "Say it."}, *({"role": "assistant", "content": piece} for piece in pieces)]
-    assert [message.content for message in messages_for_model(history)] == ["Say it.", "One.\n\nTwo.\n\nThree."]
+    assert [message.content for message in messages_for_model(history)] == ["Say it.", "One.\n\nTwo.\n\nThree.  "]
