@@ -6,6 +6,7 @@ from typing import Any
 
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, PAGE
+from hfchat.page.half_marks import without_half_mark
 from hfchat.page.history import WAIT_ID, page_note
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.page.model_picker import short
@@ -69,8 +70,7 @@ class ReplyView:
         whole = final or self.finish is not None
         thoughts, content = split_reasoning(text, whole=whole)
         if not whole:
-            # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
-            content = content.rstrip("$")
+            content = without_half_mark(content)
         thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
         messages: list[dict[str, Any]] = []
         if thoughts:

@@ -41,6 +41,8 @@ def test_a_short_reply_is_one() -> None:
     "block",
     [
         "```python\na = 1\n\n" + "b = 2\n\n" * 400 + "```",
+        "```markdown\n# T\n\n```bash\nls\n\n```\n\n" + "more\n\n" * 400 + "```",
+        "```\n\n```bash\nls\n```\n\n" + "more\n\n" * 400 + "```",
         "~~~~\n```\n\n" + "still inside\n\n~~~\n\n" * 200 + "~~~~",
         "$$\na\n\n" + "b \\\\\n\n" * 400 + "$$",
         "\\[\na\n\n" + "b \\\\\n\n" * 400 + "\\]",

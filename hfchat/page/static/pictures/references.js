@@ -17,6 +17,8 @@ export const nameIn = (link) => link.textContent.replace(SIGN, "").trim();
 export const referenceTo = ({ name, id }) => `[${SIGN} ${name}](${HREF}${id})`;
 export const referencesIn = (text) => [...text.matchAll(REFERENCE)].map(([, name, id]) => ({ name, id }));
 export const withNames = (text) => text.replace(REFERENCE, `${SIGN} $1`);
+// The text, which is HTML, with a link in the place of each reference.
+export const withLinks = (html) => html.replace(REFERENCE, (_, name, id) => `<a href="${HREF}${id}">${SIGN} ${name}</a>`);
 // The text as it was typed.
 export const withoutReferences = (text) => text.replace(REFERENCES, "");
 // The text of a question whose pictures are these.
