@@ -236,6 +236,10 @@ def graph(edges: list[tuple[int, int]]) -> str:
 DIAGRAMS = {
     "edges": graph([(one, other) for one in range(15) for other in range(one)]),
     "no diagram": "```mermaid\ngraph TD\nA --&&&>((\n```",
+    "a bracket that is not closed": "```mermaid\ngraph TD\nA[one --> B[two]\n```",
+    "words of another kind": "```mermaid\nsequenceDiagram\nfoo bar baz\n```",
+    "a number that is none": '```mermaid\npie title X\n"a" : b\n```',
+    "a day that is none": "```mermaid\ngantt\ntitle A\nx y z\n```",
 }
 
 
