@@ -9,8 +9,8 @@ import re
 # Of marks within a line, as many as stand there.
 _INLINE = "*_~`<[|$\\"
 # A line with nothing but what may begin a block, or underline the line above it, or a number that may become one.
-_BLOCK = re.compile(r"(?:[ \t]*>)*[ \t]*(?:#{1,6}|[-+*]|\d{1,9}[.)]?|[-=]+)?[ \t]*")
-_UNDER_TABLE_HEAD = re.compile(r"[ \t]*\|[-:| \t]*")
+_BLOCK = re.compile(r"(?:[ \t]*>)*+[ \t]*+(?:(?:#{1,6}|[+*]|\d{1,9}[.)]?|[-=]+)[ \t]*+)?")
+_UNDER_TABLE_HEAD = re.compile(r"[ \t]*+\|[-:| \t]*+")
 # Longer lines are no marks; so wide a table's head is shown as it comes.
 MAX_LINE_CHARS = 1000
 

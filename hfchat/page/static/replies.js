@@ -44,7 +44,7 @@ function url(src) {
   if (raw === found[0]) return false;
   do [before, raw] = [raw, this.rules.inline._backpedal.exec(raw)?.[0] ?? ""]; while (raw !== before);
   const words = escaped(raw);
-  return raw && { type: "link", raw, text: words, href: found[1] === "www." ? `http://${words}` : words, tokens: [{ type: "text", raw, text: words }] };
+  return raw && { type: "link", raw, text: words, href: found[1] === "www." ? `http://${raw}` : raw, tokens: [{ type: "text", raw, text: words }] };
 }
 
 // A definition of an address is read, and not shown; what looks like one, "[^1]: A note", "[Ann]: Hello", is text.
