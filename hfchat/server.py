@@ -108,9 +108,9 @@ def greeting(settings: Settings, private: Iterable[Path] = ()) -> str:
     lines += open_to_others(private)
     if settings.jwt_secret and not settings.key_made_for_this_run:
         lines.append("Let people in: python -m hfchat token issue NAME --days 30 --link")
-    if settings.key_made_for_this_run and settings.jwt_secret:
+    if settings.key_made_for_this_run and settings.signing_key:
         scopes = (CHAT_SCOPE, ADMIN_SCOPE)
-        token = issue_token(settings.jwt_secret.get_secret_value(), "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
+        token = issue_token(settings.signing_key, "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
         body = '{"messages": [{"role": "user", "content": "Hello, who are you?"}]}'
         lines += [
             f"Sign in: {url}/login?token={token}",

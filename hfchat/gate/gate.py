@@ -218,10 +218,10 @@ class Gate:
                 return await response(scope, receive, send)
         if caller is None or not scope["path"].startswith("/gradio_api/"):
             return await self._app(scope, receive, send)
-        # A stream of the page ends with the token that opened it; a heartbeat, which never ends, with the server too.
+        # A stream of the page ends when replies of its caller do; a heartbeat, which never ends, with the server too.
         # A little later than the turn itself, whose last words, that the session is over, come through it.
         grace_s = LAST_WORDS_S if scope["path"].startswith(("/gradio_api/queue/data", "/gradio_api/call/")) else 0
-        left_s = min(max(caller.expires_at - time.time() + grace_s, 0), _LONGEST_CONNECTION_S)
+        left_s = min(max(caller.replies_end_at - time.time() + grace_s, 0), _LONGEST_CONNECTION_S)
         limit = asyncio.timeout(left_s)
         try:
             async with limit:

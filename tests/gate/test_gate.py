@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any
 
+import jwt
 import pytest
 from starlette.routing import Mount
 from starlette.types import Message, Receive, Scope, Send
@@ -22,7 +23,7 @@ from hfchat.gate.gate import Gate
 from hfchat.ledger.meters import Counters
 from hfchat.ledger.quota import Quota
 from hfchat.types import Call, Caller, Delta, Finish, Policy
-from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.conftest import KEY, RunningApp, make_settings, make_token, running, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, cookie, functions, line_to, logged, post
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
 
@@ -635,6 +636,22 @@ def test_a_session_ends_with_its_token(stub_app: RunningApp, stub: StubUpstream)
         assert (said.status, said.code) == (401, "expired_token")
         wait_until(lambda: stub.in_progress == 0)
     assert not re.search("Traceback|crash|ERROR", "".join(lines)), lines
+
+
+@pytest.mark.whole
+def test_what_the_page_began_under_anothers_token_is_finished(stub_app: RunningApp, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(["word "] * 40, pause_s=0.05)
+    theirs = jwt.encode({"sub": "erin", "iss": "https://clerk.example.org", "exp": time.time() + 1}, KEY, "HS256")
+    headers = {"Authorization": f"Bearer {theirs}", "Content-Type": "application/json"}
+    chat = functions(stub_app)["chat"]
+    joined = {"data": ["hello", [], *UNSET], "fn_index": chat, "session_hash": "def", "trigger_id": None}
+    with line_to(stub_app) as pulse:
+        pulse.begin("GET", "/gradio_api/heartbeat/def", headers)
+        assert ask(stub_app, "POST", "/gradio_api/queue/join", headers, json.dumps(joined).encode()).status == 200
+        heard = ask(stub_app, "GET", "/gradio_api/queue/data?session_hash=def", headers).body.decode()
+    assert '"msg":"process_completed"' in heard.replace(" ", "")
+    assert "expired" not in heard
+    assert ask(stub_app, "GET", "/config", headers).code == "expired_token"
 
 
 def _claims(token: str) -> bytes:
