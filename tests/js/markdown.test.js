@@ -106,7 +106,8 @@ shows({
   "#tag and #1\n#2": "<p>#tag and #1<br>#2</p>",
   "one\ntwo  \nthree": "<p>one<br>two<br>three</p>",
   "A note[^1].\n\n[^1]: Source": "<p>A note[^1].</p><p>[^1]: Source</p>",
-  "[Ann]: Hello\n\n[Bob]: https://a.org/": "<p>[Ann]: Hello</p>",
+  "[Ann]: Hello\n\n[Bob]: https://a.org/ [bob]": '<p>[Ann]: Hello</p><p>[Bob]:<a href="https://a.org/" target="_blank" rel="noopener noreferrer">https://a.org/</a> [bob]</p>',
+  "Sources:\n\n[1]: https://a.org/\n[2]: Its title": '<p>Sources:</p><p>[1]:<a href="https://a.org/" target="_blank" rel="noopener noreferrer">https://a.org/</a><br>[2]: Its title</p>',
   "[1]: https://a.org/ \"T\"\n\nsee [1]": '<p>see<a href="https://a.org/" title="T" target="_blank" rel="noopener noreferrer">1</a></p>',
   "&lt;b&gt; &amp;lt; `&lt;b&gt;`": "<p>&lt;b&gt; &amp;lt;<code>&amp;lt;b&amp;gt;</code></p>",
 });

@@ -47,10 +47,26 @@ function url(src) {
   return raw && { type: "link", raw, text: words, href: found[1] === "www." ? `http://${raw}` : raw, tokens: [{ type: "text", raw, text: words }] };
 }
 
-// A definition of an address is read, and not shown; what looks like one, "[^1]: A note", "[Ann]: Hello", is text.
-function def(src) {
-  const [, label, href] = this.rules.block.def.exec(src) ?? [];
-  return label && !label.startsWith("^") && address(href.replace(/^<(.*)>$/, "$1")) !== null ? false : undefined;
+const labelOf = (words) => words.toLowerCase().replace(/\s+/g, " ");
+
+// How often each label stands in a message.
+function labelsIn(message) {
+  const counts = new Map();
+  for (const [, words] of message.matchAll(/\[([^[\]]{1,200})\]/g)) counts.set(labelOf(words), (counts.get(labelOf(words)) ?? 0) + 1);
+  return counts;
+}
+
+// A definition of an address is read, and not shown, where another place cites it; what else looks like one is text: a list of
+// sources, "[^1]: A note", "[Ann]: Hello".
+function definitions() {
+  let message = "", labels = null;
+  const def = function (src) {
+    const [, label, href] = this.rules.block.def.exec(src) ?? [];
+    if (!label || label.startsWith("^") || address(href.replace(/^<(.*)>$/, "$1")) === null) return undefined;
+    labels ??= labelsIn(message);
+    return labels.get(labelOf(label)) > 1 ? false : undefined;
+  };
+  return { def, begin: (text) => { message = text; labels = null; } };
 }
 
 // What stands between angle brackets is an address where it leads somewhere: "<ns:tag>" is text.
@@ -78,10 +94,11 @@ export function parser(marked) {
     return diagram === null ? plainCode(words) : `<div class="mermaid">${escaped(diagram)}</div>\n`;
   };
   const renderer = { link, image, checkbox: (checked) => (checked ? "☑" : "☐") };
-  const tokenizer = { autolink, def, del, emStrong, fences, html, lheading, tag, url };
+  const { def, begin } = definitions(), tokenizer = { autolink, def, del, emStrong, fences, html, lheading, tag, url };
   marked.use({ renderer, tokenizer, extensions: [{ name: "mermaid", renderer: mermaid }, question, rawHtml] });
   const lexer = marked.lexer.bind(marked);
   marked.lexer = (message) => {
+    begin(message);
     const tokens = isQuestion(message) ? questionTokens(message) : readHtml(lexer(message));
     keepLastLines(tokens);
     return tokens;
