@@ -52,7 +52,7 @@ _LIST = BeforeValidator(check.comma_separated)
 _Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
 _ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
 _Hosts = Annotated[tuple[Annotated[str, _checked(address.media_host)], ...], _LIST]
-_Origins = Annotated[tuple[Annotated[str, _checked(address.origin)], ...], _LIST]
+_Origins = Annotated[tuple[Annotated[str, _checked(address.cors_origin)], ...], _LIST]
 _Examples = Annotated[
     tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
 ]
@@ -135,6 +135,9 @@ class Settings(BaseModel):
         description="How long a caller is kept waiting for a retry or a place, in seconds; 0 is never.",
     )
     hfchat_cors_origins: _Origins = Field((), description="Browser origins that may call the API, comma-separated.")
+    hfchat_keep_alive_s: int = Field(
+        75, ge=1, le=3600, description="How long an idle connection is kept open, in seconds."
+    )
     hfchat_public_url: Annotated[str, _checked(address.origin)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )
