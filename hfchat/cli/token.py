@@ -63,7 +63,7 @@ def _warn(args: argparse.Namespace, settings: Settings, caller: Caller, token: s
     ]
     if not_offered:
         print(f"Not offered by HF_CHAT_MODELS, so not usable: {', '.join(not_offered)}.", file=sys.stderr)
-    turn_tokens = caller.policy.max_tokens + SHORT_PROMPT
+    turn_tokens = caller.policy.default_tokens + SHORT_PROMPT
     smallest = min((limit.amount for limit in caller.policy.budget), default=turn_tokens)
     if smallest < turn_tokens:
         print(
@@ -104,7 +104,7 @@ def _explained(caller: Caller) -> list[tuple[str, str]]:
         ("rate", " and ".join(map(str, policy.rate))),
         ("budget", " and ".join(map(str, policy.budget))),
         ("streams", str(policy.streams)),
-        ("max_tokens", str(policy.max_tokens)),
+        ("max_tokens", f"{policy.max_tokens}, {policy.default_tokens} by default"),
     ]
 
 
