@@ -22,6 +22,8 @@ _MEDIUM = re.compile(
 # Data that a tool is called with: no server fetches what it names.
 _ARGUMENTS = ("arguments", "input", "args")
 MAX_KIND_CHARS = 60
+# A template may write a role as it is.
+ROLES = (*INSTRUCTION_ROLES, "user", "assistant", "tool", "function")
 
 
 def _no_media(value: object, path: str) -> None:
