@@ -531,6 +531,7 @@ def test_the_models_of_a_token_are_listed_with_what_the_router_says(upstream: St
 
 
 def test_a_token_may_ask_for_a_shorter_ceiling_only(app: RunningApp, upstream: StubUpstream) -> None:
+    upstream.listing = Answer(404, "application/json", pieces=[b"{}"])
     for policy, asked, length in [
         ({}, {}, 1024),
         ({}, {"max_tokens": 4000}, 4000),
