@@ -104,7 +104,7 @@ def _explained(caller: Caller) -> list[tuple[str, str]]:
         ("rate", " and ".join(map(str, policy.rate))),
         ("budget", " and ".join(map(str, policy.budget))),
         ("streams", str(policy.streams)),
-        ("max_tokens", f"{policy.max_tokens}, {policy.default_tokens} by default"),
+        ("max_tokens", str(policy.max_tokens)),
     ]
 
 
