@@ -126,8 +126,8 @@ class Policy:
     """What somebody may use. `models` is None where any model may be named; every limit of `rate` and `budget` holds.
 
     `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. A reply has at most
-    `max_tokens`, and `default_tokens` where the request does not say how many. `token_limits` are those of the token, which are in
-    these already: they narrow what the ledger has for a person, too.
+    `max_tokens`, and `default_tokens` where the request does not say how many. `token_limits` are those of the token, which are
+    in these already: they narrow what the ledger has for a person, too.
     """
 
     default_model: str
