@@ -27,8 +27,10 @@ async def ask_listing(upstream: Upstream, base_url: str) -> Listing:
     """The models that are listed. Not every server lists them: only one that is retired or away is wrong."""
     try:
         models = {facts.id: facts for facts in await upstream.models()}
-    except (e.EndpointRetired, e.UpstreamUnavailable, e.UpstreamTimeout) as error:
+    except e.EndpointRetired as error:
         return Listing(failed("address", error, address=base_url))
+    except (e.UpstreamUnavailable, e.UpstreamTimeout):
+        return Listing(wrong("address", "address_away", address=base_url))
     except e.HfchatError:
         return Listing(good("address", "address_lists_nothing", address=base_url))
     if not models:
@@ -40,7 +42,8 @@ def model_listed(model: str, listing: Listing, *, routed: bool) -> Answer:
     """Whether the model is known and live. Only Hugging Face's router, `routed`, lists all that it has, and who serves it."""
     name, _, suffix = model.partition(":")
     if listing.models is None:
-        return unknown("model", "model_not_listed_here", model=model)
+        away = listing.address.status == "wrong"
+        return unknown("model", "model_list_unread" if away or routed else "model_not_listed_here", model=model)
     facts = listing.models.get(model) or (listing.models.get(name) if routed else None)
     if facts is None:
         return (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hfchat.check.answer import good
+from hfchat.check.answer import good, wrong
 from hfchat.check.models import Listing, ask_listing, ask_model, model_listed, unique
 from hfchat.types import ModelFacts
 from hfchat.upstream.hub import HubUpstream
@@ -74,7 +74,14 @@ LISTED: dict[str, tuple[str, Listing, bool, str]] = {
     ),
     "nowhere live": (MODEL, listing(ModelFacts(MODEL)), True, "model_not_live"),
     "unknown": ("a/b", listing(ModelFacts(MODEL, providers=("groq",))), True, "model_unlisted"),
-    "no list": (MODEL, Listing(good("address", "address_lists_nothing", address="a")), True, "model_not_listed_here"),
+    "no list": (MODEL, Listing(good("address", "address_lists_nothing", address="a")), True, "model_list_unread"),
+    "no list of another server": (
+        MODEL,
+        Listing(good("address", "address_lists_nothing", address="a")),
+        False,
+        "model_not_listed_here",
+    ),
+    "nobody there": (MODEL, Listing(wrong("address", "address_away", address="a")), False, "model_list_unread"),
     "another server's": ("llama3.2:latest", listing(ModelFacts("llama3.2:latest")), False, "model_listed"),
     "another server's, not in it": ("llama3.2", listing(ModelFacts("x")), False, "model_not_listed_here"),
 }
@@ -84,7 +91,12 @@ LISTED: dict[str, tuple[str, Listing, bool, str]] = {
 def test_a_model_is_looked_for_in_the_list(model: str, models: Listing, routed: bool, reason: str) -> None:
     answer = model_listed(model, models, routed=routed)
     assert answer.reason == reason
-    ends = {"model_live": "good", "model_listed": "good", "model_not_listed_here": "unknown"}
+    ends = {
+        "model_live": "good",
+        "model_listed": "good",
+        "model_not_listed_here": "unknown",
+        "model_list_unread": "unknown",
+    }
     assert answer.status == ends.get(reason, "wrong")
     assert model in answer.words("en").title
 
