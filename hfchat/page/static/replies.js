@@ -3,6 +3,7 @@
 // What the page says itself has buttons; it is known by its metadata, which no reply can write, and by a random mark from here.
 import { constants } from "./constants.js";
 import { drawable } from "./diagrams.js";
+import { directed } from "./direction.js";
 import { newId } from "./hex.js";
 import { address, escaped, withoutTags } from "./links.js";
 
@@ -79,5 +80,7 @@ export function parser(marked) {
     text: (words) => words.replaceAll("<", "&lt;"), // Marked leaves it raw after `<code>`
   };
   marked.use({ renderer, extensions: [{ name: "mermaid", renderer: mermaid }] });
+  const made = marked.parser;
+  marked.parser = (...tokens) => directed(made.apply(marked, tokens));
   return marked;
 }
