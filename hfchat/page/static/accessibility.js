@@ -5,7 +5,7 @@ import { language, says } from "./language.js";
 
 // Our own line says it, in the visitor's language.
 const LOST = "Connection to the server was lost. Attempting reconnection...";
-const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, textarea, [role=listbox], .message [id^=hfchat]";
+const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, textarea, [role=listbox], .message [id^=hfchat], .message > [dir]";
 // The thumbs under a reply that are pressed: Gradio's names for these are no translations.
 const RATED = { Liked: "like", Disliked: "dislike" };
 // What changes the conversation that is shown.
@@ -37,7 +37,7 @@ function name(found) {
   if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
   if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
   // Each text is written from the side that its own words begin at.
-  if (found.matches("textarea")) found.dir = "auto";
+  if (found.matches("textarea, .message > [dir=ltr]")) found.dir = "auto";
   if (found.matches(BOX)) found.enterKeyHint = touch() ? "enter" : "send";
   // A list has list items; what stands in this one are buttons.
   if (found.matches('.examples[role="list"]')) found.setAttribute("role", "group");
