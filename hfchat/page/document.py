@@ -18,7 +18,7 @@ from hfchat.i18n.sentences import DIRECTIONS
 from hfchat.page.words import with_words
 
 _HEAD = b"<head>"
-_LANGUAGE = re.compile(rb'(<html\b[^>]*?) *\blang="[^"]*"')
+_LANGUAGE = re.compile(rb'(<html\b[^>]*?)\blang="[^"]*"')
 # Gradio's names the document's own folder, which is the base without it too; the policy allows none.
 _BASE = re.compile(rb"<base\b[^>]*>")
 # Gradio escapes what it writes into its own scripts, so this is a tag wherever it stands.
@@ -66,6 +66,6 @@ class PageHead:
 
     def _with_head(self, body: bytes, nonce: str, language: Language) -> bytes:
         document = _BASE.sub(b"", with_words(body, language), count=1)
-        document = _LANGUAGE.sub(rf'\1 lang="{language}" dir="{DIRECTIONS[language]}"'.encode(), document, count=1)
+        document = _LANGUAGE.sub(rf'\1lang="{language}" dir="{DIRECTIONS[language]}"'.encode(), document, count=1)
         document = document.replace(_HEAD, _HEAD + self._heads[language], 1)
         return _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), document)
