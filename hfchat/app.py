@@ -51,7 +51,14 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
     ledger = make_ledger(settings, store)
     authenticate = Authenticator(verifier.verify, ledger.quota)
     upstream = upstream or _upstream(settings)
-    chat = Chat(upstream, ledger, system_prompt=settings.hf_chat_system_prompt)
+    catalog = Catalog(upstream)
+    chat = Chat(
+        upstream,
+        ledger,
+        system_prompt=settings.hf_chat_system_prompt,
+        patience_s=settings.hfchat_patience_s,
+        providers_of=catalog.providers,
+    )
     reader = BodyReader()
     turns = TurnAnswers(chat, ledger, reader, Runs(ledger))
     direct: dict[str, Endpoint] = {
@@ -96,7 +103,6 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         return not closed and not drain.began and await ledger.healthy()
 
     app.include_router(documented(direct))
-    catalog = Catalog(upstream)
     app.include_router(models_router(catalog))
     app.include_router(account_router(revocation(verifier, ledger)))
     app.router.routes += [

@@ -12,6 +12,7 @@
     │   ├── NotFound                404
     │   ├── MethodNotAllowed        405
     │   ├── PayloadTooLarge         413
+    │   ├── UnsupportedEncoding     415
     │   ├── LimitReached            time will help
     │   │   ├── RateLimitExceeded   429
     │   │   ├── BudgetExceeded      429
@@ -45,13 +46,16 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 Fault = Literal["caller", "owner", "upstream"]
+# OpenAI's client for Python waits no longer before it repeats a request by itself; the one for Node would wait for hours.
+LONGEST_RETRY_WAIT_S = 60
 
 
 class HfchatError(Exception):
     """The root. `reason` is the key of one of our sentences, which says more exactly what is wrong, and `params` its values.
 
     `provider_message` is a provider's own text, cleaned for the caller. It is shown as it is, and never looked up as a key.
-    `param` is the field of the request (`messages[0].content`). `retry_after_s` is in whole seconds.
+    `param` is the field of the request (`messages[0].content`). `retry_after_s` is in whole seconds; `stated_wait_s` is the
+    same where somebody stated it, and no default of ours. `provider` is who failed, where the router says it.
     For the log: `subject` and `token_id` of a verified token; `provider_status` and `provider_request_id` of a provider's
     refusal. `message` and `hint` are set by `hfchat.client`, for an error that came over HTTP.
     """
@@ -83,6 +87,8 @@ class HfchatError(Exception):
         self.provider_message = provider_message
         self.param = param
         self.retry_after_s = retry_after_s if retry_after_s is not None else self.wait_s
+        self.stated_wait_s = retry_after_s
+        self.provider: str | None = None
         self.model = model
         self.request_id = request_id
         self.message = message
@@ -91,6 +97,11 @@ class HfchatError(Exception):
         self.token_id: str | None = None
         self.provider_status: int | None = None
         self.provider_request_id: str | None = None
+
+    @property
+    def worth_repeating(self) -> bool:
+        """Whether the same request may succeed soon, so that a client may repeat it by itself."""
+        return self.retryable and self.reason != "budget_never" and (self.retry_after_s or 0) <= LONGEST_RETRY_WAIT_S
 
     @property
     def type(self) -> str:
@@ -166,6 +177,12 @@ class PayloadTooLarge(CallerError):
     """The body is larger than is read."""
 
     code, status = "payload_too_large", 413
+
+
+class UnsupportedEncoding(CallerError):
+    """The body is compressed, or its text is not UTF-8."""
+
+    code, status = "unsupported_encoding", 415
 
 
 class LimitReached(CallerError):

@@ -1,11 +1,12 @@
 """The frozen values that travel along the path of a turn. None shows in its repr what a person wrote."""
 
+import math
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from hfchat.limits import Limit
+from hfchat.limits import Limit, Limits
 
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
 MODEL_ID = re.compile(r"/?[A-Za-z0-9_.@+\-]{1,100}(/[A-Za-z0-9_.@+\-]{1,100}){0,5}(:[A-Za-z0-9_.\-]{1,100})?")
@@ -124,7 +125,8 @@ Part = Delta | Finish
 class Policy:
     """What somebody may use. `models` is None where any model may be named; every limit of `rate` and `budget` holds.
 
-    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once.
+    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. `token_limits` are
+    those of the token, which are in these already: they narrow what the ledger has for a person, too.
     """
 
     default_model: str
@@ -134,6 +136,7 @@ class Policy:
     rate: tuple[Limit, ...] = ()
     budget: tuple[Limit, ...] = ()
     streams: int | None = None
+    token_limits: Limits = field(default=Limits(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,15 @@ class Caller:
     def expired(self, now: float) -> bool:
         """Whether the token has ended; RFC 7519 section 4.1.4: on `exp` itself it has."""
         return now >= self.expires_at
+
+    @property
+    def replies_end_at(self) -> float:
+        """When what is in progress for this caller ends.
+
+        An `exp` of ours is the owner's word on when access ends. Another issuer's says when its token is renewed, a minute
+        after it was issued at some (Clerk): admission is a moment, and what began under a good token is finished.
+        """
+        return self.expires_at if self.issuer == OWN_ISSUER else math.inf
 
 
 @dataclass(frozen=True, slots=True)

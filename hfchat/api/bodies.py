@@ -143,6 +143,7 @@ _ERRORS = {
     401: "No token, or not a good one",
     403: "The token does not allow it",
     413: "The body is too large",
+    415: "The body is compressed, or not UTF-8",
     429: "Too often; see Retry-After",
     500: "A fault of this program",
     502: "The provider failed, or the owner's set-up did",

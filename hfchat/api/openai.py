@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from hfchat.api.openai_body import read_completion
 from hfchat.api.turn import TurnAnswers
+from hfchat.http.error_response import hint_in_message
 from hfchat.http.in_thread import in_thread
 from hfchat.types import Caller, Delta, Finish
 
@@ -69,7 +70,7 @@ class _OpenAiForm:
         return ending + b"data: [DONE]\n\n"
 
     def failed(self, body: dict[str, Any]) -> bytes:
-        return b"data: " + orjson.dumps(body) + b"\n\n"
+        return b"data: " + orjson.dumps(hint_in_message(body)) + b"\n\n"
 
     def whole(self, finish: Finish) -> bytes:
         if finish.data is not None:

@@ -1,11 +1,12 @@
 """Chat turn, for the API and the page, in order: authorize, reserve, stream, settle. Knows no web framework."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 
 from hfchat.chat.conversation import build_messages, check_messages
+from hfchat.chat.retries import OnAttempt, ProvidersOf, Retries, no_providers
 from hfchat.chat.turn_log import log_failure, log_refused, log_turn
 from hfchat.chat.turns import Turns
 from hfchat.errors import (
@@ -18,8 +19,6 @@ from hfchat.errors import (
 )
 from hfchat.ledger.ledger import Ledger, OnQuota
 from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Upstream
-
-OnModel = Callable[[str], None]
 
 
 def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = None) -> Call:
@@ -63,9 +62,13 @@ class Chat:
         ledger: Ledger,
         *,
         system_prompt: str | None = None,
+        patience_s: float = 0,
+        providers_of: ProvidersOf = no_providers,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._upstream = upstream
+        """`patience_s` is how long a caller is kept waiting, in all, for a place and for what failed and may heal."""
+        self._retries = Retries(upstream, providers_of)
+        self._patience_s = patience_s
         self._system_prompt = system_prompt
         self._turns = Turns(ledger, clock)
 
@@ -84,23 +87,31 @@ class Chat:
         *,
         request_id: str,
         on_quota: OnQuota = lambda _: None,
-        on_model: OnModel = lambda _: None,
+        on_attempt: OnAttempt = lambda _: None,
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream. The turn is charged once,
-        however it ends. `on_quota` gets the caller's quota, `on_model` each model before it is called.
+        however it ends. `on_quota` gets the caller's quota, `on_attempt` each model before it is called.
 
-        Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken or RevokedToken as soon as the
-        token expires or is revoked, also while the provider is silent.
+        Raises: an error of `hfchat.errors`, before the first delta or after it; RevokedToken as soon as the token is
+        revoked, ExpiredToken as soon as our own one expires, also while the provider is silent.
         """
         began = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + self._patience_s
         outcome = "abandoned"
         finish: Finish | None = None
         failure: BaseException | None = None
         with self._turns.begin(caller, on_quota) as turn:
             try:
                 call = authorize(caller, request, self._system_prompt)
-                await turn.reserve(call)
-                async with aclosing(self._stream(caller, call, request_id, on_model)) as parts:
+                await turn.reserve(call, deadline)
+                reply = self._retries.stream(
+                    call,
+                    caller.policy.fallback_models,
+                    deadline=deadline,
+                    request_id=request_id,
+                    on_attempt=on_attempt,
+                )
+                async with aclosing(reply) as parts:
                     while (part := await turn.next_part(parts)) is not None:
                         if isinstance(part, Finish):
                             finish, outcome = part, "ok"
@@ -127,26 +138,6 @@ class Chat:
                         log_turn(caller, request_id, outcome, finish, time.monotonic() - began)
                     else:
                         log_refused(caller, request_id, outcome)
-
-    async def _stream(
-        self, caller: Caller, call: Call, request_id: str, on_model: OnModel
-    ) -> AsyncGenerator[Delta | Finish, None]:
-        """The reply of the first model that answers, of the call's and the fallback models. No other is tried after a delta."""
-        models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
-        for model in models:
-            began = False
-            on_model(model)
-            try:
-                async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
-                    async for part in parts:
-                        began = True
-                        yield part
-                return
-            except HfchatError as error:
-                if began or model == models[-1] or not error.fallback_may_help:
-                    raise
-                error.request_id = request_id
-                log_failure(error, call, event="trying_another_model")
 
 
 def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> None:

@@ -1,6 +1,7 @@
 """Turns in progress: the reservation and the usage of each, and how one is ended from outside.
 
-While there are any, their leases are renewed, and their tokens checked for revocation, which another process may write.
+While there are any, their leases are renewed, and it is checked whether their tokens are revoked or their people blocked, which
+another process may write.
 """
 
 import asyncio
@@ -9,11 +10,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from hfchat.chat.places import Places
 from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.http.in_thread import in_thread
-from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota
-from hfchat.ledger.meters import Reservation
+from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota, blocked_error
+from hfchat.ledger.meters import Principal, Reservation
 from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash
 from hfchat.types import Call, Caller, Finish, Part, Usage
@@ -22,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The interval of the check for revocation: a reply whose token is revoked ends within 2 s, with a busy store too.
+# The interval of the check for revocation and blocks: such a reply ends within 2 s, with a busy store too.
 WATCH_S = 0.5
 # How long an ended turn may take to send its error.
 CUT_S = 1.0
@@ -34,6 +36,7 @@ class Turn:
 
     def __init__(self, ledger: Ledger, caller: Caller, on_quota: OnQuota, turns: "Turns") -> None:
         self.caller = caller
+        self._person = Principal.of(caller).key
         self._turns = turns
         self.reservation: Reservation | None = None
         # Whether it ever had one: the limits hold for what follows, and for nothing before it.
@@ -46,23 +49,40 @@ class Turn:
         # Once: `current_task` costs a system call.
         self._consumer = asyncio.current_task()
         self._closed = False
-        self._error: type[HfchatError] | None = None
+        self._error: HfchatError | type[HfchatError] | None = None
         self._waiting = False
 
-    async def reserve(self, call: Call) -> None:
-        """Reserve the most that the call may cost. Raises: what `Ledger.reserve` raises; the error that ends the turn."""
+    async def reserve(self, call: Call, deadline: float = 0.0) -> None:
+        """Reserve the most that the call may cost. Where only a place is missing, wait for one, until `deadline` of the event
+        loop's clock.
+
+        Raises: what `Ledger.reserve` raises; the error that ends the turn.
+        """
         self._usage_counter, self._model = UsageCounter(call), call.model
-        self.reservation = await self._unless_ended(lambda: self._reserve(call))
+        self.reservation = await self._unless_ended(lambda: self._reserve(call, deadline))
         self.reserved = True
 
-    async def _reserve(self, call: Call) -> Reservation:
+    async def _reserve(self, call: Call, deadline: float) -> Reservation:
         if self._turns.leases_late():
             # After an outage of the store, the turns in progress have their leases again before a new one is made.
             await self._turns.renew()
         size = max(call.body_bytes, sum(len(message.content) for message in call.messages))
         prompt_tokens = await in_thread(size, max_prompt_tokens, call.messages, call.options)
         max_usage = Usage(prompt_tokens, call.max_tokens * call.replies)
-        return await self._ledger.reserve(self.caller, max_usage, self._set_quota)
+        quota: Quota | None = None
+
+        def keep(current: Quota) -> None:
+            nonlocal quota
+            quota = current
+
+        async def attempt(counted: bool) -> Reservation:
+            return await self._ledger.reserve(self.caller, max_usage, keep, counted=counted)
+
+        try:
+            return await self._turns.places.take(self._person, self.caller.policy.streams, deadline, attempt)
+        finally:
+            if quota is not None:
+                self._set_quota(quota)
 
     async def next_part(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last. A Finish gets its usage, and the turn is settled first.
@@ -95,9 +115,12 @@ class Turn:
             return
         caller_left = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
         usage = self._usage_counter.usage() if self._usage_counter.began or caller_left else NOTHING
-        await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
+        try:
+            await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
+        finally:
+            self._turns.places.freed(self._person)
 
-    def end(self, error: type[HfchatError]) -> None:
+    def end(self, error: HfchatError | type[HfchatError]) -> None:
         """Raise this error where the turn waits, or at its next wait. Called in the event loop.
 
         A turn that is blocked by its reader is cancelled after CUT_S.
@@ -109,7 +132,7 @@ class Turn:
         if self._waiting and self._consumer is not None:
             self._consumer.cancel()
 
-    def ended(self) -> type[HfchatError] | None:
+    def ended(self) -> HfchatError | type[HfchatError] | None:
         """The error that ended it from outside, if any."""
         return self._error
 
@@ -148,15 +171,16 @@ class Turns:
     def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
         self._ledger = ledger
         self._clock = clock
+        self.places = Places()
         self._turns: set[Turn] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._renewed = 0.0
 
     @contextmanager
     def begin(self, caller: Caller, on_quota: OnQuota) -> Iterator[Turn]:
-        """A turn, in progress until the block ends; it is ended when its caller's token expires."""
+        """A turn, in progress until the block ends; it is ended at `replies_end_at` of its caller."""
         turn = Turn(self._ledger, caller, on_quota, self)
-        remaining_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
+        remaining_s = min(max(caller.replies_end_at - self._clock(), 0), LONGEST_TURN_S)
         expiry = asyncio.get_running_loop().call_later(remaining_s, turn.end, ExpiredToken)
         self._turns.add(turn)
         if self._watcher is None or self._watcher.done():
@@ -198,9 +222,12 @@ class Turns:
                 return
             try:
                 revoked = await self._ledger.revoked({turn.caller.token_id for turn in self._turns})
+                blocked = await self._ledger.people.blocked({turn.caller.subject for turn in self._turns})
                 for turn in self._turns:
                     if turn.caller.token_id in revoked:
                         turn.end(RevokedToken)
+                    elif turn.caller.subject in blocked:
+                        turn.end(blocked_error(turn.caller))
                 if asyncio.get_running_loop().time() - self._renewed > LEASE_S / 3:
                     await self.renew()
             except StoreUnavailable:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from hfchat.auth.policy import read_policy
 from tests.conftest import RunningApp, make_settings, make_token, running
+from tests.support.raw_client import logged
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, echo, event, usage_event
 
 
@@ -220,6 +221,66 @@ def test_a_retry_waits_as_long_as_it_is_told(app: RunningApp, upstream: StubUpst
     assert said.retries_taken == 1
     assert said.parse().choices[0].message.content == "you said hi there"
     assert said.headers["RateLimit-Remaining"]
+
+
+# What the provider answers, and what comes of it. Each is tried once: another try soon could not succeed.
+FINAL: dict[str, tuple[Answer, str]] = {
+    "no credit": (refused(402, "You have exceeded your monthly included credits"), "credits_exhausted"),
+    "the owner's token": (refused(401, "Invalid credentials in Authorization header"), "hf_token_invalid"),
+    "no permission": (
+        refused(403, "This authentication method does not have sufficient permissions"),
+        "hf_token_forbidden",
+    ),
+    "gone": (refused(410, "https://api-inference.huggingface.co is no longer supported"), "endpoint_retired"),
+    "a rate of hours": (
+        Answer(429, "application/json", headers={"retry-after": "7200"}, pieces=[b"{}"]),
+        "upstream_rate_limited",
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(("answer", "code"), FINAL.values(), ids=FINAL)
+def test_what_no_retry_can_mend_is_asked_for_once(
+    app: RunningApp, upstream: StubUpstream, answer: Answer, code: str, stream: bool
+) -> None:
+    upstream.answer = lambda _: answer
+    upstream.requests.clear()
+    with client(app, max_retries=2) as web, pytest.raises(openai.APIStatusError) as raised:
+        web.chat.completions.create(model="m", messages=ASKED, stream=stream)
+    assert (raised.value.code, len(upstream.requests)) == (code, 1)
+    assert raised.value.response.headers["X-Should-Retry"] == "false"
+
+
+@pytest.mark.parametrize("policy", [{"budget": "1200/day"}, {"rate": "1/month"}], ids=["budget", "rate"])
+def test_a_limit_that_lasts_is_an_error_at_once(app: RunningApp, policy: dict[str, str]) -> None:
+    token = make_token(str(policy), policy=read_policy(policy))
+    with client(app, token, max_retries=2) as web:
+        web.chat.completions.create(model="m", messages=ASKED)
+        with logged() as lines, pytest.raises(openai.RateLimitError) as raised:
+            web.chat.completions.create(model="m", messages=ASKED)
+    assert raised.value.response.headers["X-Should-Retry"] == "false"
+    assert int(raised.value.response.headers["Retry-After"]) > 0
+    assert len([line for line in lines if "_exceeded" in line]) == 1
+
+
+def test_the_message_says_what_to_do(app: RunningApp) -> None:
+    with client(app, make_token(ttl_s=60, now=1)) as web, pytest.raises(openai.AuthenticationError) as raised:
+        web.models.list()
+    assert "Ask whoever runs this chat for a new token" in str(raised.value.body["message"])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("base", ["", "/", "/v1//", "/v1/v1", "/v1/chat/completions", "/api/ai"])
+def test_a_wrong_base_url_is_told_the_right_one(app: RunningApp, base: str) -> None:
+    web = openai.OpenAI(base_url=app.url + base, api_key=make_token(), max_retries=0)
+    with web, pytest.raises(openai.NotFoundError, match="`/v1/chat/completions`"):
+        web.chat.completions.create(model="m", messages=ASKED)
+
+
+def test_a_token_in_our_own_header_goes_before_the_key(app: RunningApp) -> None:
+    headers = {"X-Hfchat-Token": make_token()}
+    with client(app, "hf_of_a_private_space", default_headers=headers) as web:
+        assert web.chat.completions.create(model="m", messages=ASKED).choices[0].message.content == "you said hi there"
 
 
 def test_the_async_client_does_the_same(app: RunningApp) -> None:
