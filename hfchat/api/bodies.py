@@ -43,11 +43,13 @@ class UsageBody(BaseModel):
 
 
 class ReplyBody(BaseModel):
-    """The answer."""
+    """The answer. `finish_reason` and `note` are there where a filter cut it, or the model only wanted a tool."""
 
     reply: str
     model: str
     usage: UsageBody
+    finish_reason: str | None = None
+    note: str | None = None
 
 
 class RemainingBody(BaseModel):

@@ -306,3 +306,96 @@ def test_the_hub_client_chats_by_base_url(app: RunningApp) -> None:
     assert hub.chat_completion(ASKED, model="own/model").choices[0].message.content == "you said hi there"
     stream = hub.chat_completion(ASKED, model="own/model", stream=True)
     assert "".join(part.choices[0].delta.content or "" for part in stream) == "hi there "
+
+
+# --- what a provider says in other forms
+
+
+def in_one(message: dict[str, Any], reason: str = "stop") -> Answer:
+    choice = {"index": 0, "message": {"role": "assistant", "content": None, **message}, "finish_reason": reason}
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+    body = {"id": "c-1", "object": "chat.completion", "created": 5, "model": "m", "choices": [choice], "usage": usage}
+    return Answer(content_type="application/json", pieces=[json.dumps(body).encode()])
+
+
+def test_a_stream_of_a_server_that_does_not_stream_has_all_of_its_answer(
+    app: RunningApp, upstream: StubUpstream
+) -> None:
+    made = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
+    upstream.answer = lambda _: in_one(
+        {"content": "Let me see.", "reasoning": "hm", "tool_calls": [made]}, "tool_calls"
+    )
+    options: Any = {"model": "m", "messages": ASKED, "stream_options": {"include_usage": True}}
+    with client(app) as web:
+        chunks = list(web.chat.completions.create(**options, stream=True))
+        with web.chat.completions.stream(**options) as stream:
+            said = stream.get_final_completion()
+        unasked = list(web.chat.completions.create(model="m", messages=ASKED, stream=True))
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens == 12
+    assert all(part.usage is None for part in unasked)
+    message = said.choices[0].message
+    assert (message.content, said.choices[0].finish_reason) == ("Let me see.", "tool_calls")
+    assert message.model_extra is not None
+    assert message.model_extra["reasoning_content"] == "hm"
+    (call,) = message.tool_calls or []
+    assert (call.id, call.function.name, json.loads(call.function.arguments)) == (
+        "call_1",
+        "weather",
+        {"city": "Paris"},
+    )
+
+
+def test_an_answer_of_a_server_that_always_streams_has_all_of_its_events(
+    app: RunningApp, upstream: StubUpstream
+) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}
+    pieces = [
+        chunk({"role": "assistant", "content": "", "reasoning_content": "hm"}),
+        chunk({"content": "Let me see."}),
+        chunk({"tool_calls": [{"index": 0, **call}]}),
+        *(chunk({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}) for text in ('{"city"', ': "Paris"}')),
+        chunk({}, "tool_calls"),
+        usage_event(20, 9),
+        DONE,
+    ]
+    upstream.answer = lambda _: Answer(pieces=pieces)
+    with client(app) as web:
+        said = web.chat.completions.create(model="m", messages=ASKED)
+    message = said.choices[0].message
+    assert (said.id, said.model, said.object) == ("chatcmpl-9", "own/served", "chat.completion")
+    assert (message.content, said.choices[0].finish_reason) == ("Let me see.", "tool_calls")
+    assert message.model_extra is not None
+    assert message.model_extra["reasoning_content"] == "hm"
+    (made,) = message.tool_calls or []
+    assert json.loads(made.function.arguments) == {"city": "Paris"}
+    assert said.usage is not None
+    assert (said.usage.prompt_tokens, said.usage.completion_tokens) == (20, 9)
+
+
+def test_a_stream_that_is_cut_at_its_limit_is_gathered_with_its_thoughts(
+    app: RunningApp, upstream: StubUpstream
+) -> None:
+    upstream.answer = lambda _: Answer(pieces=[chunk({"reasoning": "word " * 7})] * 100, ending="hang", pause_s=0.001)
+    with client(app, make_token("thinker", policy=read_policy({"max_tokens": 50}))) as web:
+        said = web.chat.completions.create(model="m", messages=ASKED)
+    assert said.choices[0].finish_reason == "length"
+    assert said.choices[0].message.model_extra is not None
+    assert 50 < said.choices[0].message.model_extra["reasoning_content"].count("word") < 100
+
+
+PARTS: list[dict[str, Any]] = [
+    {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]},
+    {"content": [{"type": "text", "text": "the answer"}]},
+]
+
+
+def test_thoughts_in_parts_are_no_part_of_the_content(app: RunningApp, upstream: StubUpstream) -> None:
+    upstream.answer = lambda _: Answer(pieces=[*map(chunk, PARTS), chunk({}, "stop"), DONE])
+    with client(app) as web:
+        chunks = list(web.chat.completions.create(model="m", messages=ASKED, stream=True))
+        whole_one = web.chat.completions.create(model="m", messages=ASKED).choices[0].message
+    deltas = [part.choices[0].delta for part in chunks]
+    assert "".join(delta.content or "" for delta in deltas) == "the answer" == whole_one.content
+    assert "".join((delta.model_extra or {}).get("reasoning_content", "") for delta in deltas) == "hm"
+    assert (whole_one.model_extra or {})["reasoning_content"] == "hm"
