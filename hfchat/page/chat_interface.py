@@ -12,13 +12,15 @@ from typing import Any
 import gradio as gr
 
 from hfchat.i18n.language import Language
-from hfchat.page.history import WAIT_ID, broken_off, text_message, thought_is_over, with_whole_reply
+from hfchat.page.history import WAIT_ID, broken_off, cut_reply, text_message, thought_is_over, with_whole_reply
 from hfchat.page.notices import stopped_notice
 from hfchat.page.visitor import visitor_of
 
 History = list[Any]
 # Disabled while a turn is in progress. The page's scripts look at it.
 TURN_ID = "hfchat-turn"
+# The page's script presses it, for a button in a notice.
+CONTINUE_ID = "hfchat-continue"
 
 
 class ChatPage(gr.ChatInterface):  # type: ignore[misc]
@@ -47,7 +49,12 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
             api_name="_append_message_to_history",
             **self._quick,
         )
-        turns = [self._answer(shown), self._answer(self._ask_again())]
+        partial = gr.State([])
+        turns = [
+            self._answer(shown),
+            self._answer(self._ask_again()),
+            self._answer(self._go_on(partial), partial),
+        ]
         # The stop button stands where the send button was, while a turn is in progress.
         asked.success(_show_stop, None, self.textbox, **self._quick)
         for turn in turns:
@@ -73,11 +80,19 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
         )
         return shown.then(_turn_begins, None, self._turn, **self._quick)
 
-    def _answer(self, asked: Any) -> Any:
-        """The turn itself, and its end."""
+    def _go_on(self, partial: Any) -> Any:
+        """Continue: the conversation up to the last question, the question, what there is of its reply, then a turn."""
+        button = gr.Button(elem_id=CONTINUE_ID, visible="hidden")
+        outputs = [self.chatbot_state, self.saved_input, partial]
+        found = button.click(cut_reply, self.chatbot, outputs, **self._quick)
+        button.click(_show_stop, None, self.textbox, **self._quick)
+        return found.then(_turn_begins, None, self._turn, **self._quick)
+
+    def _answer(self, asked: Any, *more: Any) -> Any:
+        """The turn itself, and its end. `more` are inputs of the function after the others."""
         turn = asked.then(
             self._streaming("_submit_fn"),
-            [self.saved_input, self.chatbot_state, *self.additional_inputs],
+            [self.saved_input, self.chatbot_state, *self.additional_inputs, *more],
             [self.null_component, self.chatbot],
             api_visibility="undocumented",
             concurrency_limit=self.concurrency_limit,

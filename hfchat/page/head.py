@@ -39,6 +39,7 @@ _CHAT_KEYS = (
     "send",
     "stop",
     "edit_question",
+    "continue",
 )
 _CONSTANTS: dict[str, Any] = {
     "notice_id": NOTICE_ID,

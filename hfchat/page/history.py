@@ -87,6 +87,26 @@ def with_whole_reply(history: list[Any]) -> list[Any]:
     return [*history[:first], text_message("assistant", whole)]
 
 
+def cut_reply(history: list[Any]) -> tuple[list[Any], str, list[Any]]:
+    """What stands before the last question; the question; and of its reply what was thought, and what was said as one text."""
+    place = next((n for n in range(len(history) - 1, -1, -1) if history[n].get("role") == "user"), None)
+    if place is None:
+        return history, "", []
+    reply = history[place + 1 :]
+    thoughts = [thought_is_over(entry) for entry in reply if (entry.get("metadata") or {}).get("title")]
+    said = ""
+    for entry in filter(_is_reply, reply):
+        said = _joined(said, _text(entry["content"])) if said else _text(entry["content"])
+    answer = [text_message("assistant", said)] if said.strip() else []
+    return history[:place], _text(history[place].get("content")), [*thoughts, *answer]
+
+
+def split_reply(reply: list[Any]) -> tuple[list[Any], str]:
+    """What was thought, as messages, and what was said, of what `cut_reply` gave."""
+    said = [entry for entry in reply if _is_reply(entry)]
+    return [entry for entry in reply if not _is_reply(entry)], _text(said[-1]["content"]) if said else ""
+
+
 def _is_reply(entry: dict[str, Any]) -> bool:
     metadata = entry.get("metadata") or {}
     return entry.get("role") == "assistant" and not metadata.get("id") and not metadata.get("title")

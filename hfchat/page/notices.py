@@ -37,8 +37,13 @@ _ADDRESS = re.compile(r"https?://[^\s<>\\\x00-\x1f]+")
 MAX_SOURCES = 20
 
 
-def notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
-    """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on."""
+def notice(
+    error: HfchatError, language: Language, request_id: str, to_owner: bool, *, can_continue: bool = False
+) -> dict[str, Any]:
+    """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on.
+
+    `can_continue`: there is a part of the reply that a model can go on from.
+    """
     if error.reason == "empty_content":
         return page_note(PAGE[language]["empty_message"], NOTICE_ID)
     if error.reason in _OF_PICTURES:
@@ -52,7 +57,10 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
     if error.code == "invalid_request":
         hint = ""  # where programs find the form
     number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
-    lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner), number)
+    buttons = _buttons(error, language, to_owner)
+    if can_continue and error.retryable:
+        buttons = f"{continue_button(language)} {buttons}"
+    lines = (f"⚠️ **{message}**", hint, buttons, number)
     return page_note("\n\n".join(filter(None, lines)), NOTICE_ID)
 
 
@@ -63,6 +71,11 @@ def stopped_notice(language: Language) -> dict[str, Any]:
     return page_note(
         f"{texts['stopped']}\n\n{' '.join(_button(act, texts[key]) for act, key in acts.items())}", NOTICE_ID
     )
+
+
+def continue_button(language: Language) -> str:
+    """The button that has a model go on with a reply that was cut."""
+    return _button("continue", CHAT[language]["continue"])
 
 
 def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:

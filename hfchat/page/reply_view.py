@@ -1,7 +1,9 @@
-"""View of a reply while it streams, as Gradio messages; before the first word, what is waited for."""
+"""View of a reply while it streams, as Gradio messages; before the first word, what is waited for. Where a reply is continued,
+what there was of it stands in front.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hfchat.chat.reasoning import ReasoningSplitter
@@ -12,6 +14,7 @@ from hfchat.page.half_marks import without_half_mark
 from hfchat.page.history import WAIT_ID, page_note
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.page.model_picker import short
+from hfchat.page.seam import Seam
 from hfchat.types import Delta, Extras, Finish
 
 # A silence that nobody wonders about, and one after which people ask themselves what is going on.
@@ -22,10 +25,19 @@ PLACE_S = 1.0
 
 
 class ReplyView:
-    """What is shown of a turn, from its attempts and its parts."""
+    """What is shown of a turn, from its attempts and its parts; after what `seam` and `thoughts` have of the reply already."""
 
-    def __init__(self, language: Language, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        language: Language,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        seam: Seam | None = None,
+        thoughts: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self._language = language
+        self._seam = seam or Seam("")
+        self._thoughts = thoughts
         self._clock = clock
         self._asked_at = clock()
         self._splitter = ReasoningSplitter()
@@ -53,6 +65,11 @@ class ReplyView:
     def empty(self) -> bool:
         """Whether nothing came that could be seen."""
         return not ("".join((*self._reasoning, *self._splitter.split())).strip() or self.extras.pictures)
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether there is a text that could go on."""
+        return bool((self._seam.partial or self._splitter.split()[1]).strip())
 
     def trying(self, attempt: Attempt) -> None:
         """This model is called now."""
@@ -82,18 +99,20 @@ class ReplyView:
         if not whole:
             content = without_half_mark(content)
         thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
-        messages: list[dict[str, Any]] = []
+        messages: list[dict[str, Any]] = [*self._thoughts]
         if thoughts:
             metadata = self._thinking(over=bool(content.strip()) or whole)
             messages.append({"role": "assistant", "content": thoughts, "metadata": metadata})
         waits = "" if content or thoughts or final or self.finish else self._waits()
-        if waits:
-            return [page_note(waits, WAIT_ID)]
+        content = self._seam.joined(content, whole=whole)
+        waiting = [page_note(waits, WAIT_ID)] if waits else []
+        if waiting and not content:
+            return [*messages, *waiting]
         if content or not (messages or final):
             pieces = [content] if final or self.finish is not None else self._in_pieces(content)
             messages += [{"role": "assistant", "content": piece} for piece in pieces]
         self.growing_chars = len(messages[-1]["content"]) if messages else 0
-        return messages
+        return [*messages, *waiting]
 
     def _in_pieces(self, content: str) -> list[str]:
         split = self._pieces.whole()

@@ -19,14 +19,15 @@ from hfchat.http.json_bounds import check_json
 from hfchat.i18n.endings import ending
 from hfchat.i18n.language import Language
 from hfchat.ledger.meters import Principal
-from hfchat.page.history import CUT_ID, messages_for_model, page_note
+from hfchat.page.history import CUT_ID, messages_for_model, page_note, split_reply
 from hfchat.page.inputs import ChatInputs
-from hfchat.page.notices import facts, notice, same_model, sources_note
+from hfchat.page.notices import continue_button, facts, notice, same_model, sources_note
 from hfchat.page.pictures import has_pictures, read_pictures, with_pictures
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
 from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.reply_view import ReplyView
+from hfchat.page.seam import INSTRUCTION, Seam
 from hfchat.page.visitor import visitor_of
 from hfchat.types import ADMIN_SCOPE, Delta, Finish, Message
 
@@ -58,21 +59,26 @@ def responder(
         max_tokens: float | None = None,
         details: bool = False,
         pictures: str | None = None,
+        continued: list[Any] | None = None,
     ) -> AsyncGenerator[Any, None]:
         """Answer the message. Gives what there is of the reply, again and again, as it grows.
 
         A text; a list of messages where there is more to it: what the model thought aloud, a notice of failure, or, with
         `details`, which model answered. What is None is as the owner or the model has it. `pictures` are those that the
-        conversation refers to, as JSON: data URLs by id.
+        conversation refers to, as JSON: data URLs by id. `continued` is what there is of the
+        reply already, where it was cut: the model goes on from there, and what is given is the whole.
         """
         caller, _, language = visitor_of(request)
         request_id = secrets.token_hex(8)
         choices = ChatInputs(model, provider, system_prompt, temperature, top_p, max_tokens)
-        view = ReplyView(language)
+        thoughts, partial = split_reply(continued or [])
+        seam = Seam(partial)
+        view = ReplyView(language, seam=seam, thoughts=thoughts)
         listener = connections.turn(request.request.url.path, request.session_hash)
         try:
+            go_on = (Message("assistant", seam.start), Message("user", INSTRUCTION)) if seam.start else ()
             chat_request = choices.request(
-                (*messages_for_model(history), Message("user", message or "")), caller.policy
+                (*messages_for_model(history), Message("user", message or ""), *go_on), caller.policy
             )
             if has_pictures(chat_request.messages):
                 asked_model = chat_request.model or caller.policy.default_model
@@ -92,7 +98,9 @@ def responder(
             if after:
                 yield [*view.messages(final=True), *after]
         except HfchatError as error:
-            yield [*view.messages(final=True), notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
+            to_owner = ADMIN_SCOPE in caller.scopes
+            said = notice(error, language, request_id, to_owner, can_continue=view.can_continue)
+            yield [*view.messages(final=True), said]
         finally:
             # After the history and the question.
             ratings.answered(request.session_hash, len(history) + 1, request_id, view.answered)
@@ -106,6 +114,8 @@ def _after(view: ReplyView, language: Language, *, details: bool) -> list[dict[s
     notes = []
     if finish is not None:
         sentence = ending(finish.finish_reason, view.extras.tools, language, empty=view.empty)
+        if sentence and finish.finish_reason == "length" and view.can_continue:
+            sentence = f"{sentence}\n\n{continue_button(language)}"
         notes += [page_note(sentence, CUT_ID)] if sentence else []
     if view.extras.sources:
         notes.append(sources_note(view.extras.sources, language))

@@ -8,7 +8,15 @@ import pytest
 
 from hfchat.i18n.sentences import CHAT
 from hfchat.page.chat_interface import TURN_ID, ChatPage, with_stop
-from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, NOTICE_ID, WAIT_ID, messages_for_model
+from hfchat.page.history import (
+    CUT_ID,
+    MAX_SHOWN_CHARS,
+    NOTICE_ID,
+    WAIT_ID,
+    cut_reply,
+    messages_for_model,
+    split_reply,
+)
 
 # What `ChatPage` uses of `gr.ChatInterface` that Gradio promises to nobody.
 METHODS = (
@@ -22,7 +30,7 @@ METHODS = (
 PARTS = ("chatbot", "textbox", "chatbot_state", "saved_input", "null_component", "fake_api_btn", "api_response")
 
 
-def answer(text: str, history: list[object]) -> Iterator[str]:
+def answer(text: str, history: list[object], continued: object = None) -> Iterator[str]:
     yield text
 
 
@@ -52,11 +60,11 @@ async def test_a_turn_closes_a_button_instead_of_the_box() -> None:
     turn = chat._turn
     assert turn.elem_id == TURN_ID
     begins, *others = [event for event in events if turn in event.outputs]
-    # A question, the end of its turn; Retry, and the end of its.
+    # A question, the end of its turn; Retry, and Continue, and the ends of theirs.
     assert begins.fn("a question") == ("", "a question", gr.update(interactive=False))
     assert begins.outputs == [chat.textbox, chat.saved_input, turn]
     assert sorted(str(event.fn()) for event in others) == sorted(
-        str(gr.update(interactive=open_)) for open_ in (True, False, True)
+        str(gr.update(interactive=open_)) for open_ in (True, False, True, False, True)
     )
     assert all(event.outputs == [turn] for event in others)
 
@@ -72,7 +80,7 @@ async def test_an_edited_question_is_asked_again_by_the_steps_of_retry_and_both_
     turns = [event for event in events if event.outputs == [chat.null_component, chat.chatbot]]
     (stop,) = [event for event in events if event.cancels]
     assert [event._id for event in turns] == list(stop.cancels)
-    assert len(turns) == 2
+    assert len(turns) == 3
 
 
 @pytest.mark.anyio
@@ -150,3 +158,25 @@ def test_any_other_turn_stays_as_it_is(came: list[dict[str, Any]]) -> None:
     history = [*BEFORE, ASKED, *came]
     assert with_stop(history, "en") is history
     assert with_stop([], "en") == []
+
+
+THOUGHT = {"role": "assistant", "content": "hm", "metadata": {"title": "Thinking…", "status": "pending"}}
+CUT_NOTE = {"role": "assistant", "content": "cut", "metadata": {"id": CUT_ID}}
+PARTS_OF_A_REPLY = {
+    "nothing": ([], [], [], ""),
+    "no reply": (HISTORY[:3], HISTORY[:2], [], ""),
+    "a reply": ([*HISTORY, CUT_NOTE], HISTORY[:2], [], "second"),
+    "in pieces": ([*HISTORY, HISTORY[3]], HISTORY[:2], [], "second\n\nsecond"),
+    "with a thought": ([*HISTORY[:3], THOUGHT, HISTORY[3]], HISTORY[:2], ["done"], "second"),
+    "only a thought": ([*HISTORY[:3], THOUGHT, CUT_NOTE], HISTORY[:2], ["done"], ""),
+}
+
+
+@pytest.mark.parametrize(("history", "before", "thoughts", "said"), PARTS_OF_A_REPLY.values(), ids=PARTS_OF_A_REPLY)
+def test_what_there_is_of_a_reply_that_is_continued(
+    history: list[Any], before: list[Any], thoughts: list[str], said: str
+) -> None:
+    stands, question, reply = cut_reply(history)
+    assert (stands, question) == (before, "two" if history else "")
+    kept, text = split_reply(reply)
+    assert ([entry["metadata"]["status"] for entry in kept], text) == (thoughts, said)

@@ -5,6 +5,7 @@ import pytest
 from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.page.reply_view import ReplyView
+from hfchat.page.seam import Seam
 from hfchat.types import Delta, Finish
 
 
@@ -57,3 +58,29 @@ def test_what_may_yet_become_a_tag_is_waited_for() -> None:
     assert [message["content"] for message in shown.messages()] == [""]
     shown.add(Delta("s"))
     assert [message["content"] for message in shown.messages()] == ["<this"]
+
+
+def test_a_continued_reply_stands_there_from_the_start_and_grows() -> None:
+    thought = {"role": "assistant", "content": "hm", "metadata": {"title": "Reasoning", "status": "done"}}
+    shown = ReplyView("en", seam=Seam("The cat sat on the m"), thoughts=[thought])
+    shown.trying(Attempt("model"))
+    assert shown.can_continue
+    assert shown.messages() == [thought, {"role": "assistant", "content": "The cat sat on the m"}]
+    shown.add(Delta("on the mat"))
+    shown.add(Finish("model"))
+    assert shown.messages(final=True) == [thought, {"role": "assistant", "content": "The cat sat on the mat"}]
+
+
+def test_a_continued_reply_stays_where_nothing_comes() -> None:
+    shown = ReplyView("en", lambda: 100.0, seam=Seam("half a wo"))
+    shown.trying(Attempt("model"))
+    assert [message["content"] for message in shown.messages(final=True)] == ["half a wo"]
+
+
+def test_what_cannot_go_on() -> None:
+    shown, _ = a_turn()
+    assert not shown.can_continue
+    shown.add(Delta("", "hm"))
+    assert not shown.can_continue
+    shown.add(Delta("word"))
+    assert shown.can_continue

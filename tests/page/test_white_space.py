@@ -17,7 +17,7 @@ from tests.support.stub_upstream import StubUpstream, reply
 TABLE = pytest.mark.parametrize("text", EXACT_TEXTS.values(), ids=EXACT_TEXTS)
 
 
-def answer(text: str, history: list[object]) -> Iterator[str]:
+def answer(text: str, history: list[object], continued: object = None) -> Iterator[str]:
     yield text
 
 

@@ -1,7 +1,7 @@
 // What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class, which replies.js
 // leaves to the page's own notices. Since a notice may come from a file, none of these shows a token.
 import { keepTyped } from "./connection.js";
-import { act, busy, CHAT, pause, textBox } from "./dom.js";
+import { act, busy, CHAT, pause, press, textBox } from "./dom.js";
 import { speak } from "./language.js";
 import { showProgram } from "./program.js";
 
@@ -34,6 +34,7 @@ const inNotices = {
     if (menu) menu.open = true;
     focusOn(menu?.querySelector("summary"));
   }),
+  continue: () => whenFree(() => press("hfchat-continue")),
   shorter: () => whenFree(() => { if (last("undo")) last("undo").click(); else focusOn(textBox()); }),
 };
 const inMenu = {

@@ -22,6 +22,10 @@ function messageFrom(given) {
 
 export const messagesFrom = (given) => (Array.isArray(given) ? given.slice(-MOST.messages).flatMap(messageFrom) : []);
 
+// Whether they end in a reply that has words: in its text, not only in what was thought.
+export const holdsReply = (messages) => messages.slice(messages.findLastIndex(({ role }) => role === "user") + 1)
+  .some((message) => !message.metadata?.id && !message.metadata?.title && textOf(message).trim());
+
 // Whether they say the same, with the same marks.
 export const same = (some, others) => some.length === others.length && some.every((message, place) => {
   const other = others[place];

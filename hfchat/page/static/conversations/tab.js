@@ -4,7 +4,7 @@ import { BOX, busy, CHAT, pause, press, stopButton, type, whenThere } from "../d
 import { requests } from "../gradio_bridge.js";
 import { newId } from "../hex.js";
 import { titleOf } from "./files.js";
-import { firstShown, messagesFrom, same, textMessage } from "./messages.js";
+import { firstShown, holdsReply, messagesFrom, same, textMessage } from "./messages.js";
 import { showThumbs } from "./ratings.js";
 
 const READ_EVERY_MS = 250, SAVE_AGAIN_MS = 20_000;
@@ -165,7 +165,9 @@ export class Tab {
     const { messages = [], ...conversation } = kept, first = firstShown(messages), shown = messages.slice(first);
     const { retry } = this.says;
     if (conversation.unfinished && shown.at(-1)?.metadata?.id !== constants.notice_id) {
-      const text = `${this.says.interrupted}\n\n<button class="hfchat-do hfchat-do-retry">${retry}</button>`;
+      const acts = { ...(holdsReply(shown) && { continue: this.says.continue }), retry };
+      const buttons = Object.entries(acts).map(([act, words]) => `<button class="hfchat-do hfchat-do-${act}">${words}</button>`);
+      const text = `${this.says.interrupted}\n\n${buttons.join(" ")}`;
       shown.push({ ...textMessage("assistant", text), metadata: { id: constants.notice_id } });
     }
     // First nothing: Gradio would leave a thumb that was pressed under the message in the same place.

@@ -1,0 +1,70 @@
+"""The seam of a continued reply: one text, without repeated words, lost spaces or a blank line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfchat.page.seam import MAX_OVERLAP_CHARS, Seam, in_code
+
+SEAMS = {
+    "half a word is written anew": ("I like inter", "interesting things", "I like interesting things"),
+    "a whole word is written anew": ("I like the", "the sea", "I like the sea"),
+    "a space in front": ("I like the ", " sea", "I like the sea"),
+    "the end is repeated": ("The cat sat on the ", "sat on the mat.", "The cat sat on the mat."),
+    "all is repeated": ("Once upon a time ", "Once upon a time there was", "Once upon a time there was"),
+    "an ellipsis": ("We went to ", "… the sea", "We went to the sea"),
+    "after a sentence": ("It rains.", "Then it stops.", "It rains. Then it stops."),
+    "a blank line in front": ("One.\n\n", "\n\nTwo.", "One.\n\nTwo."),
+    "a blank line within a sentence": ("red, ", "\n\ngreen", "red, green"),
+    "a blank line after a comma": ("red,", "\n\ngreen", "red, green"),
+    "a new paragraph": ("It rains.", "\n\nThen", "It rains.\n\nThen"),
+    "a list goes on": ("- one\n", "- two\n", "- one\n- two\n"),
+    "code keeps its indent": ("```py\ndef f():\n", "    return 1\n```", "```py\ndef f():\n    return 1\n```"),
+    "code is fenced again": ("```py\na = 1\n", "```py\nb = 2\n```", "```py\na = 1\nb = 2\n```"),
+    "code is closed": ("```py\na = 1\n", "```\nDone.", "```py\na = 1\n```\nDone."),
+    "code has no space": ("```py\nobj.", "run()", "```py\nobj.run()"),
+    "Chinese": ("我喜欢吃苹果和", "苹果和香蕉", "我喜欢吃苹果和香蕉"),
+    "Chinese, nothing repeated": ("我喜欢吃", "苹果", "我喜欢吃苹果"),
+    "a short chance": ("x on ", "one", "x on one"),
+    "two of the same digit": ("costs 1", "10 euros", "costs 10 euros"),
+    "nothing is added": ("I like inter", " \n", "I like inter"),
+    "only repetition": ("I like the sea ", "the sea", "I like the sea "),
+    "no first part": ("", "hello", "hello"),
+}
+
+
+@pytest.mark.parametrize(("partial", "added", "whole"), SEAMS.values(), ids=SEAMS)
+def test_both_parts_are_one_text(partial: str, added: str, whole: str) -> None:
+    assert Seam(partial).joined(added, whole=True) == whole
+
+
+def test_what_may_be_a_repetition_is_held_back_until_it_is_known() -> None:
+    seam = Seam("The cat sat on the ")
+    assert [seam.joined(added) for added in ("", "sat", "sat on", "sat on the mat")] == [
+        *["The cat sat on the "] * 3,
+        "The cat sat on the mat",
+    ]
+
+
+FENCES = {
+    "none": ("a", False),
+    "open": ("```\na", True),
+    "closed": ("```\na\n```\n", False),
+    "inner": ("````\n```\n", True),
+}
+
+
+@pytest.mark.parametrize(("text", "inside"), FENCES.values(), ids=FENCES)
+def test_whether_a_text_ends_in_code(text: str, inside: bool) -> None:
+    assert in_code(text) == inside
+
+
+@given(st.text(), st.text())
+def test_no_text_breaks_it_and_the_first_part_stays(partial: str, added: str) -> None:
+    seam = Seam(partial)
+    assert seam.joined(added, whole=True).startswith(seam.start)
+
+
+def test_a_long_reply_is_joined_fast_enough_to_be_shown_while_it_grows() -> None:
+    seam = Seam("ab " * 50_000)
+    assert seam.joined("ab " * (MAX_OVERLAP_CHARS // 3 + 10), whole=True).startswith(seam.start)
