@@ -1,5 +1,5 @@
 """Conversation list: ties the chat to what the visitor's browser stores; `static/conversations` stores, lists and opens it.
-`static/pictures` takes, keeps and shows the pictures of their questions, and hands them over with what is asked. Those of replies
+`static/pictures` takes, keeps and shows the pictures and files of their questions, and hands them over with what is asked. Those of replies
 it fetches, keeps and shows.
 
 Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.
@@ -15,6 +15,7 @@ import gradio as gr
 from hfchat.ledger.meters import Principal
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.history import messages_to_show
+from hfchat.page.pdf_text import PdfTexts
 from hfchat.page.ratings import Ratings
 from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.visitor import visitor_of
@@ -41,6 +42,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
         owner = Principal.of(visitor_of(request).caller).key
         return json.dumps(reply_pictures.of(owner, _PICTURE_ID.findall(str(ids)[:MAX_IDS_CHARS])))
 
+    pdfs = PdfTexts()
     quiet = chat.quiet
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
     read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
@@ -54,6 +56,9 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
     fetching = gr.Button(elem_id="hfchat-fetch-pictures", visible="hidden")
     ids, fetched = gr.Textbox(visible=False), gr.Textbox(visible=False)
     fetching.click(fetch, ids, fetched, **quiet)
+    reading = gr.Button(elem_id="hfchat-read-pdf", visible="hidden")
+    pdf, pdf_text = gr.Textbox(visible=False), gr.Textbox(visible=False)
+    reading.click(pdfs.read, pdf, pdf_text, trigger_mode="multiple", **quiet)
 
 
 def _person(request: gr.Request) -> str:

@@ -27,9 +27,10 @@ SOURCES_ID = "hfchat-sources"
 PICTURES_ID = "hfchat-reply-pictures"
 _OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
-# How a message refers to a picture, which the browser keeps. The page's script writes and reads it too; it must mean the same to
-# both.
+# How a message refers to a picture, or a question to a file, which the browser keeps. The page's script writes and reads it too;
+# it must mean the same to both.
 REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
+FILE_REFERENCE = re.compile(r"\[📄 ([^\[\]\r\n]{1,60})\]\(#hfchat-file-([0-9a-f]{32})\)")
 
 
 def messages_for_model(history: list[Any]) -> list[Message]:

@@ -30,7 +30,7 @@ _OWNERS_PAGES = {
 }
 _SHORTER = frozenset({"context_length_exceeded", "payload_too_large", "budget_exceeded"})
 # Said without the words around it, which are for programs.
-_OF_PICTURES = frozenset({"picture_missing", "pictures_at_most"})
+_OF_PICTURES = frozenset({"picture_missing", "pictures_at_most", "file_missing", "files_too_long"})
 _LONG_WAIT_S = 60
 # An address that a link in angle brackets can hold; the page's script lets it lead to another host only.
 _ADDRESS = re.compile(r"https?://[^\s<>\\\x00-\x1f]+")

@@ -15,10 +15,12 @@ import gradio as gr
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.errors import HfchatError
+from hfchat.http.in_thread import in_thread
 from hfchat.http.json_bounds import check_json
 from hfchat.i18n.endings import ending
 from hfchat.i18n.language import Language
 from hfchat.ledger.meters import Principal
+from hfchat.page.files import has_files, read_files, with_files
 from hfchat.page.history import CUT_ID, messages_for_model, page_note, split_reply
 from hfchat.page.inputs import ChatInputs
 from hfchat.page.notices import continue_button, facts, notice, same_model, sources_note
@@ -65,7 +67,7 @@ def responder(
 
         A text; a list of messages where there is more to it: what the model thought aloud, a notice of failure, or, with
         `details`, which model answered. What is None is as the owner or the model has it. `pictures` are those that the
-        conversation refers to, as JSON: data URLs by id. `continued` is what there is of the
+        conversation refers to, and its files, as JSON: data URLs by id. `continued` is what there is of the
         reply already, where it was cut: the model goes on from there, and what is given is the whole.
         """
         caller, _, language = visitor_of(request)
@@ -86,6 +88,11 @@ def responder(
                 await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
                 seen = with_pictures(chat_request.messages, read_pictures(pictures), asked_model, facts_of_model)
                 chat_request = replace(chat_request, messages=seen)
+            if has_files(chat_request.messages):
+                await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
+                files = await in_thread(len(pictures or ""), read_files, pictures)
+                read = with_files(chat_request.messages, files, questions=2 if seam.start else 1)
+                chat_request = replace(chat_request, messages=read)
             turn = chat.stream(caller, chat_request, request_id=request_id, on_attempt=view.trying)
             async with aclosing(_paced(turn, view)) as paces:
                 async for _ in paces:
