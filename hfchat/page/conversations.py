@@ -1,6 +1,6 @@
 """Conversation list: ties the chat to what the visitor's browser stores; `static/conversations` stores, lists and opens it.
-`static/pictures` takes, keeps and shows the pictures and files of their questions, and hands them over with what is asked. Those of replies
-it fetches, keeps and shows.
+`static/pictures` takes, keeps and shows the pictures and files of their questions, and hands them over with what is asked.
+Pictures of replies it fetches, keeps and shows.
 
 Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.
 """

@@ -8,12 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hfchat.chat.token_count import ASCII_BYTES_PER_TOKEN, LETTER_BYTES_PER_TOKEN, UNICODE_BYTES_PER_TOKEN
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, GRADIO_LABELS, HISTORY, PAGE, PICTURES
 from hfchat.page.conversations import PICTURES_ID
 from hfchat.page.history import (
     CUT_ID,
     FACTS_ID,
+    FILE_REFERENCE,
     MAX_SHOWN_CHARS,
     MAX_SHOWN_MESSAGES,
     NOTICE_ID,
@@ -49,6 +51,12 @@ _CONSTANTS: dict[str, Any] = {
     "pictures_id": PICTURES_ID,
     "reply_pictures_id": REPLY_PICTURES_ID,
     "picture_reference": REFERENCE.pattern,
+    "file_reference": FILE_REFERENCE.pattern,
+    "bytes_per_token": {
+        "letters": LETTER_BYTES_PER_TOKEN,
+        "ascii": ASCII_BYTES_PER_TOKEN,
+        "unicode": UNICODE_BYTES_PER_TOKEN,
+    },
     "act_mark": ACT_MARK,
 }
 
@@ -69,6 +77,8 @@ def constants(language: Language) -> dict[str, Any]:
 
 SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}
 _STYLES = ("page.css", "conversations/history.css", "pictures/pictures.css")
+# Outside of those, which Gradio writes anew: it would not hold for what is beside Gradio's own elements.
+_PRINT = (_STATIC / "print.css").read_text("utf-8")
 CSS = "".join((_STATIC / name).read_text("utf-8") for name in _STYLES)
 
 
@@ -85,6 +95,6 @@ def head(folder: str, imports: str, icon: str, language: Language) -> str:
     preloads = "".join(f'{preload}".{folder}/{name}">' for name in SCRIPTS)
     return (
         f'<script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
-        f'<script type="application/json" id="hfchat-constants">{told}</script>'
+        f'<style>{_PRINT}</style><script type="application/json" id="hfchat-constants">{told}</script>'
         f'<script type="module" src=".{folder}/page.js"></script>'
     )

@@ -49,8 +49,10 @@ def remaining_html(request: gr.Request) -> tuple[str, str]:
             if remaining.remaining < remaining.limit and remaining.remaining <= max(remaining.limit * LOW, 1):
                 low.append(sentence)
     return (
-        _REMAINING.render(sentences=left, tag="p", css_class="hfchat-left"),
-        _REMAINING.render(sentences=low, tag="span", css_class="hfchat-low"),
+        _REMAINING.render(
+            sentences=left, tag="p", css_class="hfchat-left", tokens=quota.budget.remaining if quota.budget else None
+        ),
+        _REMAINING.render(sentences=low, tag="span", css_class="hfchat-low", tokens=None),
     )
 
 

@@ -17,7 +17,7 @@ from hfchat.page.inputs import MAX_SYSTEM_CHARS
 from hfchat.page.model_picker import ModelOption, about, label, named, picks, provider_label
 from hfchat.page.pictures import takes_none
 from hfchat.page.visitor import visitor_of
-from hfchat.types import MODEL_ID
+from hfchat.types import MODEL_ID, ModelFacts
 
 # How many people's settings one browser remembers, and how much.
 MAX_REMEMBERED = 8
@@ -192,8 +192,8 @@ class ChatSettings:
             gr.Dropdown(
                 [(one.name if one is pick else label(one, language), one.model) for one in options],
                 value=pick.model,
-                # The page's script says so beside pictures that are about to be sent.
-                elem_classes=["hfchat-no-pictures"] if takes_none(pick.offer.facts) else [],
+                # The page's script says so beside pictures and files that are about to be sent.
+                elem_classes=_marks(pick.offer.facts),
             ),
             gr.Dropdown(
                 [(provider_label(one, language), one) for one in pick.providers],
@@ -202,6 +202,15 @@ class ChatSettings:
             ),
             _facts(pick, chosen, language),
         ]
+
+
+def _marks(facts: ModelFacts | None) -> list[str]:
+    """What the page's script is told of the picked model: that it takes no pictures, and how many tokens it reads at once."""
+    context = facts.context_length if facts else None
+    return [
+        *(["hfchat-no-pictures"] if takes_none(facts) else []),
+        *([f"hfchat-context-{context}"] if context else []),
+    ]
 
 
 def _facts(pick: ModelOption, provider: str, language: Language) -> str:

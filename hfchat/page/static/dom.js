@@ -5,7 +5,7 @@ const ICONS = {
   add: "M12 5v14M5 12h14",
   close: "M6 6l12 12M18 6L6 18",
   dots: "M6 12h.01M12 12h.01M18 12h.01",
-  picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9h.01",
+  clip: "M20 11l-8.5 8.5a5 5 0 0 1-7-7L13 4a3.3 3.3 0 0 1 4.7 4.7L9.5 17a1.7 1.7 0 0 1-2.4-2.4l7.6-7.6",
 };
 export const CHAT = "#hfchat-conversation", BOX = "#hfchat-box textarea";
 const SUBMIT = "#hfchat-box .submit-button";

@@ -15,8 +15,8 @@ async function takeOut(field) {
   edited.set(field, found);
   type(field, withoutReferences(field.value));
   field.after(shown);
-  for (const { id, name } of found) {
-    const item = pictureItem({ name, data: await pictures.get(id) }, () => {
+  for (const { id, name, file } of found) {
+    const item = pictureItem({ name, file, data: await pictures.get(id) }, () => {
       edited.set(field, edited.get(field).filter((other) => other.id !== id));
       item.remove();
       field.focus();

@@ -1,4 +1,5 @@
-// Pictures of questions and replies: a conversation's text has only a reference to each, and the pictures are kept beside it. What is
+// Pictures of questions and replies, and files of questions: a conversation's text has only a reference to each, and they are kept
+// beside it, each as a data URL. A picture that is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
 import { button, element, iconButton, openDialog, press } from "../dom.js";
@@ -6,9 +7,10 @@ import { beforeSending, idOf as elementIdOf, onPress, stepOf } from "../gradio_b
 import { hex } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
 import { line } from "../line.js";
-import { ASKED, idIn, LINK, nameIn, plainName } from "./references.js";
+import { ASKED, FILE_PREFIX, idIn, isFileLink, LINK, nameIn, plainName } from "./references.js";
+import { fitsBox, sentBytes, sizeOf, textOfFile, tokensOf } from "./texts.js";
 
-export const PICTURE = { bytes: 400_000, fileMB: 50, atOnce: 4, sentChars: 3_000_000 };
+export const PICTURE = { bytes: 400_000, fileMB: 50, atOnce: 4, sentChars: 3_200_000 };
 // Side and quality, the next where a picture is still too large.
 const TRIED = [[1024, 0.8], [1024, 0.6], [1024, 0.4], [768, 0.5], [512, 0.5], [384, 0.3]];
 
@@ -88,7 +90,7 @@ class Pictures {
     for (const id of new Set(ids)) {
       const data = await this.get(id);
       if (!data) continue;
-      chars += data.length + 50;
+      chars += (data.startsWith(FILE_PREFIX) ? sentBytes(data) : data.length) + 50;
       if (chars > PICTURE.sentChars) break;
       chosen[id] = data;
     }
@@ -143,9 +145,27 @@ async function keepSmaller(id, data) {
   } catch { /* one that this browser cannot open is shown as its name */ }
 }
 
-// A picture that goes with a question that is written, and a button that takes it out; its name where it is gone.
-export const pictureItem = ({ name, data }, remove) =>
-  element("li", {}, data ? element("img", { src: data, alt: name, title: name, draggable: "false" }) : name,
+const MOST_READ_CHARS = 100_000;
+
+// What a file says, in a dialog; `putBack`, where it is given and the text is short, has it go into the box.
+function readFile({ name, data }, back, putBack) {
+  const text = textOfFile(data), words = text.length > MOST_READ_CHARS ? `${text.slice(0, MOST_READ_CHARS)}…` : text;
+  const dialog = openDialog({ class: "hfchat-dialog", "aria-label": name }, element("h2", {}, name), element("pre", { dir: "auto" }, words),
+    ...(putBack && fitsBox(text) ? [button(says.put_back, () => { dialog.close(); putBack(text); }, { class: "hfchat-close" })] : []), " ",
+    button(says.close, () => dialog.close(), { class: "hfchat-close" }));
+  dialog.addEventListener("close", () => back?.focus());
+}
+
+function fileChip(item, putBack) {
+  const text = textOfFile(item.data), cost = fill(says.cost, { size: sizeOf(text), tokens: tokensOf(text) });
+  const chip = button(`📄 ${item.name}`, () => readFile(item, chip, putBack), { class: "hfchat-file", title: fill(says.open, item) });
+  chip.append(element("small", {}, cost));
+  return chip;
+}
+
+// A picture or a file that goes with a question that is written, and a button that takes it out; its name where it is gone.
+export const pictureItem = ({ name, data, file, ...item }, remove, putBack) =>
+  element("li", {}, !data ? name : file ? fileChip({ name, data, ...item }, putBack) : element("img", { src: data, alt: name, title: name, draggable: "false" }),
     iconButton("close", fill(says.remove, { name }), remove));
 
 // A question's references as pictures, wherever Gradio draws a message anew.
@@ -155,13 +175,24 @@ async function showIn(link) {
   const data = await pictures.get(id) ?? (link.closest(".bot") && await fetched(id));
   link.classList.remove("hfchat-no-picture");
   link.classList.add(data ? "hfchat-picture" : "hfchat-no-picture");
-  if (!data || link.querySelector("img")) return;
+  if (!data || link.querySelector("img, small")) return;
+  if (isFileLink(link)) {
+    link.classList.add("hfchat-file");
+    link.title = fill(says.open, { name });
+    link.append(element("small", {}, sizeOf(textOfFile(data))));
+    return;
+  }
   link.title = fill(says.enlarge, { name });
   link.replaceChildren(element("img", { src: data, alt: name, draggable: "false" }));
 }
 
 export function showPictures() {
   for (const link of document.querySelectorAll(`${LINK}:not(.hfchat-picture, .hfchat-no-picture)`)) showIn(link);
+}
+
+async function openFile(link) {
+  const data = await pictures.get(idIn(link));
+  if (data) readFile({ name: nameIn(link), data }, link);
 }
 
 function enlarge(link) {
@@ -178,5 +209,6 @@ document.addEventListener("click", (event) => {
   if (!link) return;
   event.preventDefault();
   event.stopPropagation();
-  enlarge(link);
+  if (isFileLink(link)) openFile(link);
+  else enlarge(link);
 }, true);

@@ -1,9 +1,10 @@
-// The tray above the box: pictures that go with the next question, added by a button, by pasting, or by dropping them.
+// The tray above the box: pictures and files that go with the next question, added by a button, by pasting, or by dropping them.
 import { beforeSubmit, busy, element, iconButton, onChange, submit, textBox, type } from "../dom.js";
 import { requests } from "../gradio_bridge.js";
 import { fill, pictureSays } from "../language.js";
 import { watchEdits } from "./edit.js";
 import { PICTURE, pictureFrom, pictureItem, pictures, showPictures } from "./pictures.js";
+import { decoded, FILE, fileItem, isLong, isPdf, pastedLines, readPdf, sentBytes, textOfFile, tokensOf } from "./texts.js";
 import { plainName, referencesIn, withoutReferences, withReferences } from "./references.js";
 
 class Tray {
@@ -17,10 +18,11 @@ class Tray {
     this.list = element("ul", { "aria-label": says.to_send });
     this.said = element("p", { role: "status" });
     this.blind = element("p", { role: "status" });
-    this.box = element("div", { id: "hfchat-tray" }, this.list, this.said, this.blind);
-    this.file = element("input", { type: "file", accept: "image/*", multiple: true, hidden: true, id: "hfchat-picture-files",
+    this.long = element("p", { role: "status" });
+    this.box = element("div", { id: "hfchat-tray" }, this.list, this.said, this.blind, this.long);
+    this.file = element("input", { type: "file", multiple: true, hidden: true, id: "hfchat-picture-files",
       "aria-label": says.add, onchange: () => { this.add([...this.file.files]); this.file.value = ""; } });
-    this.button = iconButton("picture", says.add, () => this.file.click(), { id: "hfchat-add-pictures" });
+    this.button = iconButton("clip", says.add, () => this.file.click(), { id: "hfchat-add-pictures" });
     this.hint = element("div", { id: "hfchat-drop", hidden: true }, says.drop);
     document.body.append(this.hint, this.file);
   }
@@ -37,9 +39,25 @@ class Tray {
 
   // What is known of the picked model, before it is asked.
   warn() {
-    const picker = document.getElementById("hfchat-model"), blind = this.items.length && picker?.classList.contains("hfchat-no-pictures");
+    const picker = document.getElementById("hfchat-model"), blind = this.pictures.length && picker?.classList.contains("hfchat-no-pictures");
     const text = blind ? fill(this.says.blind, { model: picker.querySelector("input").value }) : "";
     if (this.blind.textContent !== text) this.blind.textContent = text;
+    const long = this.#tooLong(picker);
+    if (this.long.textContent !== long) this.long.textContent = long;
+  }
+
+  get pictures() { return this.items.filter(({ file }) => !file); }
+  get files() { return this.items.filter(({ file }) => file); }
+
+  // Whether the files fit into what the model reads, and what is left of the budget; of that, about twice as many tokens are
+  // reserved as a text has, until the reply has come.
+  #tooLong(picker) {
+    const tokens = this.files.reduce((sum, item) => sum + (item.tokens ??= tokensOf(textOfFile(item.data))), 0);
+    if (!tokens) return "";
+    const [, limit] = /hfchat-context-(\d+)/.exec(picker?.className) ?? [];
+    if (limit && tokens > limit) return fill(this.says.over_context, { tokens, limit: Number(limit), model: picker.querySelector("input")?.value ?? "" });
+    const left = document.querySelector("#hfchat-left [data-tokens]")?.dataset.tokens;
+    return left !== undefined && tokens * 2 > left ? fill(this.says.over_budget, { tokens, left: Number(left) }) : "";
   }
 
   // One after the other; what is no picture is said, and the others are added.
@@ -51,7 +69,7 @@ class Tray {
       for (const file of files) {
         const fault = await this.#take(file);
         if (fault) faults.push(fault);
-        if (fault === this.#full) break;
+        if ([this.#full, this.#fullOfFiles].includes(fault)) break;
       }
       this.say(faults.join(" "));
     }).finally(() => {
@@ -64,9 +82,47 @@ class Tray {
 
   get #full() { return fill(this.says.many, { limit: PICTURE.atOnce }); }
 
+  get #fullOfFiles() { return fill(this.says.many_files, { limit: FILE.atOnce }); }
+
+  // A text that is too long for the box.
+  paste(text) {
+    this.#working += 1;
+    this.say("");
+    this.#work = this.#work.then(async () => this.say(await this.#putText(fill(this.says.pasted, { count: pastedLines(text) }), text)))
+      .finally(() => { this.#working -= 1; });
+    return this.#work;
+  }
+
+  // Gives why it was not added, or "".
+  async #putText(name, text) {
+    if (this.files.length >= FILE.atOnce) return this.#fullOfFiles;
+    const item = await fileItem(name, text), bytes = [...this.files, item].reduce((sum, { data }) => sum + sentBytes(data), 0);
+    if (bytes > FILE.sentBytes) return fill(this.says.large_together, { name, limit: FILE.sentBytes / 1e6 });
+    await pictures.keep(item);
+    this.#put(item);
+    return "";
+  }
+
+  async #takeText(file, name) {
+    if (file.size > Math.max(FILE.sentBytes, FILE.pdfBytes)) return fill(this.says.large, { name, limit: FILE.pdfBytes / 1e6 });
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    if (isPdf(bytes)) return this.#takePdf(file, name);
+    const text = decoded(bytes);
+    if (text === null) return fill(this.says.no_text, { name });
+    return text.trim() ? this.#putText(name, text) : fill(this.says.empty, { name });
+  }
+
+  async #takePdf(file, name) {
+    this.say(fill(this.says.reading, { name }));
+    const { text, pages, read, fault } = await readPdf(file);
+    if (fault) return fill({ locked: this.says.pdf_locked, no_text: this.says.pdf_scan }[fault] ?? this.says.pdf_unreadable, { name });
+    return (await this.#putText(name, text)) || (read < pages ? fill(this.says.pdf_part, { name, read, pages }) : "");
+  }
+
   async #take(file) {
     const name = plainName(file.name, this.says.unnamed);
-    if (this.items.length >= PICTURE.atOnce) return this.#full;
+    if (!file.type.startsWith("image/")) return this.#takeText(file, name).catch(() => fill(this.says.no_text, { name }));
+    if (this.pictures.length >= PICTURE.atOnce) return this.#full;
     if (file.size > PICTURE.fileMB * 1e6) return fill(this.says.large, { name, limit: PICTURE.fileMB });
     try {
       const picture = await pictureFrom(file, this.says.unnamed);
@@ -82,7 +138,7 @@ class Tray {
   }
 
   draw() {
-    this.list.replaceChildren(...this.items.map((item) => pictureItem(item, () => this.remove(item))));
+    this.list.replaceChildren(...this.items.map((item) => pictureItem(item, () => this.remove(item), (text) => this.putBack(item, text))));
     this.warn();
   }
 
@@ -92,6 +148,12 @@ class Tray {
     this.draw();
     pictures.forget(item.id);
     textBox()?.focus();
+  }
+
+  putBack(item, text) {
+    const area = textBox();
+    this.remove(item);
+    type(area, [area.value, text].filter(Boolean).join("\n\n"));
   }
 
   clear() { this.items = []; this.say(""); this.draw(); }
@@ -128,9 +190,9 @@ class Tray {
     pictures.asked = [];
     type(area, withoutReferences(area.value));
     const gone = [];
-    for (const { id, name } of found) {
+    for (const { id, name, file } of found) {
       const data = await pictures.get(id);
-      if (data) this.#put({ id, name, data });
+      if (data) this.#put({ id, name, data, file });
       else gone.push(fill(this.says.gone, { name }));
     }
     this.say(gone.join(" "));
@@ -156,9 +218,15 @@ const elsewhere = (target) => target.matches?.("input, textarea, [contenteditabl
 function listen(made) {
   beforeSubmit((event) => made.send(event));
   window.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
+    const files = [...(event.clipboardData?.files ?? [])], text = event.clipboardData?.getData("text/plain") ?? "";
+    if (isLong(text) && event.target === textBox()) {
+      event.preventDefault();
+      event.stopPropagation();
+      made.paste(text);
+      return;
+    }
     // A table or a page that is copied has a picture of itself beside its text.
-    if (!files.length || elsewhere(event.target) || event.clipboardData.getData("text/plain")) return;
+    if (!files.length || elsewhere(event.target) || text) return;
     event.preventDefault();
     made.add(files);
   }, true);

@@ -1,0 +1,87 @@
+// Text files of questions, PDFs and long pastes: read as text in this browser, and PDFs by the server, which keeps nothing of them.
+import { constants } from "../constants.js";
+import { press } from "../dom.js";
+import { onPress } from "../gradio_bridge.js";
+import { hex } from "../hex.js";
+import { language } from "../language.js";
+import { FILE_PREFIX } from "./references.js";
+
+// `sentBytes` of a question's files together, as they are written into its request, which may have 4 MiB.
+export const FILE = { atOnce: 10, sentBytes: 3_000_000, pdfBytes: 3_000_000 };
+// A longer paste becomes a file: the box grows with every line, 20,000 lines in 53 s. A shorter text may go back into it.
+const LONG = { chars: 8000, lines: 200 }, BACK = { chars: 20_000, lines: 400 };
+
+const linesOf = (text) => text.split("\n").length;
+const isOver = (text, most) => text.length > most.chars || linesOf(text) > most.lines;
+export const isLong = (text) => isOver(text, LONG);
+export const fitsBox = (text) => !isOver(text, BACK);
+export const pastedLines = (text) => linesOf(text.replace(/\n$/, ""));
+
+const BOMS = [["utf-8", 0xef, 0xbb, 0xbf], ["utf-16le", 0xff, 0xfe], ["utf-16be", 0xfe, 0xff]];
+const CONTROLS = /[\u0000-\u0007\u000e-\u001a\u001c-\u001f\u007f]/g;
+// Logs have a few, of terminals; programs and pictures have many.
+const CONTROLS_A_CHAR = 0.005;
+
+// The text that the bytes are, or null where they are none: UTF-8, UTF-16 that says so, or Latin-1 as Windows has it.
+export function decoded(bytes) {
+  const [encoding] = BOMS.find(([, ...bom]) => bom.every((byte, place) => bytes[place] === byte)) ?? [];
+  if (!encoding?.startsWith("utf-16") && bytes.includes(0)) return null;
+  let text;
+  try { text = new TextDecoder(encoding ?? "utf-8", { fatal: true }).decode(bytes); } catch {
+    text = encoding ? null : new TextDecoder("windows-1252").decode(bytes);
+  }
+  return text === null || (text.match(CONTROLS)?.length ?? 0) > text.length * CONTROLS_A_CHAR ? null : text;
+}
+
+export const isPdf = (bytes) => new TextDecoder("latin1").decode(bytes.subarray(0, 1024)).includes("%PDF-");
+
+const encode = (text) => new TextEncoder().encode(text);
+
+// About how many tokens a text has, as the server estimates them.
+export function tokensOf(text) {
+  const bytes = encode(text), per = constants.bytes_per_token;
+  let letters = 0, others = 0;
+  for (const byte of bytes) {
+    if (byte > 127) others += 1;
+    else if (byte === 32 || (byte > 64 && byte < 91) || (byte > 96 && byte < 123)) letters += 1;
+  }
+  return Math.ceil(letters / per.letters + (bytes.length - letters - others) / per.ascii + others / per.unicode);
+}
+
+// How many bytes of a request it takes: JSON within JSON.
+export const sentBytes = (data) => encode(JSON.stringify(JSON.stringify(data))).length;
+
+export const textOfFile = (data) => data.slice(FILE_PREFIX.length);
+
+const UNITS = ["byte", "kilobyte", "megabyte"];
+export function sizeOf(text) {
+  const { length } = encode(text), place = length < 1000 ? 0 : length < 1e6 ? 1 : 2;
+  return new Intl.NumberFormat(language, { style: "unit", unit: UNITS[place], maximumFractionDigits: place === 2 ? 1 : 0 }).format(length / 1000 ** place);
+}
+
+// By what is in it, as pictures have.
+export async function fileItem(name, text) {
+  const made = await crypto.subtle?.digest("SHA-256", encode(text)) ?? crypto.getRandomValues(new Uint8Array(16));
+  return { id: hex(made).slice(0, 32), name, data: FILE_PREFIX + text, file: true };
+}
+
+let pdf = null;
+
+onPress("hfchat-read-pdf", {
+  before: () => [pdf?.base64 ?? null],
+  after: ([json]) => pdf?.tell(JSON.parse(json || "{}")),
+});
+
+// What the server read of a PDF: `text`, `pages` and how many of them were `read`; or a `fault`. One at a time.
+export async function readPdf(file) {
+  const url = await new Promise((resolve, reject) => {
+    const reader = Object.assign(new FileReader(), { onload: () => resolve(reader.result), onerror: () => reject(reader.error) });
+    reader.readAsDataURL(file);
+  });
+  const read = await new Promise((tell) => {
+    pdf = { base64: url.slice(url.indexOf(",") + 1), tell };
+    press("hfchat-read-pdf");
+  });
+  pdf = null;
+  return read.text || read.fault ? read : { fault: "unreadable" };
+}
