@@ -65,6 +65,11 @@ def max_text_tokens(text: str) -> int:
     return math.ceil(tokens)
 
 
+def is_common_word(word: str) -> bool:
+    """Whether it is one of the common English words that every tokenizer knows, of two letters or more."""
+    return len(word) > 1 and word.isascii() and word.lower().encode() in _TOKENS
+
+
 def _max_tokens(raw: bytes) -> float:
     words = Counter(raw.translate(_TO_WORDS).split())
     tokens: float = sum(count * (_TOKENS.get(word) or _unknown(word)) for word, count in words.items())

@@ -78,7 +78,7 @@ def responder(
         view = ReplyView(language, seam=seam, thoughts=thoughts)
         listener = connections.turn(request.request.url.path, request.session_hash)
         try:
-            go_on = (Message("assistant", seam.start), Message("user", INSTRUCTION)) if seam.start else ()
+            go_on = (Message("assistant", partial), Message("user", INSTRUCTION)) if partial.strip() else ()
             chat_request = choices.request(
                 (*messages_for_model(history), Message("user", message or ""), *go_on), caller.policy
             )
@@ -91,7 +91,7 @@ def responder(
             if has_files(chat_request.messages):
                 await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
                 files = await in_thread(len(pictures or ""), read_files, pictures)
-                read = with_files(chat_request.messages, files, questions=2 if seam.start else 1)
+                read = with_files(chat_request.messages, files, questions=1 + len(go_on) // 2)
                 chat_request = replace(chat_request, messages=read)
             turn = chat.stream(caller, chat_request, request_id=request_id, on_attempt=view.trying)
             async with aclosing(_paced(turn, view)) as paces:

@@ -1,18 +1,18 @@
 """Seam of a continued reply: joins what a model said first and what it adds, without repeated words or a blank line. Pure.
 
-Models begin anew at a word: half a word at the end of the first part is taken off before the model is asked, and it writes the
-whole word. What they repeat of the end is cut out.
+Of the first part nothing is lost. What the model repeats of its end is cut out. Few models begin with a space: one is put between
+two words where the first is a common one, and not the beginning of a longer one.
 """
 
 import re
 
+from hfchat.chat.token_bound import is_common_word
+
 # To a model, as the last message; it is neither shown nor kept.
 INSTRUCTION = (
-    "Your last message was cut off. Continue it exactly where it ends, in the same language and format. "
-    "Do not repeat any of it, do not comment, do not apologise: write only what comes next."
+    "Your last message was cut off. Continue it exactly where it ends, in the same language and format. If it ends within a "
+    "word, write the rest of that word. Do not repeat any of it, do not comment, do not apologise: write only what comes next."
 )
-# Longer ones are no words: what ends in one is joined as it is.
-MAX_WORD_CHARS = 40
 # How much of the end a model may repeat. It is looked for in the first characters of what it adds.
 MAX_OVERLAP_CHARS = 2000
 # A shorter one may stand there twice by chance, as "on" does.
@@ -20,7 +20,8 @@ MIN_OVERLAP_CHARS = 3
 LONG_OVERLAP_CHARS = 12
 # What is so near the end is held back while it may still be a repetition that grows.
 HELD_CHARS = 400
-_LAST_WORD = re.compile(rf"(?<=\s)[A-Za-z\u00c0-\u024f\u0370-\u052f0-9'’-]{{1,{MAX_WORD_CHARS}}}\Z")
+_LAST_WORD = re.compile(r"\w+\Z")
+_FIRST_WORD = re.compile(r"\w+")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 _OPENS_AGAIN = re.compile(r"\s*(?:`{3,}|~{3,})[\w+#.-]+[ \t]*\n")
 _DOTS = re.compile(r"\s*(?:…|\.\.\.)(?=\s?\w)")
@@ -32,9 +33,7 @@ class Seam:
 
     def __init__(self, partial: str) -> None:
         self.partial = partial
-        # What the model is told that it said.
-        self.start = _LAST_WORD.sub("", partial) if partial.strip() else partial
-        self._in_code = in_code(self.start)
+        self._in_code = in_code(partial)
 
     def joined(self, added: str, *, whole: bool = False) -> str:
         """The reply with what was added so far; until a word of that counts, as it was. `whole`: nothing more comes."""
@@ -43,32 +42,38 @@ class Seam:
         if not added.strip():
             return self.partial
         head = added.strip()
-        if not whole and len(head) <= HELD_CHARS and head in self.start[-MAX_OVERLAP_CHARS:]:
+        if not whole and len(head) <= HELD_CHARS and head in self.partial[-MAX_OVERLAP_CHARS:]:
             return self.partial
         if not whole and self._in_code and "\n" not in head and head.startswith(("`", "~")):
             return self.partial
         rest = self._without_repetition(added)
-        return self.start + self._space_before(rest) + rest if rest.strip() else self.partial
+        return self.partial + self._space_before(rest) + rest if rest.strip() else self.partial
 
     def _without_repetition(self, added: str) -> str:
         rest = _OPENS_AGAIN.sub("", added, count=1) if self._in_code and _OPENS_AGAIN.match(added) else added
-        if not self._in_code and not self.start.rstrip().endswith(("…", "...")):
+        if not self._in_code and not self.partial.rstrip().endswith(("…", "...")):
             rest = _DOTS.sub("", rest, count=1)
-        end, stripped = self.start.rstrip(), rest.lstrip()
-        overlap = overlap_chars(end, stripped)
+        end, stripped = self.partial.rstrip(), rest.lstrip()
+        overlap = overlap_chars(end, stripped, new_word=rest[:1].isspace() or end != self.partial)
         if overlap:
             rest = stripped[overlap:]
-            return rest.lstrip() if end != self.start else rest
-        if self.start.endswith("\n"):
+            return rest.lstrip() if end != self.partial else rest
+        if self.partial.endswith("\n"):
             return rest.lstrip("\n")  # the first line of code keeps its indent
-        in_sentence = bool(re.search(r"[\w,;]\Z|[ \t]\Z", self.start)) and not self._in_code
-        return rest.lstrip() if in_sentence and (rest[:1] == "\n" or self.start[-1] in " \t") else rest
+        in_sentence = bool(re.search(r"[\w,;]\Z|[ \t]\Z", self.partial)) and not self._in_code
+        return rest.lstrip() if in_sentence and (rest[:1] == "\n" or self.partial[-1] in " \t") else rest
 
     def _space_before(self, rest: str) -> str:
         """A space where the words on both sides would be one."""
-        if self._in_code or not self.start or self.start[-1].isspace() or not rest[0].isalpha():
+        before, after = self.partial[-1:], rest[0]
+        if self._in_code or not before or not after.isalpha() or after >= "\u2e80":
             return ""
-        return " " if self.start[-1] in ",.;:!?)" and rest[0] < "\u2e80" else ""
+        if before in ",.;:!?)":
+            return " "
+        last, first = _LAST_WORD.search(self.partial[-MAX_OVERLAP_CHARS:]), _FIRST_WORD.match(rest)
+        if last is None or first is None:
+            return ""
+        return " " if is_common_word(last[0]) and not is_common_word(last[0] + first[0]) else ""
 
 
 def in_code(text: str) -> bool:
@@ -82,22 +87,24 @@ def in_code(text: str) -> bool:
     return bool(fence)
 
 
-def overlap_chars(end: str, added: str) -> int:
-    """How many characters of `added` repeat the end of the other: words, from where one begins."""
+def overlap_chars(end: str, added: str, *, new_word: bool = False) -> int:
+    """How many characters of `added` repeat the end of the other: whole words. `new_word`: `added` begins one."""
     for length in range(min(len(end), len(added), MAX_OVERLAP_CHARS), MIN_OVERLAP_CHARS - 1, -1):
-        if end.endswith(added[:length]) and _counts(end, added, length):
+        if end.endswith(added[:length]) and _counts(end, added, length, new_word):
             return length
     return 0
 
 
-def _counts(end: str, added: str, length: int) -> bool:
+def _counts(end: str, added: str, length: int, new_word: bool) -> bool:
     if not _WORD_CHAR.search(added[:length]):
         return False
     if length >= LONG_OVERLAP_CHARS:
         return True
     begins = length == len(end) or _between(end[-length - 1], added[0])
     ends = length == len(added) or _between(added[length - 1], added[length])
-    return begins and ends
+    # Half a word at the end, which is written anew as a whole.
+    half = not new_word and not is_common_word(added[:length])
+    return begins and (ends or half)
 
 
 def _between(before: str, after: str) -> bool:
