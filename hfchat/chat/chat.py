@@ -1,7 +1,7 @@
 """Chat turn, for the API and the page, in order: authorize, reserve, stream, settle. Knows no web framework."""
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -20,6 +20,8 @@ from hfchat.ledger.ledger import Ledger, OnQuota
 from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Upstream
 
 OnModel = Callable[[str], None]
+# The Hugging Face token of a caller who pays for themself.
+OwnToken = Callable[[Caller], Awaitable[str]]
 
 
 def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = None) -> Call:
@@ -63,9 +65,11 @@ class Chat:
         ledger: Ledger,
         *,
         system_prompt: str | None = None,
+        own_token: OwnToken | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._upstream = upstream
+        self._own_token = own_token
         self._system_prompt = system_prompt
         self._turns = Turns(ledger, clock)
 
@@ -132,6 +136,8 @@ class Chat:
         self, caller: Caller, call: Call, request_id: str, on_model: OnModel
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The reply of the first model that answers, of the call's and the fallback models. No other is tried after a delta."""
+        if caller.own_credit:
+            call = replace(call, hf_token=await self._hf_token(caller))
         models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
         for model in models:
             began = False
@@ -148,11 +154,16 @@ class Chat:
                 error.request_id = request_id
                 log_failure(error, call, event="trying_another_model")
 
+    async def _hf_token(self, caller: Caller) -> str:
+        if self._own_token is None:
+            raise InternalError  # never the owner's token instead
+        return await self._own_token(caller)
+
 
 def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> None:
     """Set whose fault it is, and log it."""
     error.request_id = request_id
-    if isinstance(error, ModelNotSupported):
+    if isinstance(error, ModelNotSupported) and not error.own_account:
         named_by_caller = request.model is not None and error.model in (None, request.model)
         error.fault = "caller" if named_by_caller else "owner"
     log_failure(error, request)

@@ -26,6 +26,7 @@ from hfchat.gate.drain import Drain
 from hfchat.gate.language_cookie import chosen_first
 from hfchat.gate.refusals import log_refusal, refusal_response
 from hfchat.gate.response_headers import ResponseHeaders
+from hfchat.gate.signin import refuse_program
 from hfchat.http.body import content_length
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.html import STYLE
@@ -200,6 +201,7 @@ class Gate:
         if not token:
             raise e.MissingToken
         caller = await self._authenticate.verify(token)
+        refuse_program(caller)
         follows_a_link = method in READ and headers.get("sec-fetch-mode") == "navigate"
         if is_cross_site(headers, self._public_url) and (not follows_a_link or path.startswith("/gradio_api/")):
             raise e.MissingToken("cross_site")

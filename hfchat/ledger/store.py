@@ -66,6 +66,18 @@ class Store(Protocol):
         """Free the key that the owner holds."""
         ...
 
+    async def store_sealed(self, name: str, sealed: bytes, *, now: float, until: float) -> None:
+        """Store sealed bytes under this name, in place of what is there; those that have ended are deleted."""
+        ...
+
+    async def read_sealed(self, name: str, *, now: float) -> bytes | None:
+        """What is stored under this name and has not ended."""
+        ...
+
+    async def delete_sealed(self, name: str) -> None:
+        """Delete what is stored under this name."""
+        ...
+
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """The totals of everybody, or of one subject, sorted by name."""
         ...
