@@ -35,7 +35,7 @@ from hfchat.factory import make_credit, make_ledger, make_provider, make_verifie
 from hfchat.gate.access import CLIENT_METADATA, HUB_CALLBACK, HUB_SIGN_IN
 from hfchat.gate.drain import Drain
 from hfchat.gate.gate import Endpoint, Gate
-from hfchat.gate.hub_signin import HubSignIn, client_metadata, closed_routes
+from hfchat.gate.hub_signin import HubSignIn, client_metadata
 from hfchat.gate.own_token import own_token_route
 from hfchat.gate.payer import payer_route
 from hfchat.gate.response_headers import EXPOSED
@@ -85,6 +85,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         drain=drain,
         origins=settings.hfchat_cors_origins,
         direct=direct,
+        hub_sign_in=hub is not None,
     )
     app = _Application(
         title="hfchat",
@@ -127,7 +128,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
     app.router.routes += [
         *health_routes(ready),
         *sign_in.routes(),
-        *_hub_routes(settings, hub, authenticate, cookie),
+        *(_hub_routes(settings, hub.sessions, authenticate, cookie) if hub is not None else []),
         own_token_route(cookie, sessions),
         payer_route(cookie, sessions),
         *docs_routes(on_space=on_space),
@@ -189,13 +190,11 @@ def _hub(settings: Settings, ledger: Ledger, credit: Credit) -> _Hub | None:
 
 
 def _hub_routes(
-    settings: Settings, hub: _Hub | None, authenticate: Authenticator, cookie: SessionCookie
+    settings: Settings, sessions: HubSessions, authenticate: Authenticator, cookie: SessionCookie
 ) -> list[Route]:
-    if hub is None or settings.hub_origin is None:
-        return closed_routes()
-    origin = settings.hub_origin
+    origin = settings.hub_origin or ""
     metadata = client_metadata(origin, settings.hfchat_title) if settings.oauth_client_id is None else None
-    return HubSignIn(hub.sessions, authenticate, cookie, origin=origin, client_metadata=metadata).routes()
+    return HubSignIn(sessions, authenticate, cookie, origin=origin, client_metadata=metadata).routes()
 
 
 def _upstream(settings: Settings) -> Upstream:

@@ -14,14 +14,13 @@ HUB_SIGN_IN, HUB_CALLBACK, CLIENT_METADATA = (
     "/login/huggingface/callback",
     "/.well-known/oauth-cimd",
 )
+HUB_ROUTES = (HUB_SIGN_IN, HUB_CALLBACK, CLIENT_METADATA)
 OPEN = {
     "/healthz": READ,
     "/readyz": READ,
     "/login": READ | _POST,
     "/logout": _POST,
-    HUB_SIGN_IN: _GET,
-    HUB_CALLBACK: _GET,
-    CLIENT_METADATA: _GET,
+    **dict.fromkeys(HUB_ROUTES, _GET),  # only where people sign in with Hugging Face
 }
 API = {
     "/api/ai/chat": _POST,

@@ -1,11 +1,9 @@
 """Sign-in with Hugging Face: `/login/huggingface`, its callback, and the client's metadata document (CIMD).
 
-No parameter says where a browser goes: it goes to Hugging Face, and then to the page. Where the sign-in is not set up, there is
-nothing at these addresses.
+No parameter says where a browser goes: it goes to Hugging Face, and then to the page.
 """
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -16,7 +14,7 @@ from hfchat.auth.authenticator import Authenticator
 from hfchat.auth.hub_sessions import HubSessions
 from hfchat.auth.sign_in_attempt import ATTEMPT_S
 from hfchat.errors import HfchatError, InvalidToken, NotFound, SignInFailed
-from hfchat.gate.access import CLIENT_METADATA, HUB_CALLBACK, HUB_SIGN_IN, is_cross_site
+from hfchat.gate.access import CLIENT_METADATA, HUB_CALLBACK, HUB_ROUTES, is_cross_site
 from hfchat.gate.signin import current_caller, log_sign_in, log_sign_in_refusal
 from hfchat.http.session_cookie import SessionCookie
 
@@ -49,7 +47,8 @@ class HubSignIn:
 
     def routes(self) -> list[Route]:
         """The routes, for the app."""
-        return _routes(self._start, self._finish, self._metadata)
+        endpoints = (self._start, self._finish, self._metadata)
+        return [Route(path, endpoint, methods=["GET"]) for path, endpoint in zip(HUB_ROUTES, endpoints, strict=True)]
 
     async def _start(self, request: Request) -> Response:
         """Send the browser to Hugging Face; one that another site sent here first to our own page."""
@@ -99,20 +98,6 @@ def client_metadata(origin: str, title: str) -> dict[str, Any]:
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     }
-
-
-def closed_routes() -> list[Route]:
-    """The same routes where the sign-in is not set up."""
-
-    async def nothing(_: Request) -> Response:
-        raise NotFound
-
-    return _routes(nothing, nothing, nothing)
-
-
-def _routes(*endpoints: Callable[[Request], Awaitable[Response]]) -> list[Route]:
-    paths = (HUB_SIGN_IN, HUB_CALLBACK, CLIENT_METADATA)
-    return [Route(path, endpoint, methods=["GET"]) for path, endpoint in zip(paths, endpoints, strict=True)]
 
 
 def _answer(request: Request) -> dict[str, str]:
