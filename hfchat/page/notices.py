@@ -74,7 +74,7 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool, may_pay: bo
     texts = CHAT[language]
     if error.own_account and error.code in _SIGN_IN_WITH_HUB:
         # In a tab of its own: the page may stand in a frame, and what is written stays.
-        return f'<a class="hfchat-do" href="/login/huggingface" target="_blank">{texts["sign_in_again"]}</a>'
+        return f'<a class="hfchat-do" href="/login/huggingface" target="_blank" rel="noreferrer">{texts["sign_in_again"]}</a>'
     if error.status == 401:
         return f'<a class="hfchat-do" href="/login">{texts["sign_in_again"]}</a>'
     acts = ["own_credit"] if may_pay and error.code in _OWNERS_ALLOWANCE else []

@@ -65,7 +65,7 @@ PEOPLE: dict[str, tuple[dict[str, Any], str | None]] = {
     "a member by name": ({"preferred_username": "bob"}, "bob"),
     "however it is written": ({"preferred_username": "BOB"}, "bob"),
     "by an organisation": ({"orgs": [ORGANISATION]}, "acme"),
-    "by the last of 200": ({"orgs": [*({"preferred_username": f"o{n}", "name": "x" * 200} for n in range(200)), ORGANISATION]}, "acme"),
+    "by the last of 200": ({"orgs": [*({"preferred_username": f"o{n}"} for n in range(200)), ORGANISATION]}, "acme"),
     "a name that looks alike": ({"preferred_username": "ｂｏｂ"}, None),
     "the name of a person, not the user name": ({"name": "bob"}, None),
     "the title of an organisation": ({"orgs": [{"name": "acme", "preferred_username": "evil"}]}, None),
@@ -292,7 +292,9 @@ COOKIES = {
 
 
 @pytest.mark.parametrize("value", COOKIES.values(), ids=COOKIES)
-def test_an_attempt_that_this_server_did_not_begin_is_none(app: RunningApp, provider: OpenIdProvider, value: str) -> None:
+def test_an_attempt_that_this_server_did_not_begin_is_none(
+    app: RunningApp, provider: OpenIdProvider, value: str
+) -> None:
     answer = Browser(app).callback()
     cookie = {"Cookie": f"__Host-hfchat_sign_in={value}"} if value else {}
     refused(ask(app, "GET", answer, {**JSON, **cookie}), AGAIN)
@@ -318,7 +320,10 @@ def test_who_does_not_allow_it_is_told_what_to_do(app: RunningApp, provider: Ope
     provider.allows = False
     browser = Browser(app)
     refused(browser.ask("GET", browser.callback(), JSON), "You did not allow it")
-    for language, words in (("en", "You did not allow it at Hugging Face."), ("es", "No lo has permitido en Hugging Face.")):
+    for language, words in (
+        ("en", "You did not allow it at Hugging Face."),
+        ("es", "No lo has permitido en Hugging Face."),
+    ):
         page = browser.ask("GET", browser.callback(), {"Accept": "text/html", "Accept-Language": language})
         shown = browser.ask("GET", page.headers["Location"], {"Accept-Language": language})
         assert (page.status, shown.status) == (303, 401)
@@ -406,7 +411,9 @@ def test_nobody_begins_but_from_our_own_page(app: RunningApp, provider: OpenIdPr
     assert (said.status, said.code) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("name", ["next", "_target_url", "redirect", "redirect_uri", "return_to", "state", "url", "client_id"])
+@pytest.mark.parametrize(
+    "name", ["next", "_target_url", "redirect", "redirect_uri", "return_to", "state", "url", "client_id"]
+)
 def test_no_parameter_says_where_a_browser_goes(app: RunningApp, provider: OpenIdProvider, name: str) -> None:
     evil = quote("https://evil.example/", safe="")
     browser = Browser(app)
@@ -485,7 +492,9 @@ def test_where_it_is_the_only_way_no_token_signs_in(provider: OpenIdProvider, st
         assert ask(served, "GET", "/api/ai/usage", bearer()).status == 200
 
 
-@pytest.mark.parametrize("path", ["/login/huggingface", "/login/huggingface/callback?code=x&state=y", "/.well-known/oauth-cimd"])
+@pytest.mark.parametrize(
+    "path", ["/login/huggingface", "/login/huggingface/callback?code=x&state=y", "/.well-known/oauth-cimd"]
+)
 def test_where_it_is_not_set_up_there_is_nothing(offline_app: RunningApp, path: str) -> None:
     assert ask(offline_app, "GET", path).code == "missing_token"
     assert ask(offline_app, "GET", path, bearer()).code == "not_found"

@@ -45,7 +45,10 @@ test("only a note of the page's own has its buttons, and only those that are kno
   assert.equal(text({ content, metadata: null }), content);
   const own = (words) => shown(text({ content: words, metadata: { id: "hfchat-notice" } }));
   assert.equal(own(content), content);
-  for (const forged of ['<button class="hfchat-do hfchat-do-program">', '<button class="hfchat-do hfchat-do-retry" onclick="x">', '<a class="hfchat-do" href="/logout">']) {
+  for (const known of ['<button class="hfchat-do hfchat-do-own_credit">', '<a class="hfchat-do" href="/login/huggingface" target="_blank" rel="noreferrer">']) {
+    assert.ok(own(`${known}x`).startsWith("<"), known);
+  }
+  for (const forged of ['<button class="hfchat-do hfchat-do-program">', '<button class="hfchat-do hfchat-do-retry" onclick="x">', '<a class="hfchat-do" href="/logout">', '<a class="hfchat-do" href="/login/huggingface/callback">']) {
     assert.ok(own(forged).startsWith("&lt;"), forged);
     assert.ok(!own(forged).includes("data-own"));
   }

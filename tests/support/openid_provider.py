@@ -1,4 +1,4 @@
-"""Hugging Face's OpenID provider on loopback, as the tests need it: strict where the real one is, and hostile where a test says so."""
+"""Hugging Face's OpenID provider on loopback: as strict as the real one, and hostile where a test says so."""
 
 import base64
 import hashlib
@@ -23,8 +23,8 @@ Fault = tuple[int, dict[str, str], bytes] | str
 class OpenIdProvider:
     """One provider with one person in front of it, who allows what is asked, or not (`allows`).
 
-    `claims` changes what is signed, `header` the token's header, `reply` the token endpoint's JSON; `faults` by path. `click`: the
-    person has to press a button. `tokens` are all that were ever given out.
+    `claims` changes what is signed, `sign` signs it, `reply` changes the token endpoint's JSON, `configuration` the discovery
+    document; `faults` by path. `click`: the person has to press a button. `tokens` are all that were ever given out.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,9 @@ class OpenIdProvider:
         self.claims: Callable[[dict[str, Any]], dict[str, Any]] = lambda claims: claims
         self.configuration: Callable[[dict[str, Any]], dict[str, Any]] = lambda document: document
         self.reply: Callable[[dict[str, Any]], dict[str, Any]] = lambda reply: reply
-        self.sign: Callable[[dict[str, Any]], str] = lambda claims: signed("RS256", claims, number=self.key, kid=f"k{self.key}")
+        self.sign: Callable[[dict[str, Any]], str] = lambda claims: signed(
+            "RS256", claims, number=self.key, kid=f"k{self.key}"
+        )
         self.answer_iss: str | None = None
         self.key = 1
         self.faults: dict[str, Fault] = {}
@@ -53,7 +55,10 @@ class OpenIdProvider:
     def authorize(self, query: dict[str, str]) -> tuple[int, str]:
         """A status, and where the browser goes, or what is wrong."""
         origin = urlsplit(query["redirect_uri"])
-        if not query["redirect_uri"].endswith("/login/huggingface/callback") or "S256" != query["code_challenge_method"]:
+        if (
+            not query["redirect_uri"].endswith("/login/huggingface/callback")
+            or query["code_challenge_method"] != "S256"
+        ):
             return 400, "redirect_uri"
         if query["client_id"].endswith("/.well-known/oauth-cimd"):
             assert urlsplit(query["client_id"])[:2] == origin[:2]
@@ -91,13 +96,24 @@ class OpenIdProvider:
         }  # fmt: skip
         if with_id:
             now = int(time.time())
-            claims = {"iss": self.url, "aud": asked["client_id"], "iat": now, "exp": now + 3600, "nonce": asked["nonce"]}
+            claims = {
+                "iss": self.url,
+                "aud": asked["client_id"],
+                "iat": now,
+                "exp": now + 3600,
+                "nonce": asked["nonce"],
+            }
             reply["id_token"] = self.sign(self.claims({**self.person, **claims}))
         return self.reply(reply)
 
     @property
     def discovery(self) -> dict[str, Any]:
-        names = {"authorization_endpoint": "authorize", "token_endpoint": "token", "userinfo_endpoint": "userinfo", "jwks_uri": "jwks"}
+        names = {
+            "authorization_endpoint": "authorize",
+            "token_endpoint": "token",
+            "userinfo_endpoint": "userinfo",
+            "jwks_uri": "jwks",
+        }
         return {"issuer": self.url, **{name: f"{self.url}/oauth/{path}" for name, path in names.items()}}
 
 

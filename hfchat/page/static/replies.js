@@ -11,8 +11,8 @@ const SHOWN = new Set(("b i u s em strong del ins sub sup br hr kbd mark small q
 const MARKED = ` data-own="${newId()}"`;
 // The page's own elements, as page/notices.py writes them.
 const OWN_TAGS = [
-  /^<button class="hfchat-do hfchat-do-(?:retry|another_model|choose_settings|see_left|shorter)">$/,
-  /^<a class="hfchat-do" href="(?:\/login|https:\/\/(?:huggingface\.co|hf\.co)\/[^"]*)"(?: target="_blank" rel="noreferrer")?>$/,
+  /^<button class="hfchat-do hfchat-do-(?:retry|another_model|choose_settings|see_left|shorter|own_credit)">$/,
+  /^<a class="hfchat-do" href="(?:\/login(?:\/huggingface)?|https:\/\/(?:huggingface\.co|hf\.co)\/[^"]*)"(?: target="_blank" rel="noreferrer")?>$/,
   /^<div class="hfchat-facts">$/,
   /^<span class="hfchat-instead">$/,
 ];
