@@ -67,8 +67,15 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
     authenticate = Authenticator(verify, ledger.quota)
     hub = _hub(settings, ledger, credit)
     upstream = upstream or _upstream(settings)
-    own_token = hub.tokens.hf_token if hub is not None and credit.own else None
-    chat = Chat(upstream, ledger, system_prompt=settings.hf_chat_system_prompt, own_token=own_token)
+    catalog = Catalog(upstream)
+    chat = Chat(
+        upstream,
+        ledger,
+        system_prompt=settings.hf_chat_system_prompt,
+        patience_s=settings.hfchat_patience_s,
+        providers_of=catalog.providers,
+        own_token=hub.tokens.hf_token if hub is not None and credit.own else None,
+    )
     reader = BodyReader()
     turns = TurnAnswers(chat, ledger, reader, Runs(ledger))
     direct: dict[str, Endpoint] = {
@@ -122,7 +129,6 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         return not closed and not drain.began and await ledger.healthy()
 
     app.include_router(documented(direct))
-    catalog = Catalog(upstream)
     app.include_router(models_router(catalog))
     app.include_router(account_router(revocation(verifier, ledger)))
     app.router.routes += [

@@ -54,7 +54,8 @@ class HfchatError(Exception):
     """The root. `reason` is the key of one of our sentences, which says more exactly what is wrong, and `params` its values.
 
     `provider_message` is a provider's own text, cleaned for the caller. It is shown as it is, and never looked up as a key.
-    `param` is the field of the request (`messages[0].content`). `retry_after_s` is in whole seconds.
+    `param` is the field of the request (`messages[0].content`). `retry_after_s` is in whole seconds; `stated_wait_s` is the
+    same where somebody stated it, and no default of ours. `provider` is who failed, where the router says it.
     For the log: `subject` and `token_id` of a verified token; `provider_status` and `provider_request_id` of a provider's
     refusal. `message` and `hint` are set by `hfchat.client`, for an error that came over HTTP.
     """
@@ -88,6 +89,8 @@ class HfchatError(Exception):
         self.provider_message = provider_message
         self.param = param
         self.retry_after_s = retry_after_s if retry_after_s is not None else self.wait_s
+        self.stated_wait_s = retry_after_s
+        self.provider: str | None = None
         self.model = model
         self.request_id = request_id
         self.message = message

@@ -1,7 +1,7 @@
 """The frozen values that travel along the path of a turn. None shows in its repr what a person wrote."""
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,7 +57,8 @@ class ChatRequest:
 class Call:
     """What goes upstream: the request after authorization, with the owner's system prompt in front.
 
-    `max_tokens` is for each of the `replies`. `hf_token` is the caller's own, where they pay; else the owner's is used.
+    `max_tokens` is for each of the `replies`. `own_token` gives the Hugging Face token of a caller who pays for themself;
+    without it the owner's is used.
     """
 
     model: str
@@ -70,7 +71,7 @@ class Call:
     passthrough: bool = False
     stream: bool = True
     body_bytes: int = field(default=0, compare=False)
-    hf_token: str | None = field(default=None, repr=False)
+    own_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)

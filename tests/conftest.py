@@ -69,8 +69,9 @@ def make_token(subject: str = "alice", *, ttl_s: int = 3600, scopes: tuple[str, 
 
 
 def make_settings(**variables: str) -> Settings:
-    """Settings with a key, a ledger in memory, and limits that no test meets by accident."""
+    """Settings with a key, a ledger in memory, limits that no test meets by accident, and no patience with what fails."""
     roomy = {"HFCHAT_RATE": "1000000/minute", "HFCHAT_BUDGET": "1000000000/day", "HFCHAT_STREAMS": "1000"}
+    roomy["HFCHAT_PATIENCE_S"] = "0"
     return load_settings({"JWT_SECRET": KEY, "HFCHAT_STORE": "memory://", **roomy, **variables})
 
 

@@ -41,6 +41,7 @@ _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "RateLimit-Remaining": ("Requests that are left in it.", {"type": "integer", "minimum": 0}),
     "RateLimit-Reset": ("Seconds until the next one.", {"type": "integer", "minimum": 0}),
     "X-Budget-Remaining": ("Tokens that are left.", {"type": "integer", "minimum": 0}),
+    "X-Hfchat-Attempts": ("Calls upstream, where it took more than one.", {"type": "integer", "minimum": 2}),
     "WWW-Authenticate": ("How to sign in.", {"type": "string", "pattern": "^Bearer "}),
     "Retry-After": ("Seconds to wait before the next try.", {"type": "integer", "minimum": 0}),
 }
@@ -101,7 +102,8 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _headers(status: str) -> dict[str, Any]:
     """The headers of an answer. An error may come before it is known who asks and what they have left."""
     required = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "200": _STANDING}.get(status, ())
-    maybe = {"401": (), "200": (), "503": (*_STANDING, "Retry-After")}.get(status, _STANDING)
+    attempts = () if status == "401" else ("X-Hfchat-Attempts",)
+    maybe = {"401": (), "200": (), "503": (*_STANDING, "Retry-After")}.get(status, _STANDING) + attempts
     return {
         name: {"description": description, "required": name not in maybe, "schema": schema}
         for name, (description, schema) in _HEADERS.items()

@@ -65,7 +65,13 @@ class TurnAnswers:
         state = request.state
         caller: Caller = state.caller
         response = TurnResponse(
-            self._chat.stream(caller, chat_request, request_id=state.request_id, on_quota=state.on_quota),
+            self._chat.stream(
+                caller,
+                chat_request,
+                request_id=state.request_id,
+                on_quota=state.on_quota,
+                on_attempt=lambda attempt: state.on_attempts(attempt.number),
+            ),
             form,
             stream=chat_request.stream,
             language=language_of(request.headers.get("accept-language", "")),

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hfchat.errors import HfchatError
@@ -47,6 +47,11 @@ class Catalog:
     async def facts(self, model: str) -> ModelFacts | None:
         """The facts of a model, by its name in a request."""
         return (await self._list()).get(model.partition(":")[0])
+
+    async def providers(self, model: str) -> Sequence[str]:
+        """The live providers of a model, by the names that may stand after the colon; none where nothing lists them."""
+        facts = await self.facts(model)
+        return facts.providers if facts else ()
 
     async def _list(self) -> dict[str, ModelFacts]:
         if self._fetching is None and self._clock() >= self._next_fetch_at:

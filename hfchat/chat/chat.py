@@ -1,11 +1,14 @@
 """Chat turn, for the API and the page, in order: authorize, reserve, stream, settle. Knows no web framework."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from hfchat.chat.conversation import build_messages, check_messages
+from hfchat.chat.retries import OnAttempt, ProvidersOf, Retries, no_providers
 from hfchat.chat.turn_log import log_failure, log_refused, log_turn
 from hfchat.chat.turns import Turns
 from hfchat.errors import (
@@ -19,8 +22,7 @@ from hfchat.errors import (
 from hfchat.ledger.ledger import Ledger, OnQuota
 from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Upstream
 
-OnModel = Callable[[str], None]
-# The Hugging Face token of a caller who pays for themself.
+# Gives the Hugging Face token of a caller who pays for themself.
 OwnToken = Callable[[Caller], Awaitable[str]]
 
 
@@ -65,10 +67,14 @@ class Chat:
         ledger: Ledger,
         *,
         system_prompt: str | None = None,
+        patience_s: float = 0,
+        providers_of: ProvidersOf = no_providers,
         own_token: OwnToken | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._upstream = upstream
+        """`patience_s` is how long a caller is kept waiting, in all, for a place and for what failed and may heal."""
+        self._retries = Retries(upstream, providers_of)
+        self._patience_s = patience_s
         self._own_token = own_token
         self._system_prompt = system_prompt
         self._turns = Turns(ledger, clock)
@@ -88,23 +94,31 @@ class Chat:
         *,
         request_id: str,
         on_quota: OnQuota = lambda _: None,
-        on_model: OnModel = lambda _: None,
+        on_attempt: OnAttempt = lambda _: None,
     ) -> AsyncGenerator[Delta | Finish, None]:
         """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream. The turn is charged once,
-        however it ends. `on_quota` gets the caller's quota, `on_model` each model before it is called.
+        however it ends. `on_quota` gets the caller's quota, `on_attempt` each model before it is called.
 
         Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken or RevokedToken as soon as the
         token expires or is revoked, also while the provider is silent.
         """
         began = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + self._patience_s
         outcome = "abandoned"
         finish: Finish | None = None
         failure: BaseException | None = None
         with self._turns.begin(caller, on_quota) as turn:
             try:
-                call = authorize(caller, request, self._system_prompt)
-                await turn.reserve(call)
-                async with aclosing(self._stream(caller, call, request_id, on_model)) as parts:
+                call = self._paid(caller, authorize(caller, request, self._system_prompt))
+                await turn.reserve(call, deadline)
+                reply = self._retries.stream(
+                    call,
+                    caller.policy.fallback_models,
+                    deadline=deadline,
+                    request_id=request_id,
+                    on_attempt=on_attempt,
+                )
+                async with aclosing(reply) as parts:
                     while (part := await turn.next_part(parts)) is not None:
                         if isinstance(part, Finish):
                             finish, outcome = part, "ok"
@@ -132,32 +146,13 @@ class Chat:
                     else:
                         log_refused(caller, request_id, outcome)
 
-    async def _stream(
-        self, caller: Caller, call: Call, request_id: str, on_model: OnModel
-    ) -> AsyncGenerator[Delta | Finish, None]:
-        """The reply of the first model that answers, of the call's and the fallback models. No other is tried after a delta."""
-        if caller.own_credit:
-            call = replace(call, hf_token=await self._hf_token(caller))
-        models = list(dict.fromkeys((call.model, *caller.policy.fallback_models)))
-        for model in models:
-            began = False
-            on_model(model)
-            try:
-                async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
-                    async for part in parts:
-                        began = True
-                        yield part
-                return
-            except HfchatError as error:
-                if began or model == models[-1] or not error.fallback_may_help:
-                    raise
-                error.request_id = request_id
-                log_failure(error, call, event="trying_another_model")
-
-    async def _hf_token(self, caller: Caller) -> str:
+    def _paid(self, caller: Caller, call: Call) -> Call:
+        """The call; with their own token where the caller pays, and never with the owner's instead."""
+        if not caller.own_credit:
+            return call
         if self._own_token is None:
-            raise InternalError  # never the owner's token instead
-        return await self._own_token(caller)
+            raise InternalError
+        return replace(call, own_token=partial(self._own_token, caller))
 
 
 def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> None:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from hfchat.chat.token_count import MAX_TOKENS_PER_PICTURE, max_prompt_tokens
-from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded, TooManyStreams
+from hfchat.errors import BudgetExceeded, LimitReached, RateLimitExceeded
 from hfchat.ledger.meters import Principal
 from hfchat.ledger.quota import Quota, Remaining
 from hfchat.types import Caller
@@ -49,15 +49,13 @@ class RecentRefusals:
 
 
 def refuse_used_up(quota: Quota) -> None:
-    """Raises: RateLimitExceeded, BudgetExceeded, TooManyStreams where no turn, however small, can be reserved."""
+    """Raises: RateLimitExceeded, BudgetExceeded where no turn, however small, can be reserved. For a place a turn may wait."""
     if (rate := quota.rate) is not None and rate.remaining < 1:
         raise RateLimitExceeded("rate_used", params=_params(rate), retry_after_s=rate.reset_s)
     if (budget := quota.budget) is not None and budget.remaining < _MIN_TURN_TOKENS:
         reason = "budget_short" if budget.remaining else "budget_used"
         params = {**_params(budget), "needed": _MIN_TURN_TOKENS}
         raise BudgetExceeded(reason, params=params, retry_after_s=budget.reset_s)
-    if (streams := quota.streams) is not None and streams.remaining < 1:
-        raise TooManyStreams("streams_used", params={"limit": streams.limit})
 
 
 def refuse_too_large(quota: Quota, body_bytes: int, *, pictures: bool) -> None:

@@ -9,11 +9,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from hfchat.chat.places import Places
 from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.http.in_thread import in_thread
 from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota
-from hfchat.ledger.meters import Reservation
+from hfchat.ledger.meters import Principal, Reservation
 from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash
 from hfchat.types import Call, Caller, Finish, Part, Usage
@@ -34,6 +35,7 @@ class Turn:
 
     def __init__(self, ledger: Ledger, caller: Caller, on_quota: OnQuota, turns: "Turns") -> None:
         self.caller = caller
+        self._person = Principal.of(caller).key
         self._turns = turns
         self.reservation: Reservation | None = None
         # Whether it ever had one: the limits hold for what follows, and for nothing before it.
@@ -49,20 +51,37 @@ class Turn:
         self._error: type[HfchatError] | None = None
         self._waiting = False
 
-    async def reserve(self, call: Call) -> None:
-        """Reserve the most that the call may cost. Raises: what `Ledger.reserve` raises; the error that ends the turn."""
+    async def reserve(self, call: Call, deadline: float = 0.0) -> None:
+        """Reserve the most that the call may cost. Where only a place is missing, wait for one, until `deadline` of the event
+        loop's clock.
+
+        Raises: what `Ledger.reserve` raises; the error that ends the turn.
+        """
         self._usage_counter, self._model = UsageCounter(call), call.model
-        self.reservation = await self._unless_ended(lambda: self._reserve(call))
+        self.reservation = await self._unless_ended(lambda: self._reserve(call, deadline))
         self.reserved = True
 
-    async def _reserve(self, call: Call) -> Reservation:
+    async def _reserve(self, call: Call, deadline: float) -> Reservation:
         if self._turns.leases_late():
             # After an outage of the store, the turns in progress have their leases again before a new one is made.
             await self._turns.renew()
         size = max(call.body_bytes, sum(len(message.content) for message in call.messages))
         prompt_tokens = await in_thread(size, max_prompt_tokens, call.messages, call.options)
         max_usage = Usage(prompt_tokens, call.max_tokens * call.replies)
-        return await self._ledger.reserve(self.caller, max_usage, self._set_quota)
+        quota: Quota | None = None
+
+        def keep(current: Quota) -> None:
+            nonlocal quota
+            quota = current
+
+        async def attempt(counted: bool) -> Reservation:
+            return await self._ledger.reserve(self.caller, max_usage, keep, counted=counted)
+
+        try:
+            return await self._turns.places.take(self._person, self.caller.policy.streams, deadline, attempt)
+        finally:
+            if quota is not None:
+                self._set_quota(quota)
 
     async def next_part(self, parts: AsyncGenerator[Part, None]) -> Part | None:
         """The next part, counted, or None after the last. A Finish gets its usage, and the turn is settled first.
@@ -95,7 +114,10 @@ class Turn:
             return
         caller_left = not isinstance(failure, Exception) or isinstance(failure, ExpiredToken | RevokedToken)
         usage = self._usage_counter.usage() if self._usage_counter.began or caller_left else NOTHING
-        await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
+        try:
+            await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
+        finally:
+            self._turns.places.freed(self._person)
 
     def end(self, error: type[HfchatError]) -> None:
         """Raise this error where the turn waits, or at its next wait. Called in the event loop.
@@ -148,6 +170,7 @@ class Turns:
     def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
         self._ledger = ledger
         self._clock = clock
+        self.places = Places()
         self._turns: set[Turn] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._renewed = 0.0

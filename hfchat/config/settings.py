@@ -120,6 +120,12 @@ class Settings(BaseModel):
     hfchat_rate: _Limit = Field(Limit(30, "minute"), description="Requests per person.")
     hfchat_budget: _Limit = Field(Limit(200_000, "day"), description="Tokens of prompts and replies per person.")
     hfchat_streams: int = Field(4, ge=1, le=MAX_STREAMS, description="Replies in progress at once per person.")
+    hfchat_patience_s: float = Field(
+        20,
+        ge=0,
+        le=600,
+        description="How long a caller is kept waiting for a retry or a place, in seconds; 0 is never.",
+    )
     hfchat_sign_in: _SignIn = Field(
         (), description="How people sign in: `token`, `huggingface` or both, comma-separated."
     )

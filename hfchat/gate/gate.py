@@ -2,7 +2,8 @@
 
 It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes after
 it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"quota"`, and in `"on_quota"` whom to
-tell when that changes. An endpoint that is direct finds in `"held"` an `ExitStack` that is closed when the request has ended.
+tell when that changes, in `"on_attempts"` how many calls upstream it took. An endpoint that is direct finds in `"held"` an
+`ExitStack` that is closed when the request has ended.
 """
 
 import asyncio
@@ -120,6 +121,7 @@ class Gate:
                 "request_id": request_id,
                 "quota": response_headers.quota,
                 "on_quota": response_headers.set_quota,
+                "on_attempts": response_headers.set_attempts,
             }
             scope["state"] = {**scope.get("state", {}), **state}
             scope["headers"] = [

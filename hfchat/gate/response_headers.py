@@ -17,6 +17,7 @@ EXPOSED = (
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "X-Budget-Remaining",
+    "X-Hfchat-Attempts",
     "Idempotent-Replayed",
 )
 
@@ -66,11 +67,16 @@ class ResponseHeaders:
         self.withheld: e.HfchatError | None = None
         self.began = False
         self.quota: Quota | None = None
+        self.attempts = 1
         self._ended = False
 
     def set_quota(self, quota: Quota) -> None:
         """What the caller has left now: the answer says it, where it has not begun."""
         self.quota = quota
+
+    def set_attempts(self, attempts: int) -> None:
+        """So many calls upstream were made for this answer: it says so, where there was more than one."""
+        self.attempts = attempts
 
     async def __call__(self, message: Message) -> None:
         """Send the message on, or withhold it."""
@@ -100,6 +106,8 @@ class ResponseHeaders:
             headers.append((_CSP, self._small_page_csp.encode()) if is_document else _DATA_CSP)
         if self.quota is not None:
             headers += quota_headers(self.quota)
+        if self.attempts > 1:
+            headers.append((b"x-hfchat-attempts", b"%d" % self.attempts))
         if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
             headers.append((b"x-accel-buffering", b"no"))  # nginx and a Space's proxy would hold the events back
         if not stays:

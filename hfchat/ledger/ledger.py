@@ -57,8 +57,11 @@ class Ledger:
             raise _revoked(caller)
         return Quota(caller.policy, counters, now)
 
-    async def reserve(self, caller: Caller, max_usage: Usage, on_quota: OnQuota) -> Reservation:
+    async def reserve(
+        self, caller: Caller, max_usage: Usage, on_quota: OnQuota, *, counted: bool = False
+    ) -> Reservation:
         """Reserve `max_usage`, the most that a call may cost; `on_quota` gets the quota afterwards, also of a refusal.
+        `counted`: the rate has this request already, from an attempt that was refused.
 
         Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; then nothing is reserved.
         """
@@ -67,7 +70,9 @@ class Ledger:
             id=random_id(96),
             principal=Principal.of(caller),
             token_id=caller.token_id,
-            meters=meters_of(caller.policy, max_usage.prompt_tokens + max_usage.completion_tokens),
+            meters=meters_of(
+                caller.policy, max_usage.prompt_tokens + max_usage.completion_tokens, requests=0 if counted else 1
+            ),
             streams=caller.policy.streams,
             prompt_tokens=max_usage.prompt_tokens,
             completion_tokens=max_usage.completion_tokens,

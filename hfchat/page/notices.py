@@ -115,11 +115,16 @@ def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict
         words["tokens"] = texts["about"].format(tokens=tokens) if usage.estimated else tokens
         sentence = texts["answered_by" if finish.provider else "answered"].format(**words)
     instead = ""
-    if answered != asked:
+    if not same_model(answered, asked):
         names = {"asked": escape(short(asked)), "model": escape(short(answered))}
         instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
     # One HTML block: no name in it is read as Markdown.
     return page_note(f'<div class="hfchat-facts">{instead}{sentence}</div>', FACTS_ID)
+
+
+def same_model(answered: str, asked: str) -> bool:
+    """Whether they differ at most in who serves it."""
+    return answered.partition(":")[0] == asked.partition(":")[0]
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, PAGE
 from hfchat.page.history import WAIT_ID, page_note
@@ -15,10 +16,12 @@ from hfchat.types import Delta, Finish
 # A silence that nobody wonders about, and one after which people ask themselves what is going on.
 QUIET_S = 3.0
 LONG_S = 15.0
+# Without a place nothing is asked at all: that is said soon.
+PLACE_S = 1.0
 
 
 class ReplyView:
-    """What is shown of a turn. `heard` of each model that is tried, of each part that came."""
+    """What is shown of a turn, from its attempts and its parts."""
 
     def __init__(self, language: Language, clock: Callable[[], float] = time.monotonic) -> None:
         self._language = language
@@ -26,7 +29,7 @@ class ReplyView:
         self._asked_at = clock()
         self._content: list[str] = []
         self._reasoning: list[str] = []
-        self._tried: list[str] = []
+        self._attempts: list[Attempt] = []
         self._pieces = MarkdownSplitter()
         self._thought_from: float | None = None
         self._thought_s: float | None = None
@@ -37,21 +40,21 @@ class ReplyView:
     @property
     def asked(self) -> str:
         """The model that was asked first."""
-        return self._tried[0]
+        return self._attempts[0].model
 
     @property
     def answered(self) -> str:
         """The model that was asked last, if one was."""
-        return self._tried[-1] if self._tried else ""
+        return self._attempts[-1].model if self._attempts else ""
 
     @property
     def empty(self) -> bool:
         """Whether nothing came that could be seen."""
         return not "".join((*self._content, *self._reasoning)).strip()
 
-    def trying(self, model: str) -> None:
-        """This model is asked now."""
-        self._tried.append(model)
+    def trying(self, attempt: Attempt) -> None:
+        """This model is called now."""
+        self._attempts.append(attempt)
         self._asked_at = self._clock()
 
     def add(self, part: Delta | Finish) -> None:
@@ -104,11 +107,14 @@ class ReplyView:
 
     def _waits(self) -> str:
         texts, silent_s = CHAT[self._language], self._clock() - self._asked_at
-        if not self._tried:
-            return ""
+        if not self._attempts:
+            return texts["waiting_place"] if silent_s >= PLACE_S else ""
         names = {"model": f"`{short(self.answered)}`"}
         if silent_s >= LONG_S:
             return texts["waiting_long"].format(**names)
-        if len(self._tried) > 1:
-            return texts["trying"].format(failed=f"`{short(self._tried[-2])}`", **names)
+        if len(self._attempts) > 1:
+            before = self._attempts[-2].model
+            if before == self.answered:
+                return texts["trying_again"].format(number=self._attempts[-1].number, **names)
+            return texts["trying"].format(failed=f"`{short(before)}`", **names)
         return texts["waiting"].format(**names) if silent_s >= QUIET_S else ""

@@ -20,7 +20,7 @@ from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import PAGE
 from hfchat.page.history import CUT_ID, messages_for_model, page_note
 from hfchat.page.inputs import ChatInputs
-from hfchat.page.notices import facts, notice
+from hfchat.page.notices import facts, notice, same_model
 from hfchat.page.pictures import has_pictures, read_pictures, with_pictures
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
@@ -78,7 +78,7 @@ def responder(
                 await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
                 seen = with_pictures(chat_request.messages, read_pictures(pictures), asked_model, facts_of_model)
                 chat_request = replace(chat_request, messages=seen)
-            turn = chat.stream(caller, chat_request, request_id=request_id, on_model=view.trying)
+            turn = chat.stream(caller, chat_request, request_id=request_id, on_attempt=view.trying)
             async with aclosing(_paced(turn, view)) as paces:
                 async for _ in paces:
                     if listener.disconnected():
@@ -107,7 +107,7 @@ def _after(view: ReplyView, language: Language, *, details: bool) -> list[dict[s
         notes.append(page_note(PAGE[language]["said_nothing"], CUT_ID))
     elif finish is not None and finish.finish_reason == "length":
         notes.append(page_note(PAGE[language]["cut_at_limit"], CUT_ID))
-    if finish is not None and (details or view.answered != view.asked):
+    if finish is not None and (details or not same_model(view.answered, view.asked)):
         notes.append(facts(finish, view.asked, view.answered, language))
     return notes
 

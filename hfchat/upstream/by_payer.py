@@ -14,7 +14,7 @@ class UpstreamByPayer:
 
     def stream(self, call: Call) -> AsyncGenerator[Delta | Finish, None]:
         """The reply of the one that the call is for."""
-        return (self._others if call.hf_token is None else self._own).stream(call)
+        return (self._others if call.own_token is None else self._own).stream(call)
 
     async def models(self) -> list[ModelFacts]:
         """The router lists its models to everybody."""

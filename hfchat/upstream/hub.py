@@ -92,7 +92,7 @@ class HubUpstream:
             error = translate(failure)
             if not isinstance(error, e.LimitReached):
                 error.model = call.model
-            if call.hf_token is not None:
+            if call.own_token is not None:
                 error.blame_payer()
             if error is failure:
                 raise
@@ -131,7 +131,8 @@ class HubUpstream:
 
     async def _post(self, call: Call, *, ask_usage: bool) -> aiohttp.ClientResponse:
         try:
-            url, headers = await self._destination(call.model, call.hf_token)
+            own_token = await call.own_token() if call.own_token is not None else None
+            url, headers = await self._destination(call.model, own_token)
             return await self._pool.post(url, headers, call_body(call, ask_usage=ask_usage), self._read_timeout_s(call))
         except Exception as failure:
             error = translate(failure)

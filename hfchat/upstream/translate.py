@@ -81,5 +81,6 @@ def _refused(refusal: Refusal) -> e.HfchatError:
     retry_after_s = wait_s(refusal.headers, body, text) if error_type.retryable else None
     error = error_type(provider_message=clean(detail), retry_after_s=retry_after_s)
     error.provider_status = refusal.status
+    error.provider = refusal.headers.get("x-inference-provider")
     error.provider_request_id = clean(str(refusal.headers.get("x-request-id", ""))[:100]) if refusal.headers else None
     return error

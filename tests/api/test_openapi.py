@@ -32,7 +32,12 @@ def say(request: dict[str, Any]) -> Answer:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     folder = tmp_path_factory.mktemp("program")
-    limits = {"HFCHAT_RATE": "1000000/minute", "HFCHAT_BUDGET": "1000000000/day", "HFCHAT_STREAMS": "1000"}
+    limits = {
+        "HFCHAT_RATE": "1000000/minute",
+        "HFCHAT_BUDGET": "1000000000/day",
+        "HFCHAT_STREAMS": "1000",
+        "HFCHAT_PATIENCE_S": "0",
+    }
     with (
         StubUpstream(say) as stub,
         forked(folder, JWT_SECRET=KEY, HF_CHAT_BASE_URL=stub.base_url, HF_CHAT_MODELS="*", **limits) as process,

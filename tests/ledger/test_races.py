@@ -105,6 +105,7 @@ def setup(
             "HFCHAT_RATE": "1000000/day",
             "HFCHAT_BUDGET": "1000000000/day",
             "HFCHAT_STREAMS": "10000",
+            "HFCHAT_PATIENCE_S": "0",
         }
         programs = [opened.enter_context(forked(folder, **variables)) for _ in range(2)]
         first, second = (program.listening() for program in programs)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hfchat.chat.retries import Attempt
 from hfchat.page.history import messages_for_model
 from hfchat.page.markdown_splitter import PIECE_CHARS, MarkdownSplitter
 from hfchat.page.reply_view import ReplyView
@@ -66,7 +67,7 @@ def test_it_may_come_sign_by_sign() -> None:
 @pytest.mark.parametrize("ends", [True, False])
 def test_it_is_shown_in_pieces_until_it_ends_and_then_as_one(ends: bool) -> None:
     shown = ReplyView("en")
-    shown.trying("m")
+    shown.trying(Attempt("m"))
     text = f"{LONG}\n\n" * 20
     for _ in range(20):
         shown.add(Delta(f"{LONG}\n\n"))
@@ -82,7 +83,7 @@ def test_it_is_shown_in_pieces_until_it_ends_and_then_as_one(ends: bool) -> None
 def test_a_dollar_sign_is_shown_with_what_comes_after_it() -> None:
     """At the end of the text it would end a formula that begins with the price before it."""
     shown = ReplyView("en")
-    shown.trying("m")
+    shown.trying(Attempt("m"))
     for said, seen in (("$30, or US$", "$30, or US"), ("8. A $", "$30, or US$8. A "), ("x$", "$30, or US$8. A $x")):
         shown.add(Delta(said))
         assert [message["content"] for message in shown.messages()] == [seen]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.page.reasoning import split_reasoning
 from hfchat.page.reply_view import ReplyView
@@ -38,7 +39,7 @@ def test_what_is_shown_only_grows_and_no_part_of_a_tag_is_shown(reply: str, thou
 def a_turn(language: Language = "en") -> tuple[ReplyView, list[float]]:
     now = [100.0]
     shown = ReplyView(language, lambda: now[0])
-    shown.trying("model")
+    shown.trying(Attempt("model"))
     return shown, now
 
 

@@ -21,7 +21,12 @@ from tests.support.stub_upstream import DONE, Answer, StubUpstream, reply, usage
 from tests.whole.test_openai_clients import NO_PROVIDER, chunk, refused, whole
 
 FOLDER = Path(__file__).parent / "clients"
-LIMITS = {"HFCHAT_RATE": "1000000/minute", "HFCHAT_BUDGET": "1000000000/day", "HFCHAT_STREAMS": "1000"}
+LIMITS = {
+    "HFCHAT_RATE": "1000000/minute",
+    "HFCHAT_BUDGET": "1000000000/day",
+    "HFCHAT_STREAMS": "1000",
+    "HFCHAT_PATIENCE_S": "0",
+}
 # Whatever would go past loopback meets a closed door at once; the rest keeps each from looking for news of its own.
 ENVIRONMENT = {
     **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
