@@ -31,3 +31,8 @@ def read_account(claim: object) -> HubAccount:
     if not known or claim.get("payer") not in (_OWNER, _SELF):
         raise wrong_claim(CLAIM)
     return HubAccount(claim["name"], member, claim["payer"] == _SELF, program)
+
+
+def name_record(subject: str) -> str:
+    """The ledger's record of this person's name: for who reads a list of subjects, which are numbers."""
+    return f"name:{subject}"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hfchat.auth.claims import read_name
+from hfchat.auth.claims import MAX_TIME, read_name
 from hfchat.auth.credit import Credit
-from hfchat.auth.hub_account import SUBJECT_PREFIX
+from hfchat.auth.hub_account import SUBJECT_PREFIX, name_record
 from hfchat.auth.hub_tokens import HubTokens
 from hfchat.auth.id_token import ProviderError
 from hfchat.auth.openid import GrantRefused, OpenIdProvider, ProviderTokens
@@ -44,7 +44,7 @@ class HubSessions:
         tokens: HubTokens,
         ledger: Ledger,
         credit: Credit,
-        secret: str,
+        secret: str | bytes,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -112,6 +112,7 @@ class HubSessions:
         same = current is not None and current.account is not None and current.subject == subject
         token_id = current.token_id if current is not None and same else secrets.token_hex(12)
         await self._tokens.store(token_id, tokens)
+        await self._ledger.store_record(name_record(subject), name.encode(), until=MAX_TIME)
         return self._issue(subject, token_id, HubAccount(name, member, member is None), SESSION_S)
 
     def program_token(self, caller: Caller) -> str:

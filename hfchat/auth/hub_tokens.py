@@ -33,7 +33,7 @@ class HubTokens:
     """Keeps the tokens, with a key of this server's. Used in one event loop."""
 
     def __init__(
-        self, provider: OpenIdProvider, ledger: Ledger, secret: str, *, clock: Callable[[], float] = time.time
+        self, provider: OpenIdProvider, ledger: Ledger, secret: str | bytes, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._provider = provider
         self._ledger = ledger
@@ -69,11 +69,11 @@ class HubTokens:
         """Keep the tokens of this session. Raises: StoreUnavailable."""
         values = [tokens.access_token, tokens.refresh_token, tokens.expires_at, sorted(tokens.scopes)]
         sealed = self._seal.close(json.dumps(values).encode(), token_id)
-        await self._ledger.store_sealed(_record(token_id), sealed, until=self._clock() + KEPT_S)
+        await self._ledger.store_record(_record(token_id), sealed, until=self._clock() + KEPT_S)
 
     async def forget(self, token_id: str) -> None:
         """Forget them. Raises: StoreUnavailable."""
-        await self._ledger.delete_sealed(_record(token_id))
+        await self._ledger.delete_record(_record(token_id))
 
     def _ends_soon(self, tokens: ProviderTokens) -> bool:
         return self._clock() >= tokens.expires_at - RENEW_BEFORE_S
@@ -118,7 +118,7 @@ class HubTokens:
             task.exception()  # whoever waited for it may have left
 
     async def _read(self, token_id: str) -> ProviderTokens | None:
-        sealed = await self._ledger.read_sealed(_record(token_id))
+        sealed = await self._ledger.read_record(_record(token_id))
         plain = self._seal.open(sealed, token_id) if sealed is not None else None
         if plain is None:
             return None

@@ -50,7 +50,7 @@ _ONLY_THE_SIGNATURE: Final[Options] = {
 
 
 def issue_token(
-    key: str,
+    key: str | bytes,
     subject: str,
     *,
     ttl_s: int,

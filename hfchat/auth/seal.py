@@ -13,8 +13,10 @@ _NONCE_BYTES = 12  # NIST SP 800-38D section 8.2
 class Seal:
     """Seals for one `purpose`: what was sealed for another one does not open."""
 
-    def __init__(self, secret: str, purpose: str) -> None:
-        key = HKDF(SHA256(), 32, salt=None, info=f"hfchat {purpose}".encode()).derive(secret.encode())
+    def __init__(self, secret: str | bytes, purpose: str) -> None:
+        key = HKDF(SHA256(), 32, salt=None, info=f"hfchat {purpose}".encode()).derive(
+            secret.encode() if isinstance(secret, str) else secret
+        )
         self._cipher = AESGCM(key)
 
     def close(self, plain: bytes, context: str = "") -> bytes:

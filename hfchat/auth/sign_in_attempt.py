@@ -46,7 +46,7 @@ class Attempt:
 class AttemptCookie:
     """Writes and reads the cookie's value, with a key of this server's."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str | bytes) -> None:
         self._seal = Seal(secret, _PURPOSE)
 
     def write(self, attempt: Attempt) -> str:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from hfchat.auth.hub_sessions import HubSessions
 from hfchat.errors import InvalidRequest, MissingToken
+from hfchat.gate.signin import refuse_program
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.types import Caller
 
@@ -29,6 +30,7 @@ def own_token_route(cookie: SessionCookie, sessions: HubSessions | None = None) 
         if not token:
             raise MissingToken
         caller: Caller = request.state.caller
+        refuse_program(caller)
         if sessions is not None and caller.account is not None:
             return JSONResponse({"token": sessions.program_token(caller), "ends_with_session": True})
         return JSONResponse({"token": token})

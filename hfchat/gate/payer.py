@@ -15,6 +15,7 @@ from starlette.routing import Route
 from hfchat.auth.hub_sessions import HubSessions
 from hfchat.errors import InvalidRequest
 from hfchat.gate.own_token import HEADER
+from hfchat.gate.signin import refuse_program
 from hfchat.http.body import read_body
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.http.validation import STRICT, parse
@@ -38,6 +39,7 @@ def payer_route(cookie: SessionCookie, sessions: HubSessions | None) -> Route:
             raise InvalidRequest("required", param=HEADER)
         body = parse(PayerBody, await read_body(request.receive, MAX_BODY_BYTES))
         caller: Caller = request.state.caller
+        refuse_program(caller)
         if sessions is None or not cookie.token(request.scope):
             raise InvalidRequest("payer", param="payer")
         token = sessions.with_payer(caller, own_credit=body.payer == "self")

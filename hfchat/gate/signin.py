@@ -42,6 +42,7 @@ _REASONS = (
     "overloaded",
     "store_unavailable",
 )
+_BAD_TOKEN = frozenset({"invalid_token", "revoked_token"})
 _SIGN_IN = template("gate/templates/sign_in.html")
 _CONFIRM = template("gate/templates/confirm.html")
 _SET_UP = template("gate/templates/set_up.html")
@@ -122,7 +123,7 @@ class SignIn:
         page = _SIGN_IN.render(
             language=language,
             texts=PAGE[language],
-            reason="" if error is None else _words(error, language),
+            reason="" if error is None else _words(error, language, with_hub=self._hub_link is not None),
             with_token=self._with_token,
             hub_link=self._hub_link,
             # Hugging Face shows its own sign-in in no frame, and a frame has cookies of its own: the chat opens in a tab.
@@ -225,13 +226,15 @@ def log_sign_in_refusal(request: Request, refused: HfchatError) -> None:
     )
 
 
-def _words(error: HfchatError, language: Language) -> str:
-    if error.code == "missing_token":
+def _words(error: HfchatError, language: Language, *, with_hub: bool) -> str:
+    if error.code == "missing_token" or (with_hub and error.code == "expired_token"):
         # Only a page that was signed in a moment ago sends people here for want of a token.
         return PAGE[language]["session_over"]
     if error.reason == "two_sessions":
         return in_words(error, language)  # it says what to do; a new token would not help
-    return " ".join(say(error, language))
+    message, hint = say(error, language)
+    # Who can sign in with Hugging Face need not ask anybody for a token.
+    return message if with_hub and error.code in _BAD_TOKEN else f"{message} {hint}"
 
 
 def _set_up_page(language: Language) -> str:

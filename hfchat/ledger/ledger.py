@@ -151,17 +151,17 @@ class Ledger:
         """Free an idempotency key. Raises: StoreUnavailable."""
         await self._timeout.wait(self._store.end_once(name, owner))
 
-    async def store_sealed(self, name: str, sealed: bytes, *, until: float) -> None:
-        """Store sealed bytes under this name, in place of what is there. Raises: StoreUnavailable."""
-        await self._timeout.wait(self._store.store_sealed(name, sealed, now=self._clock(), until=until))
+    async def store_record(self, name: str, content: bytes, *, until: float) -> None:
+        """Store a record under this name, in place of what is there; a secret comes sealed. Raises: StoreUnavailable."""
+        await self._timeout.wait(self._store.store_record(name, content, now=self._clock(), until=until))
 
-    async def read_sealed(self, name: str) -> bytes | None:
+    async def read_record(self, name: str) -> bytes | None:
         """What is stored under this name and has not ended. Raises: StoreUnavailable."""
-        return await self._timeout.wait(self._store.read_sealed(name, now=self._clock()), reads=True)
+        return await self._timeout.wait(self._store.read_record(name, now=self._clock()), reads=True)
 
-    async def delete_sealed(self, name: str) -> None:
+    async def delete_record(self, name: str) -> None:
         """Delete what is stored under this name. Raises: StoreUnavailable."""
-        await self._timeout.wait(self._store.delete_sealed(name))
+        await self._timeout.wait(self._store.delete_record(name))
 
     async def totals(self, subject: str | None = None) -> list[UsageTotals]:
         """The totals of everybody, or of one subject. Raises: StoreUnavailable."""

@@ -1,4 +1,4 @@
-"""Store: the protocol of the SQLite and the Redis store: reservations and leases, usage, revocations, idempotency keys."""
+"""Store: the protocol of the SQLite and the Redis store: reservations, usage, revocations, idempotency keys, records."""
 
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
@@ -66,15 +66,15 @@ class Store(Protocol):
         """Free the key that the owner holds."""
         ...
 
-    async def store_sealed(self, name: str, sealed: bytes, *, now: float, until: float) -> None:
-        """Store sealed bytes under this name, in place of what is there; those that have ended are deleted."""
+    async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
+        """Store a record under this name, in place of what is there; those that have ended are deleted."""
         ...
 
-    async def read_sealed(self, name: str, *, now: float) -> bytes | None:
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
         """What is stored under this name and has not ended."""
         ...
 
-    async def delete_sealed(self, name: str) -> None:
+    async def delete_record(self, name: str) -> None:
         """Delete what is stored under this name."""
         ...
 

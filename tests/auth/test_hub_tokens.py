@@ -169,10 +169,10 @@ async def test_another_key_reads_nothing(tokens: HubTokens, provider: OpenIdProv
     await tokens.store("s1", given())
     with pytest.raises(HfTokenInvalid):
         await HubTokens(provider, ledger, KEY[::-1]).hf_token(CALLER)
-    sealed = await ledger.read_sealed("hub:s1")
+    sealed = await ledger.read_record("hub:s1")
     assert sealed
     assert b"a1" not in sealed
-    await ledger.store_sealed("hub:s2", sealed, until=time.time() + 60)
+    await ledger.store_record("hub:s2", sealed, until=time.time() + 60)
     with pytest.raises(HfTokenInvalid):
         await tokens.hf_token(replace(CALLER, token_id="s2"))
 

@@ -11,8 +11,10 @@ import jwt
 import pytest
 
 from hfchat.auth.hub_sessions import SESSION_S
+from hfchat.auth.own_tokens import issue_token
+from hfchat.types import HubAccount
 from tests.conftest import KEY, RunningApp, make_token
-from tests.support.hub_sign_in import ORIGIN, Browser, follow, hub_app
+from tests.support.hub_sign_in import HERE, ORIGIN, Browser, follow, hub_app
 from tests.support.identity_provider import signed
 from tests.support.openid_provider import ALICE, ORGANISATION, OpenIdProvider, openid_provider
 from tests.support.raw_client import Said, ask, bearer, logged
@@ -441,9 +443,12 @@ def test_a_program_token_is_narrower_and_ends_with_the_session(app: RunningApp, 
     assert usage(app, token).json["subject"] == f"hf:{ALICE['sub']}"
     program = Browser(app, {SESSION: token})
     assert program.ask("GET", "/config").status == 401
-    assert program.ask("POST", "/own-token", {"Sec-Fetch-Site": "same-origin", "X-Hfchat-Asks": "1"}).status == 401
+    assert program.ask("POST", "/own-token", HERE).status == 401
     assert program.pay("self").status == 401
     assert ask(app, "POST", "/login", {}, f"token={token}".encode()).headers["Set-Cookie"] is None
+    both = {**HERE, "Authorization": f"Bearer {token}", "Cookie": f"{SESSION}=x"}
+    for path, body in (("/own-token", b""), ("/payer", b'{"payer": "self"}')):
+        assert ask(app, "POST", path, both, body).code == "invalid_token"
     assert program.ask("POST", "/logout").status == 303
     assert usage(app, token).status == 200
     assert browser.ask("POST", "/logout").status == 303
@@ -462,6 +467,21 @@ def test_signing_in_again_keeps_the_program_tokens(app: RunningApp, provider: Op
     assert usage(app, browser.session).json["subject"] == "hf:other"
     browser.ask("POST", "/logout")
     assert usage(app, token).status == 200
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["a good token", "one that has ended"])
+def test_the_owner_ends_a_session_by_any_token_of_it(app: RunningApp, provider: OpenIdProvider, ended: bool) -> None:
+    browser = Browser(app).sign_in()
+    claims = claims_of(browser)
+    made = int(time.time()) - (3600 if ended else 0)
+    account = HubAccount("alice", program=True)
+    token = issue_token(KEY, claims["sub"], ttl_s=60, account=account, token_id=claims["jti"], now=made)
+    browser.sign_in()  # its tokens end later now
+    admin = bearer("owner", scopes=("chat", "admin"))
+    assert ask(app, "POST", "/api/ai/revoke", admin, json.dumps({"token": token}).encode()).status == 200
+    later = issue_token(KEY, claims["sub"], ttl_s=9999, account=account, token_id=claims["jti"])
+    for left in (browser.session, later):
+        assert usage(app, left).code == "revoked_token"
 
 
 def test_a_membership_holds_as_long_as_the_owner_says_so(provider: OpenIdProvider, stub: StubUpstream) -> None:
@@ -499,3 +519,11 @@ def test_where_it_is_not_set_up_there_is_nothing(offline_app: RunningApp, path: 
     assert ask(offline_app, "GET", path).code == "missing_token"
     assert ask(offline_app, "GET", path, bearer()).code == "not_found"
     assert "huggingface" not in ask(offline_app, "GET", "/login").body.decode()
+
+
+@pytest.mark.parametrize("why", ["expired_token", "revoked_token", "invalid_token"])
+def test_whose_session_has_ended_is_not_sent_to_the_owner(app: RunningApp, provider: OpenIdProvider, why: str) -> None:
+    page = ask(app, "GET", f"/login?why={why}").body.decode()
+    assert 'role="alert"' in page
+    assert "new token or invite link" not in page
+    assert f'href="{ORIGIN}/login/huggingface">' in page

@@ -52,7 +52,9 @@ def test_who_pays_for_themself_calls_with_their_own_token(
     app: RunningApp, provider: OpenIdProvider, stub: StubUpstream
 ) -> None:
     token = Browser(app).sign_in().program_token()
-    assert chat(app, token).json["reply"] == "hello there "
+    with logged() as lines:
+        assert chat(app, token).json["reply"] == "hello there "
+    assert any("'own_credit': True" in line for line in lines)
     body = json.dumps(
         {"model": "meta-llama/Llama-3.2-3B-Instruct:fastest", "messages": [{"role": "user", "content": "x"}]}
     )
