@@ -526,4 +526,5 @@ def test_whose_session_has_ended_is_not_sent_to_the_owner(app: RunningApp, provi
     page = ask(app, "GET", f"/login?why={why}").body.decode()
     assert 'role="alert"' in page
     assert "new token or invite link" not in page
-    assert f'href="{ORIGIN}/login/huggingface">' in page
+    assert f'href="{ORIGIN}/login/huggingface" autofocus>' in page
+    assert page.count("autofocus") == 1
