@@ -12,15 +12,16 @@ from hfchat.ledger.store import Store
 
 def make_verifier(settings: Settings) -> Verifier:
     """The verifier of tokens, with the keys in the settings."""
-    secret, algorithms = settings.jwt_secret, settings.jwt_algorithms
+    algorithms = settings.jwt_algorithms
     return Verifier(
         policy=settings.policy,
-        secret=secret.get_secret_value() if secret else None,
+        secret=settings.signing_key,
         public_key=settings.jwt_public_key,
         jwks=Jwks(settings.jwt_jwks_url) if settings.jwt_jwks_url else None,
         algorithms=frozenset(algorithms) if algorithms else None,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
+        issuers=settings.jwt_issuer,
+        audiences=settings.jwt_audience,
+        required_scope=settings.jwt_required_scope,
         subject_claim=settings.jwt_subject_claim,
     )
 

@@ -23,6 +23,15 @@ class Limit:
         return f"{self.amount}/{self.window}"
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of requests, tokens and replies in progress that belong to one token or one person; None where others hold."""
+
+    rate: Limit | None = None
+    budget: Limit | None = None
+    streams: int | None = None
+
+
 def parse_limit(text: str) -> Limit:
     """The limit in a text such as `30/minute`. Raises: ValueError that shows the form."""
     match = _FORM.fullmatch(text.strip())

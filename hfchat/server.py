@@ -20,8 +20,6 @@ from hfchat.logs import configure_logging, sum_up_log
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 
 GRACE_S = 30
-# Longer than the 60 s of common load balancers: they would else send a request into a connection that is being closed.
-KEEP_ALIVE_S = 75
 # As many open files as the system allows the program, up to this.
 OPEN_FILES = 65_536
 GC_THRESHOLD = 20_000
@@ -61,7 +59,7 @@ def main() -> int:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=settings.hfchat_keep_alive_s,
     )
     _allow_open_files()
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order
@@ -111,9 +109,9 @@ def greeting(settings: Settings, private: Iterable[Path] = ()) -> str:
     lines += open_to_others(private)
     if settings.jwt_secret and not settings.key_made_for_this_run:
         lines.append("Let people in: python -m hfchat token issue NAME --days 30 --link")
-    if settings.key_made_for_this_run and settings.jwt_secret:
+    if settings.key_made_for_this_run and settings.signing_key:
         scopes = (CHAT_SCOPE, ADMIN_SCOPE)
-        token = issue_token(settings.jwt_secret.get_secret_value(), "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
+        token = issue_token(settings.signing_key, "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
         body = '{"messages": [{"role": "user", "content": "Hello, who are you?"}]}'
         lines += [
             f"Sign in: {url}/login?token={token}",

@@ -1,11 +1,12 @@
 """The frozen values that travel along the path of a turn. None shows in its repr what a person wrote."""
 
+import math
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from hfchat.limits import Limit
+from hfchat.limits import Limit, Limits
 
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
 MODEL_ID = re.compile(r"/?[A-Za-z0-9_.@+\-]{1,100}(/[A-Za-z0-9_.@+\-]{1,100}){0,5}(:[A-Za-z0-9_.\-]{1,100})?")
@@ -74,13 +75,41 @@ class Call:
     own_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False, compare=False)
 
 
+class Source(NamedTuple):
+    """A page that a reply refers to: its address, as the provider wrote it, and its title, which may be empty."""
+
+    url: str
+    title: str = ""
+
+
+@dataclass(slots=True)
+class Extras:
+    """What a reply has besides text, each in order and once.
+
+    `pictures` are `data:` URLs, or addresses, as the provider wrote them; `tools` the names of tools that it calls.
+    """
+
+    pictures: list[str] = field(default_factory=list, repr=False)
+    sources: list[Source] = field(default_factory=list, repr=False)
+    tools: list[str] = field(default_factory=list, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.pictures or self.sources or self.tools)
+
+    def add(self, other: "Extras") -> None:
+        """Add what is new in the other."""
+        self.pictures += [picture for picture in other.pictures if picture not in self.pictures]
+        self.sources += [source for source in other.sources if source not in self.sources]
+        self.tools += [tool for tool in other.tools if tool not in self.tools]
+
+
 @dataclass(slots=True)
 class Delta:
     """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply.
 
     `tool_text` is what it says to no person, in calls of tools; it costs like the rest. `events` are the provider's own, as
     JSON, where the call is `passthrough`; `count` of its deltas came at once and are put together here. `whole`: it is the
-    whole reply of a server that did not stream.
+    whole reply of a server that did not stream. `extras` is what it has besides text, where it has any.
     """
 
     content: str = field(default="", repr=False)
@@ -89,6 +118,7 @@ class Delta:
     events: list[str] | None = field(default=None, repr=False)
     count: int = field(default=1, compare=False)
     whole: bool = False
+    extras: Extras | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +157,8 @@ Part = Delta | Finish
 class Policy:
     """What somebody may use. `models` is None where any model may be named; every limit of `rate` and `budget` holds.
 
-    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once.
+    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. `token_limits` are
+    those of the token, which are in these already: they narrow what the ledger has for a person, too.
     """
 
     default_model: str
@@ -137,6 +168,7 @@ class Policy:
     rate: tuple[Limit, ...] = ()
     budget: tuple[Limit, ...] = ()
     streams: int | None = None
+    token_limits: Limits = field(default=Limits(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +216,15 @@ class Caller:
     def expired(self, now: float) -> bool:
         """Whether the token has ended; RFC 7519 section 4.1.4: on `exp` itself it has."""
         return now >= self.expires_at
+
+    @property
+    def replies_end_at(self) -> float:
+        """When what is in progress for this caller ends.
+
+        An `exp` of ours is the owner's word on when access ends. Another issuer's says when its token is renewed, a minute
+        after it was issued at some (Clerk): admission is a moment, and what began under a good token is finished.
+        """
+        return self.expires_at if self.issuer == OWN_ISSUER else math.inf
 
 
 @dataclass(frozen=True, slots=True)

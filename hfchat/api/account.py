@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from hfchat.api.bodies import QuotaBody, RevokeBody, RevokedBody, body_of, errors
+from hfchat.auth.own_tokens import MAX_TOKEN_BYTES
 from hfchat.auth.revocation import Revoke, token_in
 from hfchat.errors import InsufficientScope, InvalidRequest, InvalidToken
 from hfchat.http.body import read_body
@@ -14,7 +15,7 @@ from hfchat.http.validation import parse
 from hfchat.ledger.quota import Quota, Remaining
 from hfchat.types import ADMIN_SCOPE, Caller
 
-MAX_BODY_BYTES = 16 * 1024
+MAX_BODY_BYTES = 2 * MAX_TOKEN_BYTES
 
 
 def account_router(revoke: Revoke) -> APIRouter:
@@ -39,7 +40,7 @@ def account_router(revoke: Revoke) -> APIRouter:
     @router.post(
         "/revoke",
         response_model=RevokedBody,
-        responses=errors(400, 403, 413),
+        responses=errors(400, 403, 413, 415),
         operation_id="revoke",
         openapi_extra=body_of(RevokeBody),
         summary="Take a token back",

@@ -43,11 +43,13 @@ class UsageBody(BaseModel):
 
 
 class ReplyBody(BaseModel):
-    """The answer."""
+    """The answer. `finish_reason` and `note` are there where a filter cut it, or the model only wanted a tool."""
 
     reply: str
     model: str
     usage: UsageBody
+    finish_reason: str | None = None
+    note: str | None = None
 
 
 class RemainingBody(BaseModel):
@@ -144,6 +146,7 @@ _ERRORS = {
     402: "The caller pays for themself, and has no credit left",
     403: "The token does not allow it",
     413: "The body is too large",
+    415: "The body is compressed, or not UTF-8",
     429: "Too often; see Retry-After",
     500: "A fault of this program",
     502: "The provider failed, or the owner's set-up did",

@@ -51,11 +51,21 @@ def check_times(claims: dict[str, Any], now: float) -> None:
 
 
 def read_scopes(claims: dict[str, Any]) -> frozenset[str]:
-    """The scopes of `scope` (RFC 8693 section 4.2), `chat` without one. Raises: InvalidToken."""
+    """The scopes of our own token's `scope` (RFC 8693 section 4.2), `chat` without one. Raises: InvalidToken."""
     scope = claims.get("scope", CHAT_SCOPE)
     if not isinstance(scope, str):
         raise wrong_claim("scope")
     return frozenset(scope.split())
+
+
+def read_foreign_scopes(claims: dict[str, Any]) -> frozenset[str]:
+    """The scopes that another issuer granted: of `scope`, and of `scp` (Entra ID, Okta), each a text or a list of texts."""
+    scopes: set[str] = set()
+    for name in ("scope", "scp"):
+        value = claims.get(name)
+        texts = value if isinstance(value, list) else [value]
+        scopes.update(scope for text in texts if isinstance(text, str) for scope in text.split())
+    return frozenset(scopes)
 
 
 def is_time(value: object) -> bool:

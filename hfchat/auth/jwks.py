@@ -1,5 +1,7 @@
 """JWKS client: the public keys that an identity provider publishes, fetched on demand and cached through its outages.
 
+The address may be that of its discovery document (OpenID Connect Discovery 1.0), which names the keys' address as `jwks_uri`.
+
 Who sends tokens does not decide how often the provider is called. Only a valid new set replaces the cached keys.
 """
 
@@ -115,13 +117,27 @@ class Jwks:
             self._fetching = None
 
     async def _document(self) -> Any:
+        document = await self._get(self._url)
+        if not isinstance(document, dict) or "jwks_uri" not in document or "keys" in document:
+            return document
+        try:
+            keys_url = self._url.join(document["jwks_uri"])
+        except (httpx2.InvalidURL, TypeError, ValueError) as error:
+            raise BadKeySet("a discovery document whose jwks_uri is no address") from error
+        if _origin(keys_url) != _origin(self._url):
+            # As a redirect: the owner named this host, and nobody else may name another.
+            raise BadKeySet(
+                f"a discovery document; set JWT_JWKS_URL to its jwks_uri, which is at {keys_url.host}"[:200]
+            )
+        return await self._get(keys_url)
+
+    async def _get(self, url: httpx2.URL) -> Any:
         # Once: a TLS context takes 20 ms. `identity`: a small compressed answer could unpack to a huge one.
         self._client = self._client or httpx2.AsyncClient(
             timeout=None,  # `_fetch` limits the whole: a server that sends a byte at a time cannot stretch it
             headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
             limits=httpx2.Limits(max_keepalive_connections=0),
         )
-        url = self._url
         for _ in range(MAX_REDIRECTS + 1):
             async with self._client.stream("GET", url) as response:
                 if not response.has_redirect_location:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hfchat.auth.claims import wrong_claim
 from hfchat.errors import InvalidToken
-from hfchat.limits import Limit, narrowed, parse_limit
+from hfchat.limits import Limit, Limits, narrowed, parse_limit
 from hfchat.types import MAX_TOKENS, MODEL_ID, Policy
 
 CLAIM = "hfchat"
@@ -72,6 +72,7 @@ def narrow(policy: Policy, claim: PolicyClaim) -> Policy:
         rate=narrowed(policy.rate, claim.rate),
         budget=narrowed(policy.budget, claim.budget),
         streams=_smaller(policy.streams, claim.streams),
+        token_limits=Limits(claim.rate, claim.budget, claim.streams),
     )
 
 

@@ -4,15 +4,17 @@ An algorithm belongs to one kind of key (RFC 7518 section 3.1, RFC 8037): a key 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
 from jwt import PyJWK, PyJWTError
 
 RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
-PUBLIC_KEY_ALGORITHMS = RSA_ALGORITHMS | {"ES256", "ES384", "EdDSA"}
+# RFC 9864 section 2.2 names the two kinds of `EdDSA` apart, and deprecates that name.
+EDDSA_ALGORITHMS = frozenset({"EdDSA", "Ed25519", "Ed448"})
+PUBLIC_KEY_ALGORITHMS = RSA_ALGORITHMS | EDDSA_ALGORITHMS | {"ES256", "ES384"}
 MIN_RSA_BITS = 2048
 # Checking a signature takes longer with a longer key: 0.24 ms with this one, 0.02 ms with 2048 bits.
 MAX_RSA_BITS = 8192
@@ -45,8 +47,10 @@ def algorithms_of(key: object) -> frozenset[str]:
             return frozenset({"ES256"})
         case ec.EllipticCurvePublicKey(curve=ec.SECP384R1()):
             return frozenset({"ES384"})
-        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
-            return frozenset({"EdDSA"})
+        case ed25519.Ed25519PublicKey():
+            return frozenset({"EdDSA", "Ed25519"})
+        case ed448.Ed448PublicKey():
+            return frozenset({"EdDSA", "Ed448"})
     return frozenset()
 
 
@@ -82,22 +86,39 @@ def read_public_key(text: str) -> PublicKey:
 def read_key_set(document: object) -> tuple[list[PublishedKey], int]:
     """The keys of a JWK Set (RFC 7517 section 5) that can verify a token, and how many private ones were left out.
 
+    The other form is taken too, in which Firebase and Google publish their keys: `{kid: certificate}`.
     Raises: BadKeySet where there is no such key, or where it is no key set.
     """
-    entries = document.get("keys") if isinstance(document, dict) else None
+    certificates = document if isinstance(document, dict) and all(map(_is_certificate, document.values())) else {}
+    entries = list(certificates.items()) or (document.get("keys") if isinstance(document, dict) else None)
     if not isinstance(entries, list):
         raise BadKeySet("not a key set")
     if len(entries) > MAX_KEYS:
         raise BadKeySet("too many keys")
-    entries = [entry for entry in entries if isinstance(entry, dict)]
-    private = [entry for entry in entries if "d" in entry]
-    keys = [key for entry in entries if (key := _published(entry)) is not None]
+    private = [entry for entry in entries if isinstance(entry, dict) and "d" in entry]
+    published = [_certified(*entry) if certificates else _published(entry) for entry in entries]
+    keys = [key for key in published if key is not None]
     if not keys:
         raise BadKeySet("no usable key")
     return keys, len(private)
 
 
-def _published(entry: dict[str, Any]) -> PublishedKey | None:
+def _is_certificate(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("-----BEGIN CERTIFICATE-----")
+
+
+def _certified(kid: str, pem: str) -> PublishedKey | None:
+    try:
+        key = load_pem_x509_certificate(pem.encode()).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    algorithms = algorithms_of(key)
+    return PublishedKey(kid, algorithms, key) if algorithms else None  # type: ignore[arg-type]
+
+
+def _published(entry: object) -> PublishedKey | None:
+    if not isinstance(entry, dict):
+        return None
     kid, kty, alg, key_ops = entry.get("kid"), entry.get("kty"), entry.get("alg"), entry.get("key_ops", ["verify"])
     if not isinstance(kty, str) or kty not in _ALGORITHM_OF_KTY or not isinstance(kid, str | None):
         return None

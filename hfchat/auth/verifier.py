@@ -7,32 +7,58 @@ sections 3.1 and 3.2). The issuer `hfchat` is accepted with this program's own k
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
-from hfchat.auth.claims import check_times, expired, is_name, missing_claim, read_name, read_scopes, wrong_claim
+from hfchat.auth.claims import (
+    check_times,
+    expired,
+    is_name,
+    missing_claim,
+    read_foreign_scopes,
+    read_name,
+    wrong_claim,
+)
 from hfchat.auth.jwks import Jwks
 from hfchat.auth.own_tokens import ALGORITHM, signed_claims, unverified, verify_token
 from hfchat.auth.policy import CLAIM, narrow, read_policy
-from hfchat.auth.public_keys import PUBLIC_KEY_ALGORITHMS, PublicKey, algorithms_of, read_public_key
-from hfchat.errors import InvalidToken
-from hfchat.types import ADMIN_SCOPE, OWN_ISSUER, Caller, Policy
+from hfchat.auth.public_keys import (
+    EDDSA_ALGORITHMS,
+    PUBLIC_KEY_ALGORITHMS,
+    PublicKey,
+    algorithms_of,
+    read_public_key,
+)
+from hfchat.errors import InsufficientScope, InvalidToken
+from hfchat.types import CHAT_SCOPE, OWN_ISSUER, Caller, Policy
 
 # Cache of verified tokens, up to their `exp`: a program sends the same one with every request.
 CACHED_S = 30.0
 MAX_CACHED = 5000
+# So that the cache holds at most 40 MB of them. A longer token's signature is checked each time, in 0.03 ms.
+MAX_CACHED_BYTES = 8192
 # RFC 8725 section 3.11, RFC 9068 section 2.1: a token for another purpose has another `typ`.
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 # They change what is signed. Other headers are ignored, above all embedded keys and addresses of keys.
 _REFUSED_HEADERS = frozenset({"crit", "b64", "zip"})
 _HMAC_HEADERS = frozenset({"alg", "typ", "kid"})
+# RFC 7518 section 3.2: a key has as many bytes as the hash, or more.
+HMAC_KEY_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+
+
+def hmac_algorithms(secret: str | bytes) -> frozenset[str]:
+    """The HMAC algorithms for which this secret is long enough; always HS256, whose tokens a short one then refuses."""
+    length = len(secret.encode() if isinstance(secret, str) else secret)
+    return frozenset(alg for alg, needed in HMAC_KEY_BYTES.items() if alg == ALGORITHM or length >= needed)
 
 
 class Verifier:
     """Verifies tokens with the configured keys; without any, it refuses all. `close` it.
 
-    `secret` verifies HS256, our tokens and those of a backend that shares it. `public_key` is PEM text, `jwks` a provider's
-    keys; only one of the two is set. `algorithms` narrows the algorithms of the keys. `issuer` and `audience`, where set, are
-    required of others' tokens; `subject_claim` names the person in them.
+    `secret` verifies HS256, our tokens and those of a backend that shares it; a longer one also HS384 and HS512. `public_key`
+    is PEM text, `jwks` a provider's keys; only one of the two is set. `algorithms` narrows the algorithms of the keys. Of
+    others' tokens are required, where set: one of the `issuers`, one of the `audiences`, the `required_scope`. `subject_claim`
+    names the person in them.
     Raises: ValueError for a `public_key` that is none.
     """
 
@@ -40,32 +66,39 @@ class Verifier:
         self,
         *,
         policy: Policy,
-        secret: str | None = None,
+        secret: str | bytes | None = None,
         public_key: str | None = None,
         jwks: Jwks | None = None,
         algorithms: frozenset[str] | None = None,
-        issuer: str | None = None,
-        audience: str | None = None,
+        issuers: Collection[str] = (),
+        audiences: Collection[str] = (),
+        required_scope: str | None = None,
         subject_claim: str = "sub",
     ) -> None:
         self._policy = policy
         self._secret = secret or ""
         self._jwks = jwks
-        self._keys: dict[str, str | PublicKey] = {ALGORITHM: secret} if secret else {}
+        self._keys: dict[str, str | bytes | PublicKey] = (
+            dict.fromkeys(hmac_algorithms(secret), secret) if secret else {}
+        )
         if public_key:
             key = read_public_key(public_key)
             self._keys |= dict.fromkeys(algorithms_of(key), key)
         supported = self._keys.keys() | (PUBLIC_KEY_ALGORITHMS if jwks else frozenset())
+        if algorithms and "EdDSA" in algorithms:
+            algorithms |= EDDSA_ALGORITHMS
         self._algorithms = supported if algorithms is None else supported & algorithms
-        self._issuer = issuer
-        self._audience = audience
+        self._issuers = frozenset(issuers)
+        self._audiences = frozenset(audiences)
+        self._required_scope = required_scope
         self._subject_claim = subject_claim
         self._verified: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
 
     async def verify(self, token: str, now: float | None = None) -> Caller:
         """The caller, with the narrower of the owner's policy and the token's.
 
-        Raises: ExpiredToken for a valid token past its `exp`; InvalidToken for every other fault, with the reason.
+        Raises: ExpiredToken for a valid token past its `exp`; InsufficientScope for one without the required scope; InvalidToken
+        for every other fault, with the reason.
         """
         if not self._algorithms:
             raise InvalidToken
@@ -74,7 +107,7 @@ class Verifier:
         if entry is not None and entry[0] <= now < min(entry[0] + CACHED_S, entry[1].expires_at):
             return entry[1]
         caller, cacheable = await self._verify(token, now)
-        if cacheable:
+        if cacheable and len(token) <= MAX_CACHED_BYTES:
             self._verified[token] = (now, caller)
             self._verified.move_to_end(token)
             if len(self._verified) > MAX_CACHED:
@@ -97,7 +130,7 @@ class Verifier:
         if self._jwks is not None:
             await self._jwks.close()
 
-    async def _key(self, header: dict[str, Any]) -> str | PublicKey:
+    async def _key(self, header: dict[str, Any]) -> str | bytes | PublicKey:
         if header["alg"] in self._keys:
             return self._keys[header["alg"]]
         if self._jwks is None:
@@ -108,33 +141,40 @@ class Verifier:
         issuer, subject = self._checked_issuer(claims), self._subject(claims)
         self._check_audience(claims)
         check_times(claims, now)
-        scopes = read_scopes(claims) - {ADMIN_SCOPE}  # `admin` of another issuer is not the owner of this server
         policy = narrow(self._policy, read_policy(claims.get(CLAIM, {})))
         token_id = _token_id(token, claims.get("jti"))
         if claims["exp"] <= now:
             raise expired(subject, token_id)
-        return Caller(subject, token_id, float(claims["exp"]), policy, scopes, issuer)
+        if self._required_scope is not None and self._required_scope not in read_foreign_scopes(claims):
+            error = InsufficientScope("scope_missing", params={"value": self._required_scope})
+            error.subject, error.token_id = subject, token_id
+            raise error
+        # Whatever else it was granted says nothing about this server: its `admin` is not the owner here.
+        return Caller(subject, token_id, float(claims["exp"]), policy, frozenset({CHAT_SCOPE}), issuer)
 
     def _checked_issuer(self, claims: dict[str, Any]) -> str:
-        if self._issuer is not None and claims.get("iss") is None:
+        if self._issuers and claims.get("iss") is None:
             raise missing_claim("iss")
         if "iss" not in claims:
             return ""
         issuer = read_name(claims["iss"])
         # A spelling that NFKC turns into ours is not ours either.
-        if issuer is None or issuer == OWN_ISSUER or self._issuer not in (None, claims["iss"]):
+        if issuer is None or issuer == OWN_ISSUER or (self._issuers and claims["iss"] not in self._issuers):
             raise wrong_claim("iss")
         return issuer
 
     def _check_audience(self, claims: dict[str, Any]) -> None:
-        if self._audience is None:
+        if not self._audiences:
             return
-        audience = claims.get("aud")
-        if audience is None:
+        # Where there is no `aud`, the client that the token was issued to says whom it is for: Cognito's access tokens have
+        # `client_id`; Clerk's sessions, and Keycloak's tokens for no other service, have `azp`.
+        name = next((name for name in ("aud", "client_id", "azp") if claims.get(name) is not None), None)
+        if name is None:
             raise missing_claim("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        if not all(isinstance(name, str) for name in audiences) or self._audience not in audiences:
-            raise wrong_claim("aud")
+        audience = claims[name]
+        audiences = audience if isinstance(audience, list) and name == "aud" else [audience]
+        if not all(isinstance(text, str) for text in audiences) or self._audiences.isdisjoint(audiences):
+            raise wrong_claim(name)
 
     def _subject(self, claims: dict[str, Any]) -> str:
         subject = claims.get(self._subject_claim)
@@ -154,7 +194,7 @@ class Verifier:
 def _check_header(header: dict[str, Any]) -> None:
     typ = header.get("typ", "JWT")
     refused = header.keys() & _REFUSED_HEADERS
-    if header["alg"] == ALGORITHM:
+    if header["alg"] in HMAC_KEY_BYTES:
         refused |= header.keys() - _HMAC_HEADERS
     if refused or not isinstance(typ, str) or typ.lower() not in TYPES:
         raise InvalidToken("token_algorithm")

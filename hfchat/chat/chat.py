@@ -99,8 +99,8 @@ class Chat:
         """The deltas of the reply, then a Finish. Closing it, or cancelling, ends the call upstream. The turn is charged once,
         however it ends. `on_quota` gets the caller's quota, `on_attempt` each model before it is called.
 
-        Raises: an error of `hfchat.errors`, before the first delta or after it; ExpiredToken or RevokedToken as soon as the
-        token expires or is revoked, also while the provider is silent.
+        Raises: an error of `hfchat.errors`, before the first delta or after it; RevokedToken as soon as the token is
+        revoked, ExpiredToken as soon as our own one expires, also while the provider is silent.
         """
         began = time.monotonic()
         deadline = asyncio.get_running_loop().time() + self._patience_s

@@ -1,6 +1,7 @@
 """Turns in progress: the reservation and the usage of each, and how one is ended from outside.
 
-While there are any, their leases are renewed, and their tokens checked for revocation, which another process may write.
+While there are any, their leases are renewed, and it is checked whether their tokens are revoked or their people blocked, which
+another process may write.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from hfchat.chat.places import Places
 from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.http.in_thread import in_thread
-from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota
+from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota, blocked_error
 from hfchat.ledger.meters import Principal, Reservation
 from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The interval of the check for revocation: a reply whose token is revoked ends within 2 s, with a busy store too.
+# The interval of the check for revocation and blocks: such a reply ends within 2 s, with a busy store too.
 WATCH_S = 0.5
 # How long an ended turn may take to send its error.
 CUT_S = 1.0
@@ -48,7 +49,7 @@ class Turn:
         # Once: `current_task` costs a system call.
         self._consumer = asyncio.current_task()
         self._closed = False
-        self._error: type[HfchatError] | None = None
+        self._error: HfchatError | type[HfchatError] | None = None
         self._waiting = False
 
     async def reserve(self, call: Call, deadline: float = 0.0) -> None:
@@ -119,7 +120,7 @@ class Turn:
         finally:
             self._turns.places.freed(self._person)
 
-    def end(self, error: type[HfchatError]) -> None:
+    def end(self, error: HfchatError | type[HfchatError]) -> None:
         """Raise this error where the turn waits, or at its next wait. Called in the event loop.
 
         A turn that is blocked by its reader is cancelled after CUT_S.
@@ -131,7 +132,7 @@ class Turn:
         if self._waiting and self._consumer is not None:
             self._consumer.cancel()
 
-    def ended(self) -> type[HfchatError] | None:
+    def ended(self) -> HfchatError | type[HfchatError] | None:
         """The error that ended it from outside, if any."""
         return self._error
 
@@ -177,9 +178,9 @@ class Turns:
 
     @contextmanager
     def begin(self, caller: Caller, on_quota: OnQuota) -> Iterator[Turn]:
-        """A turn, in progress until the block ends; it is ended when its caller's token expires."""
+        """A turn, in progress until the block ends; it is ended at `replies_end_at` of its caller."""
         turn = Turn(self._ledger, caller, on_quota, self)
-        remaining_s = min(max(caller.expires_at - self._clock(), 0), LONGEST_TURN_S)
+        remaining_s = min(max(caller.replies_end_at - self._clock(), 0), LONGEST_TURN_S)
         expiry = asyncio.get_running_loop().call_later(remaining_s, turn.end, ExpiredToken)
         self._turns.add(turn)
         if self._watcher is None or self._watcher.done():
@@ -221,9 +222,12 @@ class Turns:
                 return
             try:
                 revoked = await self._ledger.revoked({turn.caller.token_id for turn in self._turns})
+                blocked = await self._ledger.people.blocked({turn.caller.subject for turn in self._turns})
                 for turn in self._turns:
                     if turn.caller.token_id in revoked:
                         turn.end(RevokedToken)
+                    elif turn.caller.subject in blocked:
+                        turn.end(blocked_error(turn.caller))
                 if asyncio.get_running_loop().time() - self._renewed > LEASE_S / 3:
                     await self.renew()
             except StoreUnavailable:

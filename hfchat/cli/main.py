@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hfchat.auth.own_tokens import SCOPES
 from hfchat.auth.policy import MAX_STREAMS
+from hfchat.cli.person import DEFAULT, person_command, value_or_default
 from hfchat.cli.token import issue_command, revoke_command, show_command
 from hfchat.cli.usage import usage_command
 from hfchat.config.settings import SettingsError
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m hfchat", description="Issue and check tokens for hfchat; see who used what."
+        prog="python -m hfchat",
+        description="Issue and check tokens for hfchat; see who used what, and say who may use how much.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     token = commands.add_parser("token", help="issue a token, explain one, take one back")
@@ -64,6 +66,42 @@ def _parser() -> argparse.ArgumentParser:
     usage.add_argument("subject", nargs="?", help="of this person only")
     usage.add_argument("--csv", action="store_true", help="for a spreadsheet or a program")
     usage.set_defaults(command=usage_command)
+
+    person = commands.add_parser(
+        "person",
+        help="block somebody, give them more or less, see what holds for them",
+        description="What holds for a person, at once and at every door, whoever issued their tokens. A limit takes the place of "
+        "the setting's, be it more or less; a limit inside a token still narrows it.",
+    )
+    person.add_argument("name", metavar="NAME", help="the subject of their tokens, for example alice")
+    barred = person.add_mutually_exclusive_group()
+    barred.add_argument(
+        "--block",
+        dest="blocked",
+        action="store_true",
+        default=None,
+        help="let them in with no token; end their replies",
+    )
+    barred.add_argument("--unblock", dest="blocked", action="store_false", default=None, help="let them in again")
+    or_default = f"; {DEFAULT} for the setting's"
+    person.add_argument(
+        "--budget", metavar="B", type=value_or_default(_limit), help=f"tokens, for example 50000/day{or_default}"
+    )
+    person.add_argument(
+        "--rate", metavar="R", type=value_or_default(_limit), help=f"requests, for example 10/minute{or_default}"
+    )
+    person.add_argument(
+        "--streams",
+        metavar="N",
+        type=value_or_default(_up_to(MAX_STREAMS)),
+        help=f"replies in progress at once{or_default}",
+    )
+    person.add_argument(
+        "--reset",
+        action="store_true",
+        help="forget what they used in the current minute, day, ... of rate and budget; the totals of `usage` stay",
+    )
+    person.set_defaults(command=person_command)
 
     secret = commands.add_parser("secret", help="a fresh JWT_SECRET")
     secret.set_defaults(command=_secret)

@@ -22,7 +22,7 @@ from hfchat.http.session_cookie import MAX_COOKIE_TOKEN
 from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.open_store import MEMORY
 from hfchat.logs import configure_logging, log_event
-from hfchat.types import OWN_ISSUER, Caller
+from hfchat.types import OWN_ISSUER, Caller, Policy
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +63,17 @@ def _warn(args: argparse.Namespace, settings: Settings, caller: Caller, token: s
     ]
     if not_offered:
         print(f"Not offered by HF_CHAT_MODELS, so not usable: {', '.join(not_offered)}.", file=sys.stderr)
-    turn_tokens = caller.policy.max_tokens + SHORT_PROMPT
-    smallest = min((limit.amount for limit in caller.policy.budget), default=turn_tokens)
+    warn_of_small_budget(caller.policy, max_tokens="--max-tokens")
+
+
+def warn_of_small_budget(policy: Policy, max_tokens: str) -> None:
+    """Warn of a budget that is too small for any question; `max_tokens` is the name of the other limit that could change."""
+    turn_tokens = policy.max_tokens + SHORT_PROMPT
+    smallest = min((limit.amount for limit in policy.budget), default=turn_tokens)
     if smallest < turn_tokens:
         print(
             f"A question and its reply may cost {turn_tokens} tokens, more than the whole budget of {smallest}: nothing can be "
-            "args. Give a larger --budget or a smaller --max-tokens.",
+            f"asked. Give a larger --budget or a smaller {max_tokens}.",
             file=sys.stderr,
         )
 
@@ -151,10 +156,10 @@ def _settings_with_key() -> Settings:
     return settings
 
 
-def _settings_and_key() -> tuple[Settings, str]:
+def _settings_and_key() -> tuple[Settings, bytes]:
     settings = _settings_with_key()
-    if settings.jwt_secret is None:
+    if settings.signing_key is None:
         raise SettingsError(
             "JWT_SECRET: it is not set, and only with it tokens are issued here; the others come from their own issuer."
         )
-    return settings, settings.jwt_secret.get_secret_value()
+    return settings, settings.signing_key

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 from hfchat.auth.own_tokens import ALGORITHM
 from hfchat.auth.public_keys import PUBLIC_KEY_ALGORITHMS, algorithms_of, read_public_key
+from hfchat.auth.verifier import HMAC_KEY_BYTES, hmac_algorithms
 from hfchat.chat.token_count import SHORT_PROMPT
 from hfchat.config.addresses import is_loopback
 from hfchat.config.validators import SUBJECT_CLAIM
@@ -13,7 +14,7 @@ from hfchat.types import ROUTER_URL
 
 KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 # Rules for others' tokens, which are no use without a key to verify these.
-_RULES = ("JWT_ALGORITHMS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SUBJECT_CLAIM")
+_RULES = ("JWT_ALGORITHMS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_REQUIRED_SCOPE", "JWT_SUBJECT_CLAIM")
 
 
 def names(values: Mapping[str, str], variables: Collection[str]) -> list[str]:
@@ -48,20 +49,22 @@ def keys(values: Mapping[str, str], server_name: str, *, on_space: bool) -> list
     return problems
 
 
-def algorithms(allowed: Collection[str], *, secret: bool, public_key: str | None, jwks: bool) -> list[str]:
+def algorithms(allowed: Collection[str], *, secret: bytes | None, public_key: str | None, jwks: bool) -> list[str]:
     """Algorithms without a key, and keys without an algorithm."""
-    hmac = {ALGORITHM} if secret else set()
+    hmac = hmac_algorithms(secret) if secret else frozenset()
     published = PUBLIC_KEY_ALGORITHMS if jwks else algorithms_of(read_public_key(public_key) if public_key else None)
     if not allowed or not (hmac or published):
         return []
     problems = []
     unsupported = [algorithm for algorithm in allowed if algorithm not in hmac | published]
     if unsupported:
+        too_short = [algorithm for algorithm in unsupported if secret and algorithm in HMAC_KEY_BYTES]
         problems.append(
             f"JWT_ALGORITHMS: no key that is set can check {', '.join(unsupported)}; "
             f"write only some of {', '.join(sorted(hmac | published))}, or set a key for it."
+            + "".join(f" {name} needs a JWT_SECRET of {HMAC_KEY_BYTES[name]} bytes." for name in too_short)
         )
-    if hmac.difference(allowed):
+    if hmac and ALGORITHM not in allowed:
         problems.append("JWT_ALGORITHMS: own tokens are HS256, with JWT_SECRET; add HS256, or remove JWT_SECRET.")
     if published and not published.intersection(allowed):
         name = "JWT_JWKS_URL" if jwks else "JWT_PUBLIC_KEY"

@@ -36,6 +36,7 @@ _MESSAGES = {
     "less_than_equal": "it must be {le} or less",
     "literal_error": "it must be {expected}",
     "string_too_long": "it is longer than {max_length} characters",
+    "too_short": "it names nothing; write a value, or leave it empty",
     "too_long": "it has more than {max_length}",
 }
 
@@ -52,11 +53,15 @@ _LIST = BeforeValidator(check.comma_separated)
 _Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
 _ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
 _Hosts = Annotated[tuple[Annotated[str, _checked(address.media_host)], ...], _LIST]
-_Origins = Annotated[tuple[Annotated[str, _checked(address.origin)], ...], _LIST]
+_Origins = Annotated[tuple[Annotated[str, _checked(address.cors_origin)], ...], _LIST]
 _Examples = Annotated[
     tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
 ]
-_Algorithms = Annotated[tuple[Annotated[str, _checked(check.algorithm)], ...], _LIST]
+# A rule that is set and names nothing would hold for nobody.
+_SOME = Field(min_length=1)
+_Algorithms = Annotated[tuple[Annotated[str, _checked(check.algorithm)], ...], _LIST, _SOME]
+_Issuers = Annotated[tuple[Annotated[str, _checked(check.issuer)], ...], _LIST, _SOME]
+_Audiences = Annotated[tuple[Annotated[str, _checked(check.claim_value)], ...], _LIST, _SOME]
 _SignIn = Annotated[tuple[Annotated[Literal["token", "huggingface"], _checked(str.lower)], ...], _LIST]
 _Members = Annotated[tuple[Annotated[str, _checked(check.member)], ...], _LIST]
 _Limit = Annotated[Limit, _checked(parse_limit)]
@@ -96,20 +101,26 @@ class Settings(BaseModel):
         60, gt=0, le=3600, description="The longest silence in seconds, before the first token and between tokens."
     )
     jwt_secret: Annotated[SecretStr, _checked(check.jwt_secret)] | None = Field(
-        None, description="The key that signs tokens (HS256), 32 bytes or more."
+        None,
+        description="The key that signs tokens (HS256), 32 bytes or more; `base64:` before one that is written so.",
     )
     jwt_public_key: Annotated[str, _checked(check.public_key)] | None = Field(
         None, description="The public key of a backend or provider, as PEM text or a file's name.", repr=False
     )
     jwt_jwks_url: Annotated[str, _checked(address.jwks_url)] | None = Field(
-        None, description="The address where a provider publishes its public keys.", repr=False
+        None,
+        description="The address where a provider publishes its public keys, or its discovery document.",
+        repr=False,
     )
     jwt_algorithms: _Algorithms = Field((), description="The only algorithms that are taken, comma-separated.")
-    jwt_issuer: Annotated[str, _checked(check.issuer)] | None = Field(
-        None, description="What `iss` of others' tokens must be."
+    jwt_issuer: _Issuers = Field(
+        (), description="What `iss` of others' tokens must be, or one of these, comma-separated."
     )
-    jwt_audience: Annotated[str, _checked(check.claim_value)] | None = Field(
-        None, description="What `aud` of others' tokens must contain."
+    jwt_audience: _Audiences = Field(
+        (), description="What `aud` of others' tokens must contain, or one of these, comma-separated."
+    )
+    jwt_required_scope: Annotated[str, _checked(check.scope)] | None = Field(
+        None, description="The scope that others' tokens must have; without it, any may chat."
     )
     jwt_subject_claim: Annotated[str, _checked(check.claim_name)] = Field(
         check.SUBJECT_CLAIM, description="The claim that names the person in others' tokens."
@@ -146,6 +157,9 @@ class Settings(BaseModel):
         HUB_URL, description="Where people sign in with Hugging Face; set by a Space with hf_oauth."
     )
     hfchat_cors_origins: _Origins = Field((), description="Browser origins that may call the API, comma-separated.")
+    hfchat_keep_alive_s: int = Field(
+        75, ge=1, le=3600, description="How long an idle connection is kept open, in seconds."
+    )
     hfchat_public_url: Annotated[str, _checked(address.origin)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )
@@ -224,6 +238,11 @@ class Settings(BaseModel):
     def has_key(self) -> bool:
         """Whether there is a key to verify tokens with; without one, all are refused."""
         return any(key is not None for key in (self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
+
+    @property
+    def signing_key(self) -> bytes | None:
+        """The bytes of `jwt_secret`."""
+        return None if self.jwt_secret is None else check.signing_key(self.jwt_secret.get_secret_value())
 
     @property
     def offline(self) -> bool:
@@ -314,7 +333,7 @@ def _problems_between(settings: Settings, token_name: str) -> list[str]:
         *rule.budget(settings.hfchat_budget, settings.hf_chat_max_tokens),
         *rule.algorithms(
             settings.jwt_algorithms,
-            secret=settings.jwt_secret is not None,
+            secret=settings.signing_key,
             public_key=settings.jwt_public_key,
             jwks=settings.jwt_jwks_url is not None,
         ),

@@ -8,12 +8,13 @@ import re
 from pathlib import Path
 
 from hfchat.auth.claims import MAX_SUBJECT_CHARS
-from hfchat.auth.own_tokens import ALGORITHM
 from hfchat.auth.public_keys import PUBLIC_KEY_ALGORITHMS, read_public_key
+from hfchat.auth.verifier import HMAC_KEY_BYTES
 from hfchat.http.media import PICTURE_MAGIC
 from hfchat.types import MODEL_ID, OWN_ISSUER
 
 SECRET_BYTES = 32
+BASE64 = "base64:"
 SUBJECT_CLAIM = "sub"
 _MAX_PEM_BYTES = 64 * 1024
 _MAX_LOGO_BYTES = 100_000
@@ -25,13 +26,27 @@ _PLACEHOLDER = re.compile(
 
 
 def jwt_secret(value: str) -> str:
-    """An HMAC key of 32 bytes or more, no sample and no public key."""
+    """An HMAC key of 32 bytes or more, no sample and no public key; behind `base64:`, the base64 of one."""
     make = "make one with: python -m hfchat secret"
     if value.startswith(("-----BEGIN", "ssh-")):
         raise ValueError(f"it is no key for HS256; a public key is written as JWT_PUBLIC_KEY; {make}")
-    if len(value.encode()) < SECRET_BYTES:
-        raise ValueError(f"it has {len(value.encode())} bytes and needs {SECRET_BYTES} or more (RFC 7518 3.2); {make}")
-    return _not_a_placeholder(value, make)
+    try:
+        length = len(signing_key(value))
+    except ValueError:
+        raise ValueError(f"what stands behind {BASE64} is no base64; copy it again, or {make}") from None
+    if length < SECRET_BYTES:
+        raise ValueError(f"it has {length} bytes and needs {SECRET_BYTES} or more (RFC 7518 3.2); {make}")
+    _not_a_placeholder(value.removeprefix(BASE64), make)
+    return value
+
+
+def signing_key(value: str) -> bytes:
+    """The bytes of a secret: its text in UTF-8, or what the base64 behind `base64:` decodes to. Raises: ValueError."""
+    if not value.startswith(BASE64):
+        return value.encode()
+    # Both alphabets of RFC 4648, with and without padding: libraries write either.
+    text = value.removeprefix(BASE64).strip().translate(str.maketrans("-_", "+/")).rstrip("=")
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def hf_token(value: str) -> str:
@@ -73,7 +88,7 @@ def _file(name: str) -> str:
 
 def algorithm(value: str) -> str:
     """A signature algorithm that is supported."""
-    supported = (ALGORITHM, *sorted(PUBLIC_KEY_ALGORITHMS))
+    supported = (*HMAC_KEY_BYTES, *sorted(PUBLIC_KEY_ALGORITHMS))
     if value not in supported:
         raise ValueError(f"{value[:20]!r} is not taken; write some of {', '.join(supported)}")
     return value
@@ -86,6 +101,15 @@ def issuer(value: str) -> str:
             f"{OWN_ISSUER} is the issuer of this program's own tokens, and nobody else is; write the `iss` of the others"
         )
     return claim_value(value)
+
+
+def scope(value: str) -> str:
+    """One scope, as RFC 6749 section 3.3 writes it. A comma would be one of its letters, and is taken for a list's."""
+    if not re.fullmatch(r"[!#-+\--\[\]-~]{1,255}", value):
+        raise ValueError(
+            "it is not one scope; write one, without spaces and commas, as in the tokens, for example chat:use"
+        )
+    return value
 
 
 def claim_value(value: str) -> str:

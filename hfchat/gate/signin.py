@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from hfchat.auth.authenticator import Authenticator
 from hfchat.auth.hub_sessions import HubSessions
+from hfchat.auth.own_tokens import MAX_TOKEN_BYTES
 from hfchat.errors import HfchatError, InvalidToken, SignInFailed, catalogue
 from hfchat.http.body import read_body
 from hfchat.http.content_security_policy import small_page_policy
@@ -29,7 +30,7 @@ from hfchat.types import OWN_ISSUER, Caller
 
 logger = logging.getLogger(__name__)
 
-MAX_FORM_BYTES = 16 * 1024
+MAX_FORM_BYTES = 2 * MAX_TOKEN_BYTES
 # Anybody may send one, so nobody is waited for as long as a caller who is known.
 FORM_TIMEOUT_S = 10.0
 _REASONS = (
@@ -163,7 +164,7 @@ class SignIn:
 
     async def _verified(self, token: str) -> Caller:
         if len(token) > MAX_COOKIE_TOKEN:
-            raise InvalidToken("token_too_long")
+            raise InvalidToken("token_too_long" if len(token) > MAX_TOKEN_BYTES else "token_too_long_for_cookie")
         if not COMPACT.fullmatch(token):
             raise InvalidToken("token_malformed")
         caller = await self._authenticate(token)

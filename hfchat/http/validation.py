@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hfchat.errors import InvalidRequest
+from hfchat.http.json_encoding import mended
 from hfchat.types import MAX_TOKENS, MODEL_ID
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -56,14 +57,20 @@ _FAULTS = {
 
 
 def parse(model: type[Body], body: bytes) -> Body:
-    """The body as this model. Raises: InvalidRequest with the field and the reason."""
+    """The body as this model. Raises: InvalidRequest with the field and the reason; UnsupportedEncoding."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return model.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
+        return model.model_validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-        # A mistyped name first: it is why the right one is missing.
-        fault = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
-        field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
-        reason, value = _FAULTS.get(fault["type"], ("unreadable", ""))
-        params = {"value": fault["ctx"][value]} if value else None
-        raise InvalidRequest(reason, params=params, param=field[:200] or "body") from None
+    if faults[0]["type"] == "json_invalid":
+        try:
+            return model.model_validate_json(mended(body))
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False)
+    # A mistyped name first: it is why the right one is missing.
+    fault = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
+    reason, value = _FAULTS.get(fault["type"], ("unreadable", ""))
+    params = {"value": fault["ctx"][value]} if value else None
+    raise InvalidRequest(reason, params=params, param=field[:200] or "body")

@@ -7,29 +7,32 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from hfchat.errors import RevokedToken, StoreUnavailable
 from hfchat.ids import random_id
-from hfchat.ledger.meters import OnceState, Principal, Reservation, UsageTotals, meters_of, refusal
+from hfchat.ledger.meters import Counters, OnceState, Principal, Reservation, UsageTotals, meters_of, refusal
+from hfchat.ledger.people import People
+from hfchat.ledger.person_limits import limited, read_person_limits
 from hfchat.ledger.quota import Quota
 from hfchat.ledger.store import Store
-from hfchat.ledger.store_timeout import STORE_TIMEOUT_S, StoreTimeout
+from hfchat.ledger.store_timeout import REPORT_TIMEOUT_S, STORE_TIMEOUT_S, StoreTimeout
 from hfchat.logs import log_event
-from hfchat.types import Caller, Usage
+from hfchat.types import Caller, Policy, Usage
 
 logger = logging.getLogger(__name__)
 
 OnQuota = Callable[[Quota], None]
-# The totals are read by the command line, not in a request.
-REPORT_TIMEOUT_S = 60.0
 LEASE_S = 60.0
 RETRY_S = 1.0
 MAX_UNSETTLED = 10_000
 SETTLING_BATCH = 64
 LAST_SETTLING_S = 3.0
+# People whose own limits are remembered between two calls; each of the others costs a second one.
+MAX_KNOWN_LIMITS = 10_000
 NOTHING = Usage(0, 0)
 
 
@@ -45,17 +48,21 @@ class Ledger:
         self._unsettled: dict[str, tuple[Reservation, Usage]] = {}
         self._settling: set[asyncio.Future[Any]] = set()
         self._retrying: asyncio.Task[None] | None = None
+        # By subject, as they were last read. The store compares them in each transaction, so an old one is never used.
+        self._known_limits: dict[str, str] = {}
+        self.people = People(store, clock, self._timeout)
 
     async def quota(self, caller: Caller) -> Quota:
-        """What the caller may still use. Raises: RevokedToken, StoreUnavailable."""
-        now = self._clock()
-        meters = meters_of(caller.policy)
-        counters = await self._timeout.wait(
-            self._store.quota(Principal.of(caller), caller.token_id, meters, now=now), reads=True
-        )
-        if counters.revoked:
-            raise _revoked(caller)
-        return Quota(caller.policy, counters, now)
+        """What the caller may still use. Raises: RevokedToken, also for a person who is blocked; StoreUnavailable."""
+        limits = self._known_limits.get(caller.subject, "")
+        while True:
+            now, policy = self._clock(), _policy(caller, limits)
+            counters = await self._timeout.wait(
+                self._store.quota(Principal.of(caller), caller.token_id, meters_of(policy), now=now), reads=True
+            )
+            if self._hold(caller, limits, counters):
+                return Quota(policy, counters, now)
+            limits = counters.limits
 
     async def reserve(
         self, caller: Caller, max_usage: Usage, on_quota: OnQuota, *, counted: bool = False
@@ -63,29 +70,34 @@ class Ledger:
         """Reserve `max_usage`, the most that a call may cost; `on_quota` gets the quota afterwards, also of a refusal.
         `counted`: the rate has this request already, from an attempt that was refused.
 
-        Raises: RevokedToken, RateLimitExceeded, BudgetExceeded, TooManyStreams, StoreUnavailable; then nothing is reserved.
+        Raises: RevokedToken, also for a person who is blocked, RateLimitExceeded, BudgetExceeded, TooManyStreams,
+        StoreUnavailable; then nothing is reserved.
         """
-        now = self._clock()
-        reservation = Reservation(
-            id=random_id(96),
-            principal=Principal.of(caller),
-            token_id=caller.token_id,
-            meters=meters_of(
-                caller.policy, max_usage.prompt_tokens + max_usage.completion_tokens, requests=0 if counted else 1
-            ),
-            streams=caller.policy.streams,
-            prompt_tokens=max_usage.prompt_tokens,
-            completion_tokens=max_usage.completion_tokens,
-        )
-        try:
-            counters = await self._timeout.wait(self._store.reserve(reservation, now=now, lease_ends=now + LEASE_S))
-        except (StoreUnavailable, asyncio.CancelledError):
-            # The store may have made it all the same.
-            self._settle_later(reservation, NOTHING)
-            raise
-        if counters.revoked:
-            raise _revoked(caller)
-        on_quota(Quota(caller.policy, counters, now))
+        limits = self._known_limits.get(caller.subject, "")
+        while True:
+            now, policy = self._clock(), _policy(caller, limits)
+            reservation = Reservation(
+                id=random_id(96),
+                principal=Principal.of(caller),
+                token_id=caller.token_id,
+                meters=meters_of(
+                    policy, max_usage.prompt_tokens + max_usage.completion_tokens, requests=0 if counted else 1
+                ),
+                streams=policy.streams,
+                prompt_tokens=max_usage.prompt_tokens,
+                completion_tokens=max_usage.completion_tokens,
+                limits=limits,
+            )
+            try:
+                counters = await self._timeout.wait(self._store.reserve(reservation, now=now, lease_ends=now + LEASE_S))
+            except (StoreUnavailable, asyncio.CancelledError):
+                # The store may have made it all the same.
+                self._settle_later(reservation, NOTHING)
+                raise
+            if self._hold(caller, limits, counters):
+                break
+            limits = counters.limits
+        on_quota(Quota(policy, counters, now))
         if counters.refused is not None:
             raise refusal(reservation, counters, counters.refused, now)
         return reservation
@@ -116,7 +128,7 @@ class Ledger:
             raise
         else:
             if counters is not None:
-                on_quota(Quota(caller.policy, counters, now))
+                on_quota(Quota(_policy(caller, reservation.limits), counters, now))
         finally:
             self._settling.discard(settling)
 
@@ -190,6 +202,25 @@ class Ledger:
         except StoreUnavailable:
             log_event(logger, logging.WARNING, "store_unavailable", cause="while closing")
 
+    def _hold(self, caller: Caller, limits: str, counters: Counters) -> bool:
+        """Whether these limits of the person still hold, so that the counters are of their meters.
+
+        Raises: RevokedToken; StoreUnavailable for limits that are unreadable.
+        """
+        if counters.revoked:
+            raise _revoked(caller)
+        if counters.limits == limits:
+            return True
+        if read_person_limits(counters.limits).blocked:
+            # Not remembered, so that the store is asked again.
+            raise blocked_error(caller)
+        self._known_limits.pop(caller.subject, None)
+        if counters.limits:
+            self._known_limits[caller.subject] = counters.limits
+            if len(self._known_limits) > MAX_KNOWN_LIMITS:
+                del self._known_limits[next(iter(self._known_limits))]
+        return False
+
     def _settled(self, reservation: Reservation, usage: Usage, settling: "asyncio.Future[Any]") -> None:
         self._settling.discard(settling)
         failure = None if settling.cancelled() else settling.exception()
@@ -228,7 +259,20 @@ class Ledger:
                 await asyncio.sleep(RETRY_S)
 
 
-def _revoked(caller: Caller) -> RevokedToken:
-    error = RevokedToken()
+def blocked_error(caller: Caller) -> RevokedToken:
+    """The error for a caller whose person is blocked: no token of theirs is good any more."""
+    return _revoked(caller, "token_person_blocked")
+
+
+def _policy(caller: Caller, limits: str) -> Policy:
+    if not limits:
+        return caller.policy
+    policy = limited(caller.policy, read_person_limits(limits))
+    # A budget protects the owner's credit: who pays for themself has none.
+    return replace(policy, budget=()) if caller.own_credit else policy
+
+
+def _revoked(caller: Caller, reason: str = "") -> RevokedToken:
+    error = RevokedToken(reason)
     error.subject, error.token_id = caller.subject, caller.token_id
     return error

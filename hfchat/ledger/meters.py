@@ -62,7 +62,10 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The most that a turn may use. `streams` is the limit of the person's replies in progress, this one included."""
+    """The most that a turn may use. `streams` is the limit of the person's replies in progress, this one included.
+
+    `limits` are those of the person that `meters` and `streams` were made of, as the store keeps them.
+    """
 
     id: str
     principal: Principal
@@ -71,6 +74,7 @@ class Reservation:
     streams: int | None
     prompt_tokens: int
     completion_tokens: int
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ class Counters:
     """What is counted: for each meter of the query, the start of its window and what is used in it.
 
     `refused` is the index of the first meter that refuses, `len(used)` where the replies in progress do. `held` are tokens
-    of replies in progress, counted in full; it is read only after a refusal.
+    of replies in progress, counted in full; it is read only after a refusal. `limits` are those of the person now: where they
+    are not the reservation's, nothing was counted.
     """
 
     used: tuple[tuple[int, int], ...]
@@ -86,6 +91,7 @@ class Counters:
     revoked: bool = False
     refused: int | None = None
     held: int = 0
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class RedisStore:
         streams = -1 if reservation.streams is None else reservation.streams
         tokens = reservation.prompt_tokens, reservation.completion_tokens
         args = [now, principal.key, reservation.token_id, reservation.id, lease_ends, *tokens, streams]
-        args += [principal.issuer, principal.subject, *_meters(reservation.meters, now)]
+        args += [principal.issuer, principal.subject, reservation.limits, *_meters(reservation.meters, now)]
         return _counters(await self._run("reserve", args))
 
     async def settle(
@@ -116,6 +116,27 @@ class RedisStore:
         if here is None:
             raise StoreUnavailable
         return {token_id for token_id, until in zip(ids, untils, strict=True) if until and float(until) > now}
+
+    async def limits(self, subjects: Collection[str]) -> dict[str, str]:
+        """The limits of those who have some."""
+        names = list(subjects)
+        async with self._translated() as marker:
+            *texts, here = await self._redis.mget([*(f"hfchat:limits:{name}" for name in names), marker])
+        if here is None:
+            raise StoreUnavailable
+        return {name: text for name, text in zip(names, texts, strict=True) if text}
+
+    async def set_limits(self, subject: str, before: str, after: str) -> bool:
+        """Set them where they are still the same."""
+        return bool(int(await self._run("set_limits", [subject, before, after])))
+
+    async def reset(self, subject: str) -> None:
+        """Forget what is used."""
+        async with self._translated():
+            people = await self._redis.smembers("hfchat:people")
+        for person in people:
+            if person.partition("\x1f")[2] == subject:
+                await self._run("reset", [person])
 
     async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
         """Take an idempotency key; it ends by the server's clock."""
@@ -202,6 +223,7 @@ def _totals(row: list[Any]) -> UsageTotals:
 
 
 def _counters(row: list[Any]) -> Counters:
-    revoked, refused, held, streams, *counts = map(int, row)
+    limits, *numbers = row
+    revoked, refused, held, streams, *counts = map(int, numbers)
     used = tuple(zip(counts[::2], counts[1::2], strict=True))
-    return Counters(used, streams, bool(revoked), None if refused < 0 else refused, held)
+    return Counters(used, streams, bool(revoked), None if refused < 0 else refused, held, limits)

@@ -52,8 +52,15 @@ _VERSIONS = (
     );
     CREATE INDEX answers_by_end ON answers (until)
     """,
+    "CREATE TABLE person_limits (subject TEXT PRIMARY KEY, limits TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE records (name TEXT PRIMARY KEY, until REAL NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",
 )
+_BARRED_AND_LIMITS = """
+    SELECT EXISTS (SELECT 1 FROM revocations WHERE token_id = ? AND until > ?),
+        IFNULL((SELECT limits FROM person_limits WHERE subject = ?), '')
+"""
+# Of a `person`, who is issuer and subject in one text.
+_SUBJECT = "substr(person, instr(person, char(31)) + 1)"
 # A reservation whose lease ended before it was settled counts in full, as an estimate.
 _TOTALS = """
     SELECT issuer, subject, requests,
@@ -126,6 +133,20 @@ class SqliteStore:
         rows = await self._worker.run(lambda db: db.execute(query, (now, ids)).fetchall(), writes=False)
         return {token_id for (token_id,) in rows}
 
+    async def limits(self, subjects: Collection[str]) -> dict[str, str]:
+        """The limits of those who have some."""
+        names = orjson.dumps(list(subjects)).decode()
+        query = "SELECT subject, limits FROM person_limits WHERE subject IN (SELECT value FROM json_each(?))"
+        return dict(await self._worker.run(lambda db: db.execute(query, (names,)).fetchall(), writes=False))
+
+    async def set_limits(self, subject: str, before: str, after: str) -> bool:
+        """Set them where they are still the same."""
+        return await self._worker.run(lambda db: _set_limits(db, subject, before, after), synced_first=True)
+
+    async def reset(self, subject: str) -> None:
+        """Forget what is used."""
+        await self._worker.run(lambda db: _reset(db, subject), synced_first=True)
+
     async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
         """Take an idempotency key."""
         return await self._worker.run(lambda db: _begin_once(db, name, body, owner, now, until))
@@ -173,7 +194,7 @@ class SqliteStore:
 def _read_counters(
     db: sqlite3.Connection, principal: Principal, token_id: str, meters: Sequence[Meter], now: float
 ) -> Counters:
-    revoked = db.execute("SELECT 1 FROM revocations WHERE token_id = ? AND until > ?", (token_id, now)).fetchone()
+    revoked, limits = db.execute(_BARRED_AND_LIMITS, (token_id, now, principal.subject)).fetchone()
     stored = {
         meter: (starts, used)
         for meter, starts, used in db.execute(
@@ -185,13 +206,13 @@ def _read_counters(
         (principal.key, now, now + MAX_LEASE_S),
     ).fetchone()
     used = tuple(window_count(meter, *stored.get(meter.key, (None, 0)), now) for meter in meters)
-    return Counters(used, streams, revoked is not None)
+    return Counters(used, streams, bool(revoked), limits=limits)
 
 
 def _reserve(db: sqlite3.Connection, reservation: Reservation, now: float, lease_ends: float) -> Counters:
     person = reservation.principal.key
     counters = _read_counters(db, reservation.principal, reservation.token_id, reservation.meters, now)
-    if counters.revoked:
+    if counters.revoked or counters.limits != reservation.limits:
         return counters
     refused = first_refusal(reservation, counters.used, counters.streams)
     if refused is not None:
@@ -202,7 +223,7 @@ def _reserve(db: sqlite3.Connection, reservation: Reservation, now: float, lease
             " WHERE person = ? AND lease_ends > ? AND lease_ends <= ?",
             (person, now, now + MAX_LEASE_S),
         ).fetchone()
-        return Counters(used, counters.streams, refused=refused, held=held)
+        return Counters(used, counters.streams, refused=refused, held=held, limits=counters.limits)
     used = tuple(
         (start, count + meter.amount) for meter, (start, count) in zip(reservation.meters, counters.used, strict=True)
     )
@@ -222,7 +243,7 @@ def _reserve(db: sqlite3.Connection, reservation: Reservation, now: float, lease
         ),
     )
     db.execute(_COUNT_REQUEST, (person, reservation.principal.issuer, reservation.principal.subject, now))
-    return Counters(used, counters.streams + 1)
+    return Counters(used, counters.streams + 1, limits=counters.limits)
 
 
 def _write_counts(db: sqlite3.Connection, reservation: Reservation, counts: Sequence[tuple[int, int]]) -> None:
@@ -267,6 +288,23 @@ def _renew(db: sqlite3.Connection, reservation_ids: Sequence[str], now: float, l
     db.executemany(
         _ADD_TO_TOTALS, [(prompt, completion, prompt + completion, person) for person, prompt, completion in lapsed]
     )
+
+
+def _set_limits(db: sqlite3.Connection, subject: str, before: str, after: str) -> bool:
+    row = db.execute("SELECT limits FROM person_limits WHERE subject = ?", (subject,)).fetchone()
+    if before != (row[0] if row else ""):
+        return False
+    if after:
+        db.execute("INSERT OR REPLACE INTO person_limits VALUES (?, ?)", (subject, after))
+    else:
+        db.execute("DELETE FROM person_limits WHERE subject = ?", (subject,))
+    return True
+
+
+def _reset(db: sqlite3.Connection, subject: str) -> None:
+    db.execute(f"DELETE FROM meters WHERE {_SUBJECT} = ?", (subject,))  # noqa: S608  a constant of ours
+    # What they reserved is counted in no window any more, so settling it gives nothing back.
+    db.execute(f"UPDATE reservations SET windows = '{{}}' WHERE {_SUBJECT} = ?", (subject,))  # noqa: S608
 
 
 def _begin_once(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> OnceState:

@@ -16,7 +16,8 @@ class Store(Protocol):
     in_order: bool
 
     def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Awaitable[Counters]:
-        """Count the whole reservation, or nothing of it where a meter refuses or the token is revoked.
+        """Count the whole reservation, or nothing of it where a meter refuses or the token is revoked, or where the person has
+        other limits by now than the reservation was made of: the counters then have them.
 
         A reservation that the budget or the concurrent replies refuse still counts as a request.
         """
@@ -48,6 +49,18 @@ class Store(Protocol):
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those of the tokens that are revoked."""
+        ...
+
+    async def limits(self, subjects: Collection[str]) -> dict[str, str]:
+        """The limits of those of the people who have some of their own."""
+        ...
+
+    async def set_limits(self, subject: str, before: str, after: str) -> bool:
+        """Set a person's limits, empty for none; False, and nothing is set, where they are not `before` any more."""
+        ...
+
+    async def reset(self, subject: str) -> None:
+        """Forget what a person used in every window, replies in progress included; the totals stay."""
         ...
 
     async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 # A request is answered within 2 s. A store that is locked or gone raises sooner by itself.
 STORE_TIMEOUT_S = 1.5
+# Reports are read for the owner, not in a caller's request.
+REPORT_TIMEOUT_S = 60.0
 MAX_BUSY_S = 10.0
 STEP_S = 0.1
 

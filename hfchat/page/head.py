@@ -10,8 +10,18 @@ from typing import Any
 
 from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, GRADIO_LABELS, HISTORY, PAGE, PICTURES
 from hfchat.page.conversations import PICTURES_ID
-from hfchat.page.history import CUT_ID, FACTS_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, WAIT_ID
-from hfchat.page.pictures import REFERENCE
+from hfchat.page.history import (
+    CUT_ID,
+    FACTS_ID,
+    MAX_SHOWN_CHARS,
+    MAX_SHOWN_MESSAGES,
+    NOTICE_ID,
+    REFERENCE,
+    WAIT_ID,
+)
+from hfchat.page.history import (
+    PICTURES_ID as REPLY_PICTURES_ID,
+)
 
 _STATIC = Path(__file__).parent / "static"
 _PAGE_KEYS = ("session_over", "not_now")
@@ -54,6 +64,7 @@ CONSTANTS: dict[str, Any] = {
     "own_ids": [NOTICE_ID, CUT_ID, WAIT_ID, FACTS_ID],
     "most_shown": {"messages": MAX_SHOWN_MESSAGES, "chars": MAX_SHOWN_CHARS},
     "pictures_id": PICTURES_ID,
+    "reply_pictures_id": REPLY_PICTURES_ID,
     "picture_reference": REFERENCE.pattern,
 }
 SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}

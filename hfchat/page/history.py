@@ -17,13 +17,19 @@ MAX_SHOWN_MESSAGES = 200
 MAX_SHOWN_CHARS = 1_000_000
 MAX_MARK_CHARS = 200
 # Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit, that it
-# is waited for, and who gave it.
+# is waited for, who gave it, and to which pages it refers.
 NOTICE_ID = "hfchat-notice"
 CUT_ID = "hfchat-cut"
 WAIT_ID = "hfchat-wait"
 FACTS_ID = "hfchat-facts"
+SOURCES_ID = "hfchat-sources"
+# Marks the message with a reply's pictures: a model is told that there were some.
+PICTURES_ID = "hfchat-reply-pictures"
 _OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
+# How a message refers to a picture, which the browser keeps. The page's script writes and reads it too; it must mean the same to
+# both.
+REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
 
 
 def messages_for_model(history: list[Any]) -> list[Message]:
@@ -36,13 +42,15 @@ def messages_for_model(history: list[Any]) -> list[Message]:
     for entry in history:
         metadata = entry.get("metadata") or {}
         role, text = entry.get("role"), _text(entry.get("content"))
+        if metadata.get("id") == PICTURES_ID:
+            text = REFERENCE.sub(r"🖼 \1", text)
         if role == "user":
             # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
             messages = messages[:turn_began] if messages[turn_began:] and messages[-1].role == "user" else messages
             turn_began = len(messages)
         if metadata.get("id") == NOTICE_ID:
             messages = messages[:turn_began]
-        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
+        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID, SOURCES_ID) or metadata.get("title"):
             continue
         elif role == "assistant" and text.strip() and messages[turn_began:] and messages[-1].role == "assistant":
             # A reply that was broken off is shown in pieces.

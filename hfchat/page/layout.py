@@ -14,6 +14,7 @@ from hfchat.page.conversations import PICTURES_ID, keep_conversations
 from hfchat.page.header import account_menu, brand, remaining_html
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
+from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.respond import responder
 from hfchat.page.settings_panel import ChatSettings
 from hfchat.page.visitor import visitor_of
@@ -78,8 +79,9 @@ def build_page(
         )
         # The page's script writes into it what the question, and what was said before, has of pictures.
         pictures = gr.Textbox(visible=False, elem_id=PICTURES_ID)
+        reply_pictures = ReplyPictures()
         interface = ChatPage(
-            responder(chat, ratings, catalog, connections),
+            responder(chat, ratings, catalog, connections, reply_pictures),
             api_name="chat",
             concurrency_limit=None,
             flagging_mode="never",
@@ -101,7 +103,7 @@ def build_page(
             ),
             additional_inputs=[*settings.inputs, pictures],
         )
-        keep_conversations(interface, ratings)
+        keep_conversations(interface, ratings, reply_pictures)
         # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         left, low = gr.Textbox(visible=False), gr.Textbox(visible=False)

@@ -13,10 +13,9 @@ from typing import Any
 
 from hfchat.errors import InvalidRequest, UnsupportedInput
 from hfchat.http.media import PICTURE_MAGIC
+from hfchat.page.history import REFERENCE
 from hfchat.types import Message, ModelFacts
 
-# The page's script writes and reads it too; it must mean the same to both.
-REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
 _ID = re.compile(r"[0-9a-f]{32}")
 _DATA = re.compile(r"data:image/(jpeg|png|webp);base64,([A-Za-z0-9+/]+={0,2})")
 MAX_GIVEN_CHARS = 4 * 1024 * 1024

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import jwt
 import pytest
 
-from tests.conftest import CALL, RunningApp, make_settings, make_token, running, wait_until
+from tests.conftest import CALL, KEY, RunningApp, make_settings, make_token, running, wait_until
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, reply
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "upstream_failures.json").read_text("utf-8"))
@@ -109,7 +111,6 @@ def message(**parts: Any) -> dict[str, Any]:
 BAD: dict[str, tuple[Any, str]] = {
     "not JSON": (b"hello", "body"),
     "empty body": (b"", "body"),
-    "not UTF-8": (b'{"messages": "\xff"}', "body"),
     "cut off": (b'{"messages": [', "body"),
     "deep": (b"[" * 100_000, "body"),
     "a list": ([], "body"),
@@ -129,7 +130,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "content a list": (message(content=[{"type": "text", "text": "x"}]), "messages[0].content"),
     "content a number": (message(content=1), "messages[0].content"),
     "content blank": (message(content=" \n"), "messages[0].content"),
-    "half a surrogate": (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', "body"),
+    "half of a broken escape": (b'{"messages": [{"role": "user", "content": "\\ud8"}]}', "body"),
     "last is the assistant's": (
         {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]},
         "messages[1].role",
@@ -266,6 +267,16 @@ def test_a_token_that_ends_during_a_reply_ends_the_reply(stub: StubUpstream, stu
     wait_until(lambda: stub.in_progress == 0)
 
 
+@pytest.mark.whole
+def test_anothers_token_that_ends_during_a_reply_lets_it_finish(stub: StubUpstream, stub_app: RunningApp) -> None:
+    stub.answer = lambda _: reply(["word "] * 50, pause_s=0.05)
+    theirs = jwt.encode({"sub": "alice", "iss": "https://clerk.example.org", "exp": time.time() + 1}, KEY, "HS256")
+    answer = ask(stub_app, {**QUESTION, "stream": True}, token=theirs)
+    name, body = events_of(answer)[-1]
+    assert (name, body["reply"].count("word")) == ("done", 50)
+    assert ask(stub_app, token=theirs).json()["error"]["code"] == "expired_token"
+
+
 def test_a_model_is_never_an_address_to_post_to(stub: StubUpstream, stub_app: RunningApp) -> None:
     # The hub client would send the owner's token there.
     with StubUpstream() as thief:
@@ -355,3 +366,66 @@ def test_the_openapi_document_has_examples_and_the_bearer_scheme(offline_app: Ru
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     example = ask(offline_app, schema["examples"][0])
     assert example.status_code == 200
+
+
+# --- what else a model says
+
+
+def delta_event(delta: dict[str, Any], reason: str | None = None) -> bytes:
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, 'finish_reason': reason}]})}\n\n".encode()
+
+
+CALLS = {
+    "tool_calls": [{"index": 0, "id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]
+}
+# The reply, and what its note has, in English and in Spanish.
+SAID: dict[str, tuple[list[bytes], str, str, str]] = {
+    "thoughts in tags": (
+        [delta_event({"content": part}) for part in ("<th", "ink>hm</t", "hink>", "yes")],
+        "yes",
+        "",
+        "",
+    ),
+    "thoughts in parts": (
+        [delta_event({"content": [{"type": "thinking", "thinking": "hm"}]}), delta_event({"content": "yes"})],
+        "yes",
+        "",
+        "",
+    ),
+    "thoughts without an opening": (
+        [delta_event({"content": part}) for part in ("hm\n", "</think>", "yes")],
+        "yes",
+        "",
+        "",
+    ),
+    "a refusal": ([delta_event({"refusal": "I "}), delta_event({"refusal": "won't."})], "I won't.", "", ""),
+    "cut by a filter": ([delta_event({"content": "Well"}, "content_filter")], "Well", "content filter", "filtro"),
+    "a tool": ([delta_event(CALLS), delta_event({}, "tool_calls")], "", "`weather`", "`weather`"),
+    "a tool, and words": ([delta_event({"content": "Wait. ", **CALLS}), delta_event({}, "stop")], "Wait. ", "", ""),
+    "a function": (
+        [delta_event({"function_call": {"name": "weather", "arguments": "{}"}}), delta_event({}, "function_call")],
+        "",
+        "`weather`",
+        "`weather`",
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("pieces", "reply_text", "english", "spanish"), SAID.values(), ids=SAID)
+def test_the_reply_is_what_a_person_reads_and_a_note_says_why_there_is_no_more(
+    stub_app: RunningApp,
+    stub: StubUpstream,
+    pieces: list[bytes],
+    reply_text: str,
+    english: str,
+    spanish: str,
+    stream: bool,
+) -> None:
+    stub.answer = lambda _: Answer(pieces=[*pieces, DONE])
+    for language, words in (("en", english), ("es", spanish)):
+        answer = ask(stub_app, {**QUESTION, "stream": stream}, **{"Accept-Language": language})
+        body = events_of(answer)[-1][1] if stream else answer.json()
+        assert body["reply"] == reply_text
+        assert ("note" in body, "finish_reason" in body) == (bool(words), bool(words))
+        assert words in body.get("note", "")

@@ -68,11 +68,12 @@ def left(app: RunningApp, token: str) -> dict[str, Any]:
 
 
 def test_every_event_passes_as_the_provider_wrote_it(app: RunningApp, upstream: StubUpstream) -> None:
+    # But thoughts are found under one name, whatever the provider's is.
     odd = '{"id":"x","choices":[{"index":0,"delta":{"content":"é","reasoning":"hm"},"logprobs":null}],"vendor":{"a":1}}'
     lines = f"data: {odd}\n\n".encode() + event("b", finish_reason="stop")
     upstream.answer = lambda _: Answer(pieces=[lines, usage_event(7, 2), DONE])
     first, second, last = stream(app)
-    assert first == odd
+    assert first == odd.replace('"hm"', '"hm","reasoning_content":"hm"')
     assert json.loads(second)["choices"][0]["finish_reason"] == "stop"
     assert last == "[DONE]"
 
@@ -265,8 +266,8 @@ def test_what_a_model_writes_for_tools_costs_like_what_it_says(app: RunningApp, 
     assert before - left(app, token)["budget"]["remaining"] > 40
     upstream.answer = lambda _: Answer(pieces=calls_tools(200), ending="hang", pause_s=0.001)
     said = ask(app, {**QUESTION, "stream": True}, token=token).text
-    # Twice the limit, by about ten tokens in each.
-    assert said.count("tool_calls") == 11
+    # Four or five tokens in each, at the least.
+    assert 58 / 5 < said.count("tool_calls") < 58 / 4 + 6
     assert '"finish_reason":"length"' in said
     assert said.endswith("data: [DONE]\n\n")
 
@@ -274,9 +275,9 @@ def test_what_a_model_writes_for_tools_costs_like_what_it_says(app: RunningApp, 
 def test_what_came_at_once_is_not_lost_where_a_limit_ends_it(app: RunningApp, upstream: StubUpstream) -> None:
     upstream.answer = lambda _: Answer(pieces=[b"".join([event("a ")] * 800)], ending="hang")
     token = make_token("burst", policy=read_policy({"max_tokens": 50}))
-    # In pieces of about 50 letters until they are estimated at more than 100 tokens.
+    # In pieces of about 50 letters until there are more than 58 words.
     came = ask(app, {**QUESTION, "stream": True}, token=token).text.count('"a "')
-    assert 175 < came < 175 + 26
+    assert 58 < came < 58 + 2 * 26
     plain = {"messages": QUESTION["messages"], "stream": True}
     head = {"Authorization": f"Bearer {token}"}
     said = httpx2.post(f"{app.url}/api/ai/chat", json=plain, headers=head, **CALL).text
@@ -334,7 +335,7 @@ def test_a_revoked_token_hears_so_by_a_wrong_method_too(app: RunningApp) -> None
 BAD: dict[str, tuple[Any, str]] = {
     "not JSON": (b"{", "body"),
     "NaN": (b'{"messages": NaN}', "body"),
-    "not UTF-8": (b'{"model": "\xff"}', "body"),
+    "half of a broken escape": (b'{"model": "\\ud8"}', "body"),
     "deep": (b"[" * 100_000, "body"),
     "a list": ([], "body"),
     "a text": ("hi", "body"),

@@ -259,14 +259,16 @@ def test_a_part_of_a_token_is_none(cut: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["a." * 4097, "a" * (MAX_TOKEN_BYTES + 1), f"{GOOD}{'A' * 8192}"], ids=["dots", "a's", "a long tail"]
+    "what",
+    ["a." * 8193, "a" * (MAX_TOKEN_BYTES + 1), f"{GOOD}{'A' * MAX_TOKEN_BYTES}"],
+    ids=["dots", "a's", "a long tail"],
 )
-def test_what_is_over_8_kb_is_refused_for_its_length(what: str) -> None:
+def test_what_is_over_16_kb_is_refused_for_its_length(what: str) -> None:
     assert reason_of(refusal(what)) == "token_too_long"
 
 
-def test_what_is_just_under_8_kb_is_read() -> None:
-    padding = "x" * 5500
+def test_what_is_just_under_16_kb_is_read() -> None:
+    padding = "x" * 11_500
     assert reason_of(refusal(claims_with(other=padding))) == "token_claim_unknown|other"
     assert reason_of(refusal("a." * 4096)) == "token_malformed"
 

@@ -370,6 +370,40 @@ async def test_a_token_that_ends_ends_the_reply_though_the_provider_is_silent(gi
     assert upstream.closed
 
 
+class Slow(Fake):
+    """Says its first word at once, and the rest once the caller's token has expired."""
+
+    async def stream(self, call: Call) -> AsyncGenerator[Part, None]:
+        yield Delta("word ")
+        await asyncio.sleep(0.1)
+        async for part in super().stream(call):
+            yield part
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("issuer", ["https://clerk.example.org", ""], ids=["a provider's", "a backend's"])
+async def test_a_reply_that_began_under_anothers_token_is_finished_after_its_exp(issuer: str) -> None:
+    caller = replace(ALICE, subject=f"in time, {issuer}", issuer=issuer)
+    parts, error = await turn(chat(Slow(), clock=lambda: 1999.95), caller=caller)
+    assert error is None
+    assert isinstance(parts[-1], Finish)
+    (totals,) = await Ledger(LEDGER).totals(caller.subject)
+    assert (totals.requests, totals.prompt_tokens, totals.held_tokens) == (1, 3, 0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("issuer", ["https://clerk.example.org", "", "hfchat"])
+async def test_a_revocation_ends_a_reply_whoever_issued_its_token(issuer: str) -> None:
+    upstream = FallingSilent(1)
+    caller = replace(ALICE, issuer=issuer, token_id=f"revoked-{issuer}")
+    running = asyncio.create_task(turn(chat(upstream), caller=caller))
+    await asyncio.sleep(0.05)
+    await Ledger(LEDGER).revoke(caller.token_id, 5e9)
+    _, error = await running
+    assert isinstance(error, e.RevokedToken)
+    assert upstream.closed
+
+
 @pytest.mark.anyio
 async def test_turns_in_progress_can_be_ended_from_outside() -> None:
     upstream = FallingSilent(1)

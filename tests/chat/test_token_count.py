@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.chat.token_count import MAX_TOKENS_PER_PICTURE, UsageCounter, estimated_prompt_tokens, max_prompt_tokens
-from hfchat.types import Call, Delta, Finish, Message, Usage
+from hfchat.types import Call, Delta, Extras, Finish, Message, Usage
 
 PROSE = "The quick brown fox jumps over the lazy dog while nobody is looking, and then it goes home. " * 20
 
@@ -177,7 +177,16 @@ COUNTED: dict[str, tuple[list[Delta | Finish], Usage]] = {
     "many tokens in one delta": ([Delta("x" * 350)], Usage(6, 100, estimated=True)),
     "thoughts count": ([Delta("", "hm ")] * 4 + [Delta("a")], Usage(6, 5, estimated=True)),
     "empty deltas do not": ([Delta(), Delta("a"), Delta()], Usage(6, 1, estimated=True)),
-    "more than was asked for": ([Delta("x" * 35_000)], Usage(6, 10_000, estimated=True)),
+    "as many as were asked for at the most": ([Delta("x" * 7000)], Usage(6, 1000, estimated=True)),
+    "more than was asked for": ([Delta("word " * 1500)], Usage(6, 1500, estimated=True)),
+    "pictures": (
+        [Delta(extras=Extras(pictures=["data:image/png;base64,a", "data:image/png;base64,b"]))],
+        Usage(6, 2600, estimated=True),
+    ),
+    "a picture that the provider counts": (
+        [Delta(extras=Extras(pictures=["data:image/png;base64,a"])), Finish("m", usage=Usage(7, 258))],
+        Usage(7, 258),
+    ),
     "digits are worth more": ([Delta("3" * 150)], Usage(6, 100, estimated=True)),
     "signs of other scripts too": ([Delta("日" * 100)], Usage(6, 100, estimated=True)),
     "the provider gave no count": ([Delta("a "), Finish("m")], Usage(6, 1, estimated=True)),
@@ -187,13 +196,13 @@ COUNTED: dict[str, tuple[list[Delta | Finish], Usage]] = {
     ),
     "by the provider, more than was asked for": ([Delta("a"), Finish("m", usage=Usage(7, 90_000))], Usage(7, 90_000)),
     "by the provider, each letter a delta": ([Delta("a")] * 108 + [Finish("m", usage=Usage(7, 30))], Usage(7, 30)),
-    "by the provider, just half": ([Delta("x" * 350), Finish("m", usage=Usage(7, 50))], Usage(7, 50)),
-    "by the provider, less than half": (
-        [Delta("x" * 350), Finish("m", usage=Usage(7, 49))],
+    "by the provider, as few as it can be": ([Delta("word " * 70), Finish("m", usage=Usage(7, 70))], Usage(7, 70)),
+    "by the provider, fewer than it can be": (
+        [Delta("word " * 70), Finish("m", usage=Usage(7, 45))],
         Usage(7, 100, estimated=True),
     ),
-    "less than half, in many deltas": (
-        [*[Delta("xx")] * 175, Finish("m", usage=Usage(7, 49))],
+    "fewer than it can be, in many deltas": (
+        [*[Delta("word ")] * 70, Finish("m", usage=Usage(7, 45))],
         Usage(7, 100, estimated=True),
     ),
     "a prompt of nothing": ([Delta("a "), Finish("m", usage=Usage(0, 5))], Usage(6, 5, estimated=True)),
@@ -220,14 +229,63 @@ def test_a_prompt_count_that_cannot_be_true_is_replaced() -> None:
         assert (usage_counter.usage().prompt_tokens, usage_counter.usage().completion_tokens) == (prompt, 3)
 
 
-@pytest.mark.parametrize(("text", "deltas"), [("a", 420), ("x" * 35, 12), ("3", 180), ("日" * 10, 12), ("", 10**4)])
-def test_a_reply_is_over_where_its_text_passes_twice_the_limit(text: str, deltas: int) -> None:
+# Texts of 60 tokens or fewer on every tokenizer that was measured, in deltas as a provider may send them.
+HONEST: dict[str, list[str]] = {
+    "one letter in each": ["a"] * 108,
+    "words": ["word "] * 60,
+    "long words": ["responsibility "] * 60,
+    "words with marks": ["don't ", "nhiệm ", "señor "] * 20,
+    "another alphabet": ["ответственность "] * 60,
+    "another alphabet, letter by letter": [*("ответственность " * 60)],
+    "a script without spaces": ["中国", "国际", "组织"] * 20,
+    "letters of Thailand": ["ประเทศ"] * 60,
+    "letters of India": ["अंतरराष्ट्रीय "] * 60,
+    "a drawn line": ["=" * 64 + "\n"] * 60,
+    "a wide table": ["|", "-" * 20] * 30,
+    "far indented": [" " * 40, "return "] * 30,
+    "nothing": [""] * 10_000,
+}
+
+
+@pytest.mark.parametrize("deltas", HONEST.values(), ids=HONEST)
+def test_a_reply_that_can_have_as_many_tokens_as_asked_for_is_not_cut(deltas: list[str]) -> None:
     usage_counter = UsageCounter(call("hello", max_tokens=60))
-    for _ in range(deltas):
+    for text in deltas:
         usage_counter.add(Delta(text))
-    assert not usage_counter.limit_exceeded
-    usage_counter.add(Delta("3" * 30 if text else ""))
-    assert usage_counter.limit_exceeded == bool(text)
+        assert not usage_counter.limit_exceeded
+    usage_counter.add(Finish("m", usage=Usage(7, 60)))
+    assert usage_counter.usage() == Usage(7, 60)
+
+
+# What one delta says again and again, and its tokens at the most.
+ENDLESS: dict[str, tuple[str, int]] = {
+    "a word": ("word ", 1),
+    "many words": ("word " * 14, 14),
+    "letter by letter": ("a", 1),
+    "digits": ("3", 1),
+    "signs": ('{"a": [', 7),
+    "a script without spaces": ("国际组织", 4),
+    "letters of Thailand": ("ประเทศ", 6),
+    "another alphabet": ("ответственность ", 8),
+    "emoji": ("😀", 3),
+    "blank lines": ("\n\n", 2),
+}
+
+
+@pytest.mark.parametrize(("text", "tokens"), ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("limit", [5, 60, 1000])
+def test_a_reply_that_goes_on_is_ended_near_its_limit_and_charged_at_it(text: str, tokens: int, limit: int) -> None:
+    usage_counter = UsageCounter(call("hello", max_tokens=limit))
+    deltas = 0
+    while not usage_counter.limit_exceeded:
+        usage_counter.add(Delta(text))
+        deltas += 1
+        assert deltas * len(text) < 128 * (limit + limit / 6 + 16)
+    if text == "word ":
+        assert limit < deltas < limit * 7 / 6 + 8 + 32 / 5
+    assert usage_counter.limit_exceeded
+    charged = usage_counter.usage().completion_tokens
+    assert limit <= charged <= limit * 7 / 6 + 8 + 32
 
 
 def test_a_whole_reply_is_not_cut() -> None:

@@ -75,8 +75,9 @@ DEFAULTS: dict[str, Any] = {
     "jwt_public_key": None,
     "jwt_jwks_url": None,
     "jwt_algorithms": (),
-    "jwt_issuer": None,
-    "jwt_audience": None,
+    "jwt_issuer": (),
+    "jwt_audience": (),
+    "jwt_required_scope": None,
     "jwt_subject_claim": "sub",
     "hfchat_store": f"sqlite:///{Path.cwd().resolve()}/.hfchat/ledger.db",
     "hfchat_rate": Limit(30, "minute"),
@@ -90,6 +91,7 @@ DEFAULTS: dict[str, Any] = {
     "oauth_scopes": "openid profile inference-api",
     "openid_provider_url": "https://huggingface.co",
     "hfchat_cors_origins": (),
+    "hfchat_keep_alive_s": 75,
     "hfchat_public_url": None,
     "hfchat_log_format": "text",
     "gradio_server_name": "127.0.0.1",
@@ -134,9 +136,13 @@ GOOD: list[tuple[str, str, Any]] = [
     ("JWT_JWKS_URL", "http://localhost:8080/jwks.json", "http://localhost:8080/jwks.json"),
     ("JWT_JWKS_URL", "http://[::1]/jwks.json", "http://[::1]/jwks.json"),
     ("JWT_ALGORITHMS", "HS256", ("HS256",)),
-    ("JWT_ISSUER", "https://login.example.org/", "https://login.example.org/"),
-    ("JWT_ISSUER", "HFCHAT", "HFCHAT"),
-    ("JWT_AUDIENCE", "my chat", "my chat"),
+    ("JWT_ISSUER", "https://login.example.org/", ("https://login.example.org/",)),
+    ("JWT_ISSUER", "HFCHAT", ("HFCHAT",)),
+    ("JWT_ISSUER", "accounts.google.com, https://accounts.google.com", ("accounts.google.com", "https://accounts.google.com")),
+    ("JWT_AUDIENCE", "my chat", ("my chat",)),
+    ("JWT_AUDIENCE", "my-chat,api://other ,", ("my-chat", "api://other")),
+    ("JWT_REQUIRED_SCOPE", "chat:use", "chat:use"),
+    ("JWT_REQUIRED_SCOPE", "https://api.example.org/chat.use", "https://api.example.org/chat.use"),
     ("JWT_SUBJECT_CLAIM", "id", "id"),
     ("JWT_SUBJECT_CLAIM", "https://app.example.org/user-id", "https://app.example.org/user-id"),
     ("HFCHAT_STORE", "memory://", "memory://"),
@@ -154,6 +160,13 @@ GOOD: list[tuple[str, str, Any]] = [
     ("HFCHAT_STREAMS", "10000", 10_000),
     ("HF_CHAT_MEDIA_HOSTS", "Pictures.Example.org, xn--bcher-kva.example", ("pictures.example.org", "xn--bcher-kva.example")),
     ("HFCHAT_CORS_ORIGINS", "https://App.Example.org/, http://localhost:5173", ("https://app.example.org", "http://localhost:5173")),
+    ("HFCHAT_CORS_ORIGINS", "https://a.example:443, http://b.example:80/", ("https://a.example", "http://b.example")),
+    ("HFCHAT_CORS_ORIGINS", "http://[::1]:8080,http://b.example:8080", ("http://[::1]:8080", "http://b.example:8080")),
+    ("HFCHAT_CORS_ORIGINS", "app://obsidian.md,chrome-extension://mhnlakgi", ("app://obsidian.md", "chrome-extension://mhnlakgi")),
+    ("HFCHAT_CORS_ORIGINS", "Tauri://localhost,capacitor://localhost/", ("tauri://localhost", "capacitor://localhost")),
+    ("HFCHAT_CORS_ORIGINS", "vscode-webview://1aBc,moz-extension://2c12-62c7", ("vscode-webview://1aBc", "moz-extension://2c12-62c7")),
+    ("HFCHAT_CORS_ORIGINS", "ionic://localhost:8100", ("ionic://localhost:8100",)),
+    ("HFCHAT_KEEP_ALIVE_S", "620", 620),
     ("OAUTH_CLIENT_ID", "c0ffee-12", "c0ffee-12"),
     ("OAUTH_SCOPES", "inference-api  email", "openid profile inference-api email"),
     ("OPENID_PROVIDER_URL", "https://huggingface.co/", "https://huggingface.co"),
@@ -239,14 +252,23 @@ WRONG = [
     ("JWT_JWKS_URL", "https://me:pw@login.example.org/jwks", "a user name", "write it without"),
     ("JWT_JWKS_URL", "https://@login.example.org/jwks", "a user name", "write it without"),
     ("JWT_JWKS_URL", "https://login.example.org/jwks#a", "a `#`", "write it without"),
-    ("JWT_ALGORITHMS", "HS256,none", "'none' is not taken", "write some of HS256, ES256"),
-    ("JWT_ALGORITHMS", "HS256,HS512", "'HS512' is not taken", "write some of"),
+    ("JWT_ALGORITHMS", "HS256,none", "'none' is not taken", "write some of HS256, HS384, HS512, ES256"),
+    ("JWT_ALGORITHMS", "HS256,HS512", "no key that is set can check HS512", "HS512 needs a JWT_SECRET of 64 bytes"),
+    ("JWT_ALGORITHMS", "HS256,ES512", "'ES512' is not taken", "write some of"),
+    ("JWT_ALGORITHMS", ",", "it names nothing", "leave it empty"),
     ("JWT_ALGORITHMS", "hs256", "'hs256' is not taken", "write some of"),
     ("JWT_ALGORITHMS", "HS256 RS256", "'HS256 RS256' is not taken", "comma-separated"),
     ("JWT_ALGORITHMS", "HS256,RS256", "no key that is set can check RS256", "set a key for it"),
     ("JWT_ISSUER", "hfchat", "own tokens", "write the `iss` of the others"),
     ("JWT_ISSUER", "a" * 256, "no claim's value", "copy it anew"),
+    ("JWT_ISSUER", "https://login.example.org/,hfchat", "own tokens", "write the `iss` of the others"),
+    ("JWT_ISSUER", " , ", "it names nothing", "leave it empty"),
     ("JWT_AUDIENCE", "a\nb", "no claim's value", "copy it anew"),
+    ("JWT_AUDIENCE", f"good,{'a' * 256}", "no claim's value", "copy it anew"),
+    ("JWT_AUDIENCE", ",", "it names nothing", "leave it empty"),
+    ("JWT_REQUIRED_SCOPE", "chat use", "is not one scope", "without spaces and commas"),
+    ("JWT_REQUIRED_SCOPE", "chat,use", "is not one scope", "without spaces and commas"),
+    ("JWT_REQUIRED_SCOPE", 'ch"at', "is not one scope", "without spaces and commas"),
     ("JWT_SUBJECT_CLAIM", "user id", "not a claim's name", "for example sub, id or email"),
     ("JWT_SUBJECT_CLAIM", "a" * 101, "not a claim's name", "for example sub, id or email"),
     ("HFCHAT_STORE", "ledger.db", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
@@ -294,6 +316,20 @@ WRONG = [
     ("HFCHAT_CORS_ORIGINS", "*", "is not a whole address", "http://"),
     ("HFCHAT_CORS_ORIGINS", "https://a.example,null", "is not a whole address", "http://"),
     ("HFCHAT_CORS_ORIGINS", "https://a.example/app", "has a path", "https://app.example.org"),
+    ("HFCHAT_CORS_ORIGINS", "https://*.example", "is not a whole address", "http://"),
+    ("HFCHAT_CORS_ORIGINS", "chrome-extension://*", "is not a whole address", "chrome-extension://ID"),
+    ("HFCHAT_CORS_ORIGINS", "file://", "is not a whole address", "app://"),
+    ("HFCHAT_CORS_ORIGINS", "file://host", "is not a whole address", "app://"),
+    ("HFCHAT_CORS_ORIGINS", "data://x", "is not a whole address", "app://"),
+    ("HFCHAT_CORS_ORIGINS", "app://", "is not a whole address", "app://obsidian.md"),
+    ("HFCHAT_CORS_ORIGINS", "app:obsidian.md", "is not a whole address", "app://obsidian.md"),
+    ("HFCHAT_CORS_ORIGINS", "app://obsidian.md/x", "is not a whole address", "app://obsidian.md"),
+    ("HFCHAT_CORS_ORIGINS", "app://me@obsidian.md", "is not a whole address", "app://obsidian.md"),
+    ("HFCHAT_CORS_ORIGINS", "app.example", "is not a whole address", "https://"),
+    ("HFCHAT_KEEP_ALIVE_S", "0", "must be 1 or more", "idle connection"),
+    ("HFCHAT_KEEP_ALIVE_S", "3601", "must be 3600 or less", "idle connection"),
+    ("HFCHAT_KEEP_ALIVE_S", "a minute", "not a whole number", "idle connection"),
+    ("HFCHAT_PUBLIC_URL", "app://obsidian.md", "is not a whole address", "https://"),
     ("HFCHAT_PUBLIC_URL", "chat.example.org", "is not a whole address", "https://"),
     ("HFCHAT_LOG_FORMAT", "xml", "'text' or 'json'", "`json` for machines"),
     ("GRADIO_SERVER_NAME", "http://0.0.0.0", "not an address", "127.0.0.1"),
@@ -635,6 +671,7 @@ BETWEEN: dict[str, tuple[dict[str, str], list[str]]] = {
             "JWT_ALGORITHMS": "HS256",
             "JWT_ISSUER": "https://login.example.org",
             "JWT_AUDIENCE": "chat",
+            "JWT_REQUIRED_SCOPE": "chat",
             "JWT_SUBJECT_CLAIM": "id",
         }.items()
     },
@@ -704,6 +741,10 @@ BAD_SECRETS = {
     "password": ("correct-Password-battery-staple-horse", "sample"),
     "replace": ("replace-this-with-openssl-rand-hex-32", "sample"),
     "dots": ("KJHGFD9876qwert...KJHGFD9876qwert...", "sample"),
+    "base64 of 31 bytes": (f"base64:{base64.b64encode(KEY[:31].encode()).decode()}", "31 bytes"),
+    "base64 that is none": (f"base64:{KEY[:40]}!", "no base64"),
+    "base64 of one byte more than a group": (f"base64:{'Zm9v' * 20}Z", "no base64"),
+    "base64 of noughts": (f"base64:{base64.b64encode(bytes(64)).decode()}", "sample"),
     "crosses": ("hgfd-XXXXXXXX-XXXXXXXX-XXXXXXXX-trew", "sample"),
 }
 
@@ -720,6 +761,25 @@ def test_a_short_or_sample_key_is_refused(secret: str, wrong: str) -> None:
 def test_a_key_of_32_bytes_is_enough_and_bytes_are_counted() -> None:
     assert plain(load(JWT_SECRET=KEY[:32]).jwt_secret) == KEY[:32]
     assert load(JWT_SECRET="ñandúáéíóúüçàè€äöß").jwt_secret is not None
+
+
+@pytest.mark.parametrize("write", [base64.b64encode, base64.urlsafe_b64encode], ids=["standard", "for URLs"])
+@pytest.mark.parametrize("padding", ["=", ""], ids=["padded", "without padding"])
+def test_a_secret_in_base64_is_the_bytes_that_it_encodes(write: Callable[[bytes], bytes], padding: str) -> None:
+    key = bytes(range(190, 255)) + b"?>"
+    settings = load(JWT_SECRET=f"base64:{write(key).decode().rstrip('=')}{padding}")
+    assert settings.signing_key == key
+    assert load(JWT_SECRET=KEY).signing_key == KEY.encode()
+
+
+@pytest.mark.parametrize(("length", "algorithms"), [(47, "HS256"), (48, "HS256,HS384"), (64, "HS512,HS384,HS256")])
+def test_a_long_secret_checks_the_longer_hashes_too(length: int, algorithms: str) -> None:
+    secret = (KEY * 2)[:length]
+    assert load(JWT_SECRET=secret, JWT_ALGORITHMS=algorithms).jwt_algorithms == tuple(algorithms.split(","))
+    if length < 64:
+        assert "HS512 needs a JWT_SECRET of 64 bytes" in refusal(
+            {"JWT_SECRET": secret, "JWT_ALGORITHMS": "HS256,HS512"}
+        )
 
 
 def test_fresh_keys_are_all_taken() -> None:
@@ -819,7 +879,7 @@ def test_the_example_file_starts_without_a_key_too() -> None:
 def test_the_readmes_lines_for_a_provider_are_taken(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     settings = load_settings({}, dotenv(tmp_path, readme.partition("```ini\n")[2].partition("```")[0]))
-    assert (settings.jwt_issuer, settings.jwt_audience) == ("https://login.example.org/", "my-chat")
+    assert (settings.jwt_issuer, settings.jwt_audience) == (("https://login.example.org/",), ("my-chat",))
 
 
 OFFLINE: dict[str, tuple[dict[str, str], bool]] = {

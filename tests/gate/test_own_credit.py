@@ -1,16 +1,21 @@
 """Who pays, read at the wire: a person's own Hugging Face token goes to the router with their own calls, and nowhere else."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
-from tests.conftest import KEY, RunningApp, make_token
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.open_store import open_store
+from hfchat.limits import Limit
+from tests.conftest import KEY, RunningApp, make_token, wait_until
 from tests.support.hub_sign_in import HERE, OWNERS_TOKEN, Browser, hub_app
-from tests.support.openid_provider import OpenIdProvider, openid_provider
+from tests.support.openid_provider import ALICE, OpenIdProvider, openid_provider
 from tests.support.raw_client import Said, ask, logged
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, usage_event
 
@@ -54,7 +59,7 @@ def test_who_pays_for_themself_calls_with_their_own_token(
     token = Browser(app).sign_in().program_token()
     with logged() as lines:
         assert chat(app, token).json["reply"] == "hello there "
-    assert any("'own_credit': True" in line for line in lines)
+        wait_until(lambda: any("'own_credit': True" in line for line in lines))
     body = json.dumps(
         {"model": "meta-llama/Llama-3.2-3B-Instruct:fastest", "messages": [{"role": "user", "content": "x"}]}
     )
@@ -253,3 +258,21 @@ def test_a_token_that_has_ended_is_renewed(provider: OpenIdProvider, stub: StubU
         said = chat(served, token)
         assert (said.status, said.code) == (401, "hf_token_invalid")
         assert len(stub.headers) == 1
+
+
+def test_limits_of_a_person_hold_but_for_a_budget_that_is_not_the_owners_to_give(
+    provider: OpenIdProvider, stub: StubUpstream, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+
+    async def limit(**limits: Any) -> None:
+        ledger = Ledger(open_store(url))
+        await ledger.people.change(f"hf:{ALICE['sub']}", lambda before: replace(before, **limits))
+        await ledger.close()
+
+    with hub_app(provider, stub, HFCHAT_STORE=url) as served:
+        token = Browser(served).sign_in().program_token()
+        asyncio.run(limit(budget=Limit(1, "day"), rate=Limit(2, "minute")))
+        assert [chat(served, token).status for _ in range(3)] == [200, 200, 429]
+        asyncio.run(limit(blocked=True))
+        assert chat(served, token).code == "revoked_token"

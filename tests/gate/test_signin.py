@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from hfchat.auth.authenticator import Authenticator
+from hfchat.auth.own_tokens import MAX_TOKEN_BYTES
 from hfchat.config.settings import load_settings
 from hfchat.errors import catalogue
 from hfchat.gate import access
@@ -83,7 +84,8 @@ BAD_TOKENS = {
     "cut": (make_token()[:-6], "It is not a whole token", "No es un token completo"),
     "half": (make_token().rpartition(".")[0], "It is not a whole token", "No es un token completo"),
     "empty": ("", "It is not a whole token", "No es un token completo"),
-    "too long": ("a" * (MAX_COOKIE_TOKEN + 1), "It is longer than any token", "Es más largo que"),
+    "too long": ("a" * (MAX_TOKEN_BYTES + 1), "It is longer than any token", "Es más largo que"),
+    "too long for a cookie": ("a" * (MAX_COOKIE_TOKEN + 1), "which keeps 4 kB", "que guarda 4 kB"),
     "early": (make_token(now=int(time.time()) + 86_400), "It is not valid yet", "Todavía no es válido"),
     "markup": ("<script>alert(1)</script>", "It is not a whole token", "No es un token completo"),
     "no algorithm": ("eyJhbGciOiJub25lIn0.e30.e30", "a signature that is not taken", "una firma que aquí no"),

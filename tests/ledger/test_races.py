@@ -295,6 +295,44 @@ async def test_a_revoked_token_is_out_of_both_processes_and_its_streams_end(setu
     assert books.completion_tokens == 6
 
 
+async def test_a_person_who_is_blocked_while_50_call_is_out_of_both_processes_and_their_streams_end(
+    setup: Setup,
+) -> None:
+    tokens = [token_for("mallory") for _ in range(5)]
+    urls = [f"{program.url}/api/ai/chat" for program in setup.programs]
+    over, late = asyncio.Event(), []
+
+    async def listen(url: str) -> str:
+        async with web.stream("POST", url, json=body(3, "hang", stream=True)) as said:
+            return (await said.aread()).decode()
+
+    async def call(number: int) -> None:
+        headers = {"Authorization": f"Bearer {tokens[number % 5]}"}
+        code = ""
+        while code != "revoked_token":
+            began_after = over.is_set()
+            said = await web.post(urls[number % 2], json=body(1), headers=headers)
+            code = said.json().get("error", {}).get("code", "ok")
+            assert code in ("ok", "revoked_token")
+            if began_after:
+                late.append(code)
+
+    async with client(tokens[0]) as web:
+        streams = [asyncio.create_task(listen(url)) for url in urls]
+        calls = [asyncio.create_task(call(number)) for number in range(50)]
+        command = [sys.executable, "-m", "hfchat", "person", "mallory", "--block"]
+        await asyncio.to_thread(
+            subprocess.run, command, check=True, cwd=REPOSITORY, env=setup.variables, capture_output=True
+        )
+        over.set()
+        await asyncio.gather(*calls)
+        late += [(await web.post(url, json=body(1))).json()["error"]["code"] for url in urls]
+        heard = await asyncio.gather(*streams)
+    assert set(late) == {"revoked_token"}
+    assert all('"code": "revoked_token"' in text for text in heard)
+    assert (await settled(setup, "mallory")).held_tokens == 0
+
+
 async def test_while_the_store_is_away_nobody_is_admitted_and_it_goes_on_by_itself(
     setup: Setup, stub: StubUpstream
 ) -> None:

@@ -139,9 +139,10 @@ def test_the_commands_for_tokens_work(
     monkeypatch.setenv("JWT_SECRET", KEY)
     monkeypatch.setenv("HFCHAT_STORE", f"sqlite:///{tmp_path}/ledger.db")
     code = "".join(blocks("sh")).replace("\\\n", " ")
-    commands = re.findall(r"-m hfchat ((?:token|usage)\b[^#\n]*)", code)
+    commands = re.findall(r"-m hfchat ((?:token|usage|person)\b[^#\n]*)", code)
     assert [command.split()[0] for command in commands].count("token") == 8
     assert [command.split()[0] for command in commands].count("usage") == 2
+    assert [command.split()[0] for command in commands].count("person") == 3
     token = make_token()
     assert main(["token", "revoke", make_token()]) == 0  # as if the server had run: there is a ledger
     for command in commands:

@@ -7,6 +7,7 @@
 --   leases         sorted set: all reservations by the end of their lease
 --   people         set: every P
 --   revoked:T      until when the token is refused
+--   limits:S       limits that the owner set for the people of the subject S, as text
 --   settled:R      the reservation was settled before it was made: it is not made any more
 --   answer:A       hash: body, owner, answer; with an expiry
 --   ledger, ledger:ID  identifies this database
@@ -15,11 +16,12 @@ local function key(kind, name) return 'hfchat:' .. kind .. ':' .. name end
 local function whole(number) return string.format('%.0f', number) end
 local function latest(now) return string.format('%.6f', now + MAX_LEASE_S) end
 
--- Whether the token is revoked, replies in progress, and for each meter its window's start and use. `meters`: the index in
+-- Limits of the person, whether the token is revoked, replies in progress, and for each meter its window's start and use. `meters`: the index in
 -- ARGV from which they are listed, each as key, start of the current window, limit, amount, unit: `t`okens or `r`equests.
 local function read_counters(person, token, now, meters)
   local revoked_until = redis.call('GET', key('revoked', token))
   local counters = {revoked = revoked_until and tonumber(revoked_until) > now and 1 or 0, start = {}, used = {}}
+  counters.limits = redis.call('GET', key('limits', string.match(person, '\31(.*)$'))) or ''
   counters.streams = redis.call('ZCOUNT', key('live', person), '(' .. ARGV[1], latest(now))
   for at = meters, #ARGV, 5 do
     local window = redis.call('HMGET', key('person', person), 's:' .. ARGV[at], 'u:' .. ARGV[at])
@@ -35,13 +37,14 @@ local function read_counters(person, token, now, meters)
   return counters
 end
 
+-- A list of the limits, a text, and numbers.
 local function reply(counters, refused, held)
-  local numbers = {counters.revoked, refused, whole(held), counters.streams}
+  local values = {counters.limits, counters.revoked, refused, whole(held), counters.streams}
   for index, start in ipairs(counters.start) do
-    table.insert(numbers, whole(start))
-    table.insert(numbers, whole(counters.used[index]))
+    table.insert(values, whole(start))
+    table.insert(values, whole(counters.used[index]))
   end
-  return numbers
+  return values
 end
 
 local function write_count(person, meter, start, used)

@@ -1,14 +1,14 @@
 -- Reservation: all of it or nothing. ARGV: now, person, token, id, end of the lease, prompt, completion, limit of replies in
--- progress or -1, issuer, subject; meters
-local now, person, id, meters = tonumber(ARGV[1]), ARGV[2], ARGV[4], 11
+-- progress or -1, issuer, subject, limits of the person that the meters were made of; meters
+local now, person, id, meters = tonumber(ARGV[1]), ARGV[2], ARGV[4], 12
 local counters = read_counters(person, ARGV[3], now, meters)
 -- A retry, because the connection broke before the answer, does not count it twice. The first try succeeded, even if the
--- token was revoked since.
+-- token was revoked or the person's limits changed since.
 if redis.call('EXISTS', key('reservation', id)) == 1 then
-  counters.revoked = 0
+  counters.revoked, counters.limits = 0, ARGV[11]
   return reply(counters, -1, 0)
 end
-if counters.revoked == 1 or redis.call('EXISTS', key('settled', id)) == 1 then return reply(counters, -1, 0) end
+if counters.revoked == 1 or counters.limits ~= ARGV[11] or redis.call('EXISTS', key('settled', id)) == 1 then return reply(counters, -1, 0) end
 local refused, streams = -1, tonumber(ARGV[8])
 for at = meters, #ARGV, 5 do
   local index = (at - meters) / 5

@@ -1,4 +1,4 @@
-// How a question refers to a picture, which is kept beside the conversation; and what of an exported file's pictures gets in.
+// How a question, or a reply, refers to a picture, which is kept beside the conversation; and what of an exported file's pictures gets in.
 import { constants } from "../constants.js";
 import { textOf } from "../conversations/messages.js";
 
@@ -8,7 +8,8 @@ const SIGN = "🖼", HREF = "#hfchat-image-";
 const DATA = /^data:image\/(?:jpeg|png|webp);base64,[A-Za-z0-9+/]+={0,2}$/;
 const MOST_CHARS = 1_300_000;
 
-export const LINK = `#hfchat-conversation .user a[href^="${HREF}"]`;
+export const LINK = `#hfchat-conversation a[href^="${HREF}"]`;
+export const ASKED = `#hfchat-conversation .user a[href^="${HREF}"]`;
 export const idIn = (link) => link.getAttribute("href").slice(HREF.length);
 export const nameIn = (link) => link.textContent.replace(SIGN, "").trim();
 
@@ -21,7 +22,7 @@ export const withReferences = (text, pictures) => [text, pictures.map(referenceT
 
 // The ids of the pictures that conversations refer to.
 export const picturesOf = (...conversations) => new Set(conversations.flatMap(({ messages }) => messages)
-  .filter(({ role }) => role === "user").flatMap((message) => referencesIn(textOf(message)).map(({ id }) => id)));
+  .filter(({ role, metadata }) => role === "user" || metadata?.id === constants.reply_pictures_id).flatMap((message) => referencesIn(textOf(message)).map(({ id }) => id)));
 
 // A file's name, with nothing in it that means something in a conversation's text.
 export const plainName = (name, unnamed) => [...name.normalize("NFC").replace(/[^\p{L}\p{M}\p{N}._\- ]/gu, " ").replace(/\s+/g, " ").trim()]
