@@ -38,7 +38,7 @@ def provider(shared_provider: OpenIdProvider) -> OpenIdProvider:
 
 @pytest.fixture(scope="module")
 def app(shared_provider: OpenIdProvider, shared_stub: StubUpstream) -> Iterator[RunningApp]:
-    with hub_app(shared_provider, shared_stub, HFCHAT_MEMBERS="Bob, acme") as served:
+    with hub_app(shared_provider, shared_stub, HFCHAT_MEMBERS="Bob, acme, kim") as served:
         yield served
 
 
@@ -69,6 +69,7 @@ PEOPLE: dict[str, tuple[dict[str, Any], str | None]] = {
     "by an organisation": ({"orgs": [ORGANISATION]}, "acme"),
     "by the last of 200": ({"orgs": [*({"preferred_username": f"o{n}"} for n in range(200)), ORGANISATION]}, "acme"),
     "a name that looks alike": ({"preferred_username": "ｂｏｂ"}, None),
+    "a name that is alike in lower case": ({"preferred_username": "\u212aim"}, None),  # the Kelvin sign
     "the name of a person, not the user name": ({"name": "bob"}, None),
     "the title of an organisation": ({"orgs": [{"name": "acme", "preferred_username": "evil"}]}, None),
     "organisations of another form": ({"orgs": {"acme": ORGANISATION, "x": [1]}}, None),
