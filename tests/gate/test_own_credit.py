@@ -10,6 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
+from hfchat.client import send_chat_message
+from hfchat.errors import CreditsExhausted
 from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.open_store import open_store
 from hfchat.limits import Limit
@@ -157,6 +159,16 @@ def test_what_is_wrong_with_their_account_is_told_to_them(
     assert (owners["code"], owners["fault"]) == (code, "owner")
     assert "huggingface.co" not in owners["hint"]
     assert "hf.co" not in owners["hint"]
+
+
+def test_the_python_client_says_whose_credit_it_is(
+    app: RunningApp, provider: OpenIdProvider, stub: StubUpstream
+) -> None:
+    stub.answer = lambda _: Answer(402, "application/json", pieces=[b'{"error": "You have depleted your credits"}'])
+    for token, told in ((Browser(app).sign_in().program_token(), (402, "caller")), (make_token(), (503, "owner"))):
+        with pytest.raises(CreditsExhausted) as failed:
+            send_chat_message(token, [{"role": "user", "content": "hello"}], base_url=app.url)
+        assert (failed.value.status, failed.value.fault) == told
 
 
 def test_without_a_token_of_the_owners_everybody_pays_for_themself(
