@@ -19,6 +19,7 @@ from hfchat.auth.hub_tokens import HubTokens
 from hfchat.auth.id_token import ProviderError
 from hfchat.auth.openid import GrantRefused, OpenIdProvider, ProviderTokens
 from hfchat.auth.own_tokens import issue_token
+from hfchat.auth.seal import Seal
 from hfchat.auth.sign_in_attempt import ATTEMPT_S, Attempt, AttemptCookie
 from hfchat.errors import InvalidRequest, Overloaded, SignInFailed
 from hfchat.ids import random_id
@@ -55,11 +56,15 @@ class HubSessions:
         self._tokens = tokens
         self._clock = clock
         self._attempts = AttemptCookie(secret)
+        self._frames = Seal(secret, "session for a frame")
         self._exchanges = asyncio.Semaphore(MAX_EXCHANGES)
 
-    async def start(self) -> tuple[str, str]:
-        """Where to send a browser that wants to sign in, and the cookie that lets it finish. Raises: SignInFailed."""
-        attempt = Attempt.begin(self._clock())
+    async def start(self, frame: str = "") -> tuple[str, str]:
+        """Where to send a browser that wants to sign in, and the cookie that lets it finish. Raises: SignInFailed.
+
+        `frame` is the id of a frame of the same browser that waits for the session.
+        """
+        attempt = Attempt.begin(self._clock(), frame)
         try:
             return await self._provider.authorization_url(attempt), self._attempts.write(attempt)
         except ProviderError as failure:
@@ -79,11 +84,28 @@ class HubSessions:
         try:
             async with self._exchanges:
                 tokens, claims = await self._exchanged(answer, attempt)
-            return await self._begin(tokens, claims, current)
+            token = await self._begin(tokens, claims, current)
         except GrantRefused as refused:
             raise SignInFailed("sign_in_attempt") from refused
         except ProviderError as failure:
             raise _provider_failed(failure) from failure
+        if attempt.frame:
+            sealed = self._frames.close(token.encode(), attempt.frame)
+            await self._ledger.store_record(_frame_record(attempt.frame), sealed, until=self._clock() + ATTEMPT_S)
+        return token
+
+    async def claim(self, frame_secret: str) -> str | None:
+        """The session's token for the frame that has this secret, once; None before its attempt is finished.
+
+        Raises: StoreUnavailable.
+        """
+        frame = frame_id(frame_secret)
+        sealed = await self._ledger.read_record(_frame_record(frame))
+        token = self._frames.open(sealed, frame) if sealed is not None else None
+        if token is None:
+            return None
+        await self._ledger.delete_record(_frame_record(frame))
+        return token.decode()
 
     async def _exchanged(self, answer: Mapping[str, str], attempt: Attempt) -> tuple[ProviderTokens, dict[str, Any]]:
         endpoints = await self._provider.endpoints()
@@ -148,6 +170,15 @@ class HubSessions:
         if member is None and self._credit.members and "orgs" not in claims:
             member = self._credit.membership(_names(await self._provider.userinfo(tokens, claims["sub"])))
         return member
+
+
+def frame_id(frame_secret: str) -> str:
+    """The id of a frame, which may stand in an address: only who has its secret, in a cookie, gets the session."""
+    return hashlib.sha256(frame_secret.encode()).hexdigest()
+
+
+def _frame_record(frame: str) -> str:
+    return f"frame:{frame}"
 
 
 def _names(claims: dict[str, Any]) -> list[str]:

@@ -20,17 +20,18 @@ _PURPOSE = "sign-in attempt"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt, begun at `began`, in seconds since 1970."""
+    """One attempt, begun at `began`, in seconds since 1970; in `frame`, the id of the frame that waits for it, if any."""
 
     state: str = field(repr=False)
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
     began: float
+    frame: str = ""
 
     @staticmethod
-    def begin(now: float) -> "Attempt":
+    def begin(now: float, frame: str = "") -> "Attempt":
         """A new attempt; each of its values has 256 random bits."""
-        return Attempt(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(32), now)
+        return Attempt(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(32), now, frame)
 
     @property
     def challenge(self) -> str:
@@ -51,7 +52,7 @@ class AttemptCookie:
 
     def write(self, attempt: Attempt) -> str:
         """The value: base64url, and sealed."""
-        plain = json.dumps([attempt.state, attempt.nonce, attempt.verifier, attempt.began]).encode()
+        plain = json.dumps([attempt.state, attempt.nonce, attempt.verifier, attempt.began, attempt.frame]).encode()
         return base64.urlsafe_b64encode(self._seal.close(plain)).decode()
 
     def read(self, value: str, now: float) -> Attempt | None:

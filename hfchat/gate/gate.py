@@ -33,11 +33,11 @@ from hfchat.gate.access import (
     methods_of,
     same_origin_shown,
 )
+from hfchat.gate.browser_session import refuse_program
 from hfchat.gate.drain import Drain
 from hfchat.gate.language_cookie import chosen_first
 from hfchat.gate.refusals import log_refusal, refusal_response
 from hfchat.gate.response_headers import ResponseHeaders
-from hfchat.gate.signin import refuse_program
 from hfchat.http.body import check_codings, content_length
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.html import STYLE

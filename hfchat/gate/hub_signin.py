@@ -3,6 +3,7 @@
 No parameter says where a browser goes: it goes to Hugging Face, and then to the page.
 """
 
+import re
 import time
 from typing import Any
 
@@ -15,11 +16,12 @@ from hfchat.auth.hub_sessions import HubSessions
 from hfchat.auth.sign_in_attempt import ATTEMPT_S
 from hfchat.errors import HfchatError, InvalidToken, NotFound, SignInFailed
 from hfchat.gate.access import CLIENT_METADATA, HUB_CALLBACK, HUB_ROUTES, is_cross_site
-from hfchat.gate.signin import current_caller, log_sign_in, log_sign_in_refusal
+from hfchat.gate.browser_session import current_caller, log_sign_in, log_sign_in_refusal
 from hfchat.http.session_cookie import SessionCookie
 
 ATTEMPT_COOKIE = "hfchat_sign_in"
 MAX_PARAMETER_CHARS = 4096
+_FRAME_ID = re.compile(r"[0-9a-f]{64}")
 _PARAMETERS = ("code", "state", "iss", "error")
 
 
@@ -54,7 +56,7 @@ class HubSignIn:
         """Send the browser to Hugging Face; one that another site sent here first to our own page."""
         if is_cross_site(request.headers, self._origin):
             return RedirectResponse("/login", status_code=303)
-        address, attempt = await self._sessions.start()
+        address, attempt = await self._sessions.start(_frame(request))
         response = RedirectResponse(address, status_code=303)
         response.headers["Set-Cookie"] = self._attempt_cookie.header(request.scope, attempt, ATTEMPT_S)
         return response
@@ -98,6 +100,15 @@ def client_metadata(origin: str, title: str) -> dict[str, Any]:
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     }
+
+
+def _frame(request: Request) -> str:
+    """The id of the frame whose own link was followed. A link of another origin, or one that a person typed, could name the
+    frame of somebody else, who would get the session.
+    """
+    frames = request.query_params.getlist("frame")
+    ours = request.headers.getlist("sec-fetch-site") == ["same-origin"]
+    return frames[0] if ours and len(frames) == 1 and _FRAME_ID.fullmatch(frames[0]) else ""
 
 
 def _answer(request: Request) -> dict[str, str]:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from hfchat.auth.hub_sessions import HubSessions
 from hfchat.errors import InvalidRequest, MissingToken
-from hfchat.gate.signin import refuse_program
+from hfchat.gate.browser_session import refuse_program
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.types import Caller
 

@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from hfchat.auth.hub_sessions import HubSessions
 from hfchat.errors import InvalidRequest
+from hfchat.gate.browser_session import refuse_program
 from hfchat.gate.own_token import HEADER
-from hfchat.gate.signin import refuse_program
 from hfchat.http.body import read_body
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.http.validation import STRICT, parse

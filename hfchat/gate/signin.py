@@ -3,7 +3,7 @@
 A GET changes no state: an invite link opens a page that says who signs in, and its button sends the form that does it.
 """
 
-import logging
+import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,9 +14,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from hfchat.auth.authenticator import Authenticator
-from hfchat.auth.hub_sessions import HubSessions
+from hfchat.auth.hub_sessions import HubSessions, frame_id
 from hfchat.auth.own_tokens import MAX_TOKEN_BYTES
+from hfchat.auth.sign_in_attempt import ATTEMPT_S
 from hfchat.errors import HfchatError, InvalidToken, SignInFailed, catalogue
+from hfchat.gate.browser_session import current_caller, log_sign_in, log_sign_in_refusal, refuse_program
 from hfchat.http.body import read_body
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.error_response import error_headers, in_words, say
@@ -25,14 +27,12 @@ from hfchat.http.session_cookie import COMPACT, MAX_COOKIE_TOKEN, SessionCookie
 from hfchat.i18n.errors import SIGN_IN_DETAILS, TOKEN_PAGE
 from hfchat.i18n.language import Language, language_of
 from hfchat.i18n.sentences import PAGE
-from hfchat.logs import log_event
 from hfchat.types import OWN_ISSUER, Caller
-
-logger = logging.getLogger(__name__)
 
 MAX_FORM_BYTES = 2 * MAX_TOKEN_BYTES
 # Anybody may send one, so nobody is waited for as long as a caller who is known.
 FORM_TIMEOUT_S = 10.0
+FRAME_COOKIE = "hfchat_frame"
 _REASONS = (
     "invalid_token",
     "expired_token",
@@ -73,6 +73,7 @@ class SignIn:
         self._with_token = with_token
         self._hub_link = hub_link
         self._sessions = sessions
+        self._frame_cookie = SessionCookie(https=True, framed=True, name=FRAME_COOKIE)
 
     def routes(self) -> list[Route]:
         """The routes, for the app."""
@@ -90,6 +91,8 @@ class SignIn:
         token = request.query_params.get("token", "")
         if token and self._with_token:
             return await self._show_link(request, token, language)
+        if (session_token := await self._claimed(request)) is not None:
+            return await self._signed_in(request, session_token)
         why = request.query_params.get("why", "")
         if why in _REASONS:
             detail = request.query_params.get("detail", "")
@@ -121,16 +124,33 @@ class SignIn:
 
     def _sign_in_page(self, request: Request, error: HfchatError | None = None, status: int = 200) -> Response:
         language = language_of(request.headers.get("accept-language", ""))
+        # Hugging Face shows its own sign-in in no frame, and a frame has cookies of its own: it is done in a tab, and the frame
+        # gets the session by a secret that only its own cookie has.
+        in_frame = _in_frame(request) and self._hub_link is not None
+        frame_secret = (self._frame_secret(request) or secrets.token_urlsafe(32)) if in_frame else ""
         page = _SIGN_IN.render(
             language=language,
             texts=PAGE[language],
             reason="" if error is None else _words(error, language, with_hub=self._hub_link is not None),
             with_token=self._with_token,
-            hub_link=self._hub_link,
-            # Hugging Face shows its own sign-in in no frame, and a frame has cookies of its own: the chat opens in a tab.
-            in_frame=request.headers.get("sec-fetch-dest") == "iframe",
+            hub_link=f"{self._hub_link}?frame={frame_id(frame_secret)}" if in_frame else self._hub_link,
+            in_frame=in_frame,
         )
-        return self._with_form(page, status, error_headers(error) if error is not None and status != 200 else None)
+        headers = error_headers(error) if error is not None and status != 200 else {}
+        if in_frame:
+            headers["Set-Cookie"] = self._frame_cookie.header(request.scope, frame_secret, ATTEMPT_S)
+        return self._with_form(page, status, headers)
+
+    def _frame_secret(self, request: Request) -> str:
+        try:
+            return self._frame_cookie.token(request.scope)
+        except InvalidToken:
+            return ""
+
+    async def _claimed(self, request: Request) -> str | None:
+        """The token of the session that was begun in a tab for the frame that asks; None without one."""
+        frame_secret = self._frame_secret(request) if _in_frame(request) else ""
+        return await self._sessions.claim(frame_secret) if self._sessions is not None and frame_secret else None
 
     def _with_form(self, document: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         return HTMLResponse(document, status, {**(headers or {}), "Content-Security-Policy": self._form_csp})
@@ -181,50 +201,8 @@ class SignIn:
         return response
 
 
-async def current_caller(request: Request, cookie: SessionCookie, authenticate: Authenticator) -> Caller | None:
-    """Who is signed in in this browser. Raises: InvalidToken for two session cookies."""
-    token = cookie.token(request.scope)
-    if not token:
-        return None
-    try:
-        caller = await authenticate(token)
-        refuse_program(caller)
-    except HfchatError:
-        return None
-    return caller
-
-
-def refuse_program(caller: Caller) -> None:
-    """Raises: InvalidToken for a token that is for programs only."""
-    if caller.account is not None and caller.account.program:
-        raise InvalidToken("token_program")
-
-
-def log_sign_in(request: Request, caller: Caller) -> None:
-    """One line in the log; with the name by which people know somebody whose subject is a number."""
-    log_event(
-        logger,
-        logging.INFO,
-        "signed_in",
-        request_id=request.state.request_id,
-        subject=caller.subject,
-        name=caller.account.name if caller.account else None,
-        jti=caller.token_id,
-    )
-
-
-def log_sign_in_refusal(request: Request, refused: HfchatError) -> None:
-    """One line in the log."""
-    log_event(
-        logger,
-        logging.INFO,
-        "sign_in_refused",
-        request_id=request.state.request_id,
-        code=refused.code,
-        reason=refused.reason,
-        subject=refused.subject,
-        jti=refused.token_id,
-    )
+def _in_frame(request: Request) -> bool:
+    return request.headers.get("sec-fetch-dest") == "iframe"
 
 
 def _words(error: HfchatError, language: Language, *, with_hub: bool) -> str:

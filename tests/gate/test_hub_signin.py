@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +22,7 @@ from tests.support.raw_client import Said, ask, bearer, logged
 from tests.support.stub_upstream import StubUpstream
 
 JSON = {"Accept": "application/json"}
-SESSION = "__Host-hfchat_session"
+SESSION, FRAME_COOKIE = "__Host-hfchat_session", "__Host-hfchat_frame"
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,8 @@ def test_a_space_signs_in_with_the_app_it_was_given(provider: OpenIdProvider, st
         said = browser.ask("GET", "/login/huggingface")
         query = parse_qs(urlsplit(said.headers["Location"]).query)
         browser.sign_in()
-    assert 'href="https://me-chat.hf.space/login/huggingface" target="_blank" rel="noopener"' in page
+    assert 'href="https://me-chat.hf.space/login/huggingface?frame=' in page
+    assert 'target="_blank" rel="noopener"' in page
     assert 'name="token"' in page
     assert query["redirect_uri"] == ["https://me-chat.hf.space/login/huggingface/callback"]
     assert query["scope"] == ["openid profile inference-api"]
@@ -426,6 +428,92 @@ def test_no_parameter_says_where_a_browser_goes(app: RunningApp, provider: OpenI
     if name != "state":
         place = urlsplit(follow(said.headers["Location"]))
         assert browser.ask("GET", f"{place.path}?{place.query}&{name}={evil}").headers["Location"] == "/"
+
+
+# --- a frame of a Space
+
+
+@pytest.fixture(scope="module")
+def space(shared_provider: OpenIdProvider, shared_stub: StubUpstream) -> Iterator[RunningApp]:
+    variables = {"SPACE_ID": "me/chat", "SPACE_HOST": "me-chat.hf.space", "OAUTH_CLIENT_ID": "c0ffee"}
+    with hub_app(shared_provider, shared_stub, HFCHAT_SIGN_IN="", HFCHAT_PUBLIC_URL="", **variables) as served:
+        yield served
+
+
+FRAMED = {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
+CLICKED = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
+
+
+def link_in(frame: Browser) -> str:
+    """The address that the frame's link opens in a tab."""
+    page = frame.ask("GET", "/login", FRAMED).body.decode()
+    found = re.search(r'href="https://me-chat\.hf\.space(/login/huggingface\?frame=[0-9a-f]{64})"', page)
+    assert found
+    return found[1]
+
+
+def sign_in_by(tab: Browser, link: str, headers: dict[str, str] = CLICKED) -> None:
+    place = urlsplit(follow(tab.ask("GET", link, headers).headers["Location"]))
+    assert tab.ask("GET", f"{place.path}?{place.query}").headers["Location"] == "/"
+
+
+def test_a_frame_goes_on_with_the_session_that_was_begun_in_its_tab(
+    space: RunningApp, provider: OpenIdProvider
+) -> None:
+    frame, tab = Browser(space), Browser(space)
+    link = link_in(frame)
+    assert link_in(frame) == link  # loaded anew, it still waits for the same
+    sign_in_by(tab, link)
+    secret = frame.cookies["__Host-hfchat_frame"]
+    assert secret not in link
+    said = frame.ask("GET", "/login", FRAMED)
+    assert (said.status, said.headers["Location"]) == (303, "/")
+    assert "SameSite=None; Secure; Partitioned" in said.headers["Set-Cookie"]
+    assert claims_of(frame) == claims_of(tab)
+    again = Browser(space, {"__Host-hfchat_frame": secret}).ask("GET", "/login", FRAMED)
+    assert again.status == 200  # once
+    tab.ask("POST", "/logout")
+    assert frame.ask("GET", "/config").status == 401
+
+
+FOLLOWED = {
+    "a link of another site": {**CLICKED, "Sec-Fetch-Site": "cross-site"},
+    "a link of a neighbour": {**CLICKED, "Sec-Fetch-Site": "same-site"},
+    "a link in a mail": {**CLICKED, "Sec-Fetch-Site": "none"},
+    "no browser": {},
+}
+
+
+@pytest.mark.parametrize("headers", FOLLOWED.values(), ids=FOLLOWED)
+def test_nobody_gets_a_session_for_their_frame_by_a_link_that_they_send(
+    space: RunningApp, provider: OpenIdProvider, headers: dict[str, str]
+) -> None:
+    mallory, victim = Browser(space), Browser(space)
+    link = link_in(mallory)
+    if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        assert victim.ask("GET", link, headers).headers["Location"] == "/login"
+    else:
+        sign_in_by(victim, link, headers)
+    assert mallory.ask("GET", "/login", FRAMED).status == 200
+    assert SESSION not in mallory.cookies
+
+
+OTHER_SECRETS = {"none": "", "another": "x" * 43, "the id": "ID", "two": f"x; {FRAME_COOKIE}=y"}
+
+
+@pytest.mark.parametrize("secret", OTHER_SECRETS.values(), ids=OTHER_SECRETS)
+def test_only_the_frame_itself_gets_the_session(space: RunningApp, provider: OpenIdProvider, secret: str) -> None:
+    link = link_in(Browser(space))
+    sign_in_by(Browser(space), link)
+    cookie = {"Cookie": f"{FRAME_COOKIE}={secret.replace('ID', link.rpartition('=')[2])}"} if secret else {}
+    assert ask(space, "GET", "/login", {**FRAMED, **cookie}).status == 200
+
+
+def test_only_a_frame_has_such_a_link(space: RunningApp, app: RunningApp, provider: OpenIdProvider) -> None:
+    for served, headers in ((space, CLICKED), (space, {}), (app, CLICKED)):
+        said = ask(served, "GET", "/login", headers)
+        assert b"frame=" not in said.body
+        assert said.headers["Set-Cookie"] is None
 
 
 # --- what a session and its tokens may

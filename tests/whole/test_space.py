@@ -182,6 +182,9 @@ def test_a_member_signs_in_with_hugging_face_runs_out_and_goes_on(
     expect(page.locator(".hfchat-menu summary strong")).to_have_text("alice")
     expect(low).to_contain_text("Whoever runs this chat pays")
     assert page.url == f"https://{HUB_HOST}/"
+    frame = outer.frame_locator("iframe")
+    frame.get_by_role("link", name="go on here").click()
+    expect(frame.locator(".hfchat-menu summary strong")).to_have_text("alice")
 
     page.fill(BOX, "one")
     page.keyboard.press("Enter")
@@ -213,4 +216,6 @@ def test_a_member_signs_in_with_hugging_face_runs_out_and_goes_on(
     page.get_by_role("button", name=re.compile("^Keep")).click()
     expect(page.get_by_role("link", name="Sign in with Hugging Face")).to_be_visible()
     assert call(hub_space, token) == 401
+    outer.reload()
+    expect(frame.get_by_role("link", name="Sign in with Hugging Face")).to_be_visible()
     context.close()
