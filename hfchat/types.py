@@ -157,14 +157,16 @@ Part = Delta | Finish
 class Policy:
     """What somebody may use. `models` is None where any model may be named; every limit of `rate` and `budget` holds.
 
-    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. `token_limits` are
-    those of the token, which are in these already: they narrow what the ledger has for a person, too.
+    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. A reply has at most
+    `max_tokens`, and `default_tokens` where the request does not say how many. `token_limits` are those of the token, which are
+    in these already: they narrow what the ledger has for a person, too.
     """
 
     default_model: str
     models: frozenset[str] | None
     fallback_models: tuple[str, ...] = ()
-    max_tokens: int = 1024
+    max_tokens: int = 4096
+    default_tokens: int = 1024
     rate: tuple[Limit, ...] = ()
     budget: tuple[Limit, ...] = ()
     streams: int | None = None

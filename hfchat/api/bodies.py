@@ -71,10 +71,11 @@ class QuotaBody(BaseModel):
 
 
 class ModelBody(BaseModel):
-    """A model by the name that a request gives it; what is not known of it is left out."""
+    """A model by the name that a request gives it, and the most tokens of a reply; what is not known of it is left out."""
 
     id: str
     default: bool
+    max_tokens: int
     context_length: int | None = None
     input_modalities: list[str] | None = None
     pricing: dict[str, float] | None = None
@@ -93,6 +94,8 @@ class OpenAiModelBody(BaseModel):
     object: Literal["model"]
     created: int
     owned_by: str
+    context_length: int | None = None
+    max_tokens: int
 
 
 class OpenAiModelsBody(BaseModel):
@@ -145,6 +148,7 @@ _ERRORS = {
     401: "No token, or not a good one",
     402: "The caller pays for themself, and has no credit left",
     403: "The token does not allow it",
+    404: "There is nothing of this name",
     413: "The body is too large",
     415: "The body is compressed, or not UTF-8",
     429: "Too often; see Retry-After",

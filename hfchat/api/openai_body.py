@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from hfchat.api.message_fields import check_message
+from hfchat.api.message_fields import ROLES, check_message
 from hfchat.api.request_fields import DATA, FIELDS, check_fields
-from hfchat.errors import InvalidRequest
+from hfchat.errors import InvalidRequest, UnsupportedInput
 from hfchat.http.json_encoding import mended
 from hfchat.types import MAX_TOKENS, ChatRequest, Message
 from hfchat.upstream.request_body import MAX_TOKENS_NAMES
@@ -101,6 +101,8 @@ def _message(sent: object, place: str, media_hosts: Collection[str] | None) -> M
     role, content = sent.get("role"), sent.get("content")
     if not isinstance(role, str) or not role:
         raise InvalidRequest("required" if role is None else "text", param=f"{place}.role")
+    if role not in ROLES:
+        raise UnsupportedInput("one_of", params={"value": ", ".join(ROLES)}, param=f"{place}.role")
     if content is not None and not isinstance(content, str | list):
         raise InvalidRequest("text", param=f"{place}.content")
     if len(sent) > 2 or not isinstance(content, str):  # else it is a role and a text

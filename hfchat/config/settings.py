@@ -96,7 +96,10 @@ class Settings(BaseModel):
     hf_chat_system_prompt: str | None = Field(
         None, description="The owner's system prompt; no caller can remove it.", max_length=100_000, repr=False
     )
-    hf_chat_max_tokens: int = Field(1024, ge=1, le=MAX_TOKENS, description="What a reply may cost at most, in tokens.")
+    hf_chat_max_tokens: int = Field(4096, ge=1, le=MAX_TOKENS, description="What a reply may cost at most, in tokens.")
+    hf_chat_default_tokens: int = Field(
+        1024, ge=1, le=MAX_TOKENS, description="What a reply may cost where the caller says nothing, in tokens."
+    )
     hf_chat_timeout_s: float = Field(
         60, gt=0, le=3600, description="The longest silence in seconds, before the first token and between tokens."
     )
@@ -200,6 +203,11 @@ class Settings(BaseModel):
         return frozenset(self.hf_chat_media_hosts)
 
     @property
+    def default_tokens(self) -> int:
+        """The length of a reply where the caller says nothing. A lower HF_CHAT_MAX_TOKENS lowers it, where it is not set."""
+        return min(self.hf_chat_default_tokens, self.hf_chat_max_tokens)
+
+    @property
     def policy(self) -> Policy:
         """The owner's limits, which a token may narrow."""
         return Policy(
@@ -207,6 +215,7 @@ class Settings(BaseModel):
             models=self.allowed_models,
             fallback_models=self.hf_chat_fallback_models,
             max_tokens=self.hf_chat_max_tokens,
+            default_tokens=self.default_tokens,
             rate=(self.hfchat_rate,),
             budget=(self.hfchat_budget,),
             streams=self.hfchat_streams,
@@ -330,7 +339,12 @@ def _problems_between(settings: Settings, token_name: str) -> list[str]:
     token = settings.huggingface_api_token
     return [
         *rule.hf_token(token.get_secret_value() if token else None, settings.hf_chat_base_url, token_name),
-        *rule.budget(settings.hfchat_budget, settings.hf_chat_max_tokens),
+        *(
+            rule.default_tokens(settings.hf_chat_default_tokens, settings.hf_chat_max_tokens)
+            if "hf_chat_default_tokens" in settings.model_fields_set
+            else []
+        ),
+        *rule.budget(settings.hfchat_budget, settings.default_tokens),
         *rule.algorithms(
             settings.jwt_algorithms,
             secret=settings.signing_key,

@@ -5,6 +5,7 @@ import re
 from starlette.datastructures import Headers
 
 from hfchat.errors import InvalidRequest
+from hfchat.types import MODEL_ID
 
 READ = frozenset({"GET", "HEAD"})
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
@@ -30,6 +31,8 @@ API = {
     "/v1/chat/completions": _POST,
     "/v1/models": _GET,
 }
+# An id has slashes.
+_MODEL = re.compile(f"/v1/models/{MODEL_ID.pattern}")
 # Other forms of the same, which are not served: a client that asks for one can be set to ask for this.
 _SAME_AS = dict.fromkeys(("completion", "messages", "responses"), "completions")
 PAGES = {
@@ -101,7 +104,7 @@ def is_cross_site(headers: Headers, public_url: str | None) -> bool:
 
 def methods_of(path: str) -> frozenset[str] | None:
     """The methods of a route that needs a token; None where there is no such route."""
-    methods = API.get(path) or PAGES.get(path)
+    methods = API.get(path) or PAGES.get(path) or (_GET if _MODEL.fullmatch(path) else None)
     if methods is None and ".." not in path and "//" not in path:
         methods = next((methods for pattern, methods in PAGE_PATTERNS if pattern.fullmatch(path)), None)
     return methods

@@ -27,7 +27,9 @@ class ChatParameters(BaseModel):
 
     model_config = STRICT
     model: Annotated[_ModelId | None, Field(description="One that this chat offers.")] = None
-    max_tokens: Annotated[_Length | None, Field(description="Cut to the owner's limit.")] = None
+    max_tokens: Annotated[
+        _Length | None, Field(description="Cut to the owner's limit, which stands beside each model.")
+    ] = None
     temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False, description="0 to 2.")] = None
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
 

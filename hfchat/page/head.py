@@ -38,6 +38,7 @@ _CHAT_KEYS = (
     "close",
     "copy",
     "copied",
+    "copy_selected",
     "send",
     "stop",
     "edit_question",

@@ -8,6 +8,7 @@ from hfchat.chat.reasoning import ReasoningSplitter
 from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, PAGE
+from hfchat.page.half_marks import without_half_mark
 from hfchat.page.history import WAIT_ID, page_note
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.page.model_picker import short
@@ -79,8 +80,7 @@ class ReplyView:
             self._splitter.end()
         thoughts, content = self._splitter.split()
         if not whole:
-            # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
-            content = content.rstrip("$")
+            content = without_half_mark(content)
         thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
         messages: list[dict[str, Any]] = []
         if thoughts:

@@ -101,7 +101,7 @@ def test_what_may_be_chosen_is_passed_on(stub_app: RunningApp, stub: StubUpstrea
 
 def test_max_tokens_is_cut_to_the_owners_limit(stub_app: RunningApp, stub: StubUpstream) -> None:
     ask(stub_app, {**QUESTION, "max_tokens": 999_999})
-    assert stub.requests[0]["max_tokens"] == 1024
+    assert stub.requests[0]["max_tokens"] == 4096
 
 
 def message(**parts: Any) -> dict[str, Any]:

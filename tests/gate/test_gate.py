@@ -43,6 +43,7 @@ ELSEWHERE = [
     "/monitoring",
     "/metrics",
     "/v1/models",
+    "/v1/models/a/b",
     "/v1/chat/completions",
     "/api/ai/usage",
     "/run/predict",
@@ -201,6 +202,7 @@ def test_the_open_routes_answer_a_stranger(offline_app: RunningApp) -> None:
         ("OPTIONS", "/", 401),
         ("GET", "/api/ai/chat", 401),
         ("GET", "/v1/models", 401),
+        ("GET", "/v1/models/a/b:fastest", 401),
         ("GET", "/gradio_api/queue/data?session_hash=a", 401),
         ("GET", "/gradio_api/file=/proc/self/environ", 401),
     ],
@@ -359,6 +361,7 @@ def test_a_very_long_path_is_refused(offline_app: RunningApp, path: str) -> None
         "/api/",
         "/v1/chat/completions",
         "/v1/models",
+        "/v1/models/a/b",
     ],
 )
 def test_the_cookie_does_not_open_the_api(offline_app: RunningApp, path: str) -> None:

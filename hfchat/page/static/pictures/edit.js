@@ -13,7 +13,7 @@ async function takeOut(field) {
   if (!found.length) return;
   const shown = element("ul", { class: "hfchat-editing", "aria-label": says.to_send });
   edited.set(field, found);
-  type(field, withoutReferences(field.value).trim());
+  type(field, withoutReferences(field.value));
   field.after(shown);
   for (const { id, name } of found) {
     const item = pictureItem({ name, data: await pictures.get(id) }, () => {
@@ -35,7 +35,7 @@ window.addEventListener("click", (event) => {
   if (messageButton(event).label !== pageSays.submit) return;
   for (const field of document.querySelectorAll(FIELD)) {
     const left = edited.get(field);
-    if (left) type(field, withReferences(field.value.trim(), left));
+    if (left) type(field, withReferences(field.value, left));
     edited.delete(field);
   }
 }, true);
