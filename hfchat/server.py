@@ -18,6 +18,7 @@ from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_se
 from hfchat.http.protocol import HeadLimitProtocol
 from hfchat.logs import configure_logging, sum_up_log
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
+from hfchat.zero_gpu import start_zero_gpu
 
 GRACE_S = 30
 # As many open files as the system allows the program, up to this.
@@ -47,6 +48,7 @@ def main() -> int:
     except SettingsError as wrong:
         print(f"hfchat cannot start:\n{wrong}", file=sys.stderr)
         return 2
+    start_zero_gpu(os.environ)
     from hfchat.app import create_app  # gradio takes seconds to import: what is wrong is said before that
 
     configure_logging(settings.hfchat_log_format)

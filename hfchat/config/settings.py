@@ -1,6 +1,6 @@
 """Settings: the environment and `.env`, validated and frozen. A wrong or unsafe value is refused by the variable's name.
 
-Only `app`, `server`, `factory` and `cli` know it; everything else is handed plain values.
+Only `app`, `server`, `factory`, `check`, `deploy` and `cli` know it; everything else is handed plain values.
 """
 
 import io

@@ -54,6 +54,7 @@ PAGES = {
     "/gradio_api/queue/data": _GET,
     "/gradio_api/cancel": _POST,
     "/gradio_api/reset": _POST,
+    "/gradio_api/left": _POST,  # ours: a page says that it is about to go
     "/gradio_api/call/chat": _POST,
 }
 PAGE_PATTERNS = (

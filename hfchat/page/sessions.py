@@ -24,6 +24,8 @@ from hfchat.http.json_encoding import without_halves
 MAX_PAGE_BODY_BYTES = 4 * 1024 * 1024
 HEARTBEAT = "/gradio_api/heartbeat/"
 CALL = "/gradio_api/call/chat/"
+# Where a page says that it is about to go. Not Gradio's.
+LEFT = "/gradio_api/left"
 MAX_QUERY_FIELDS = 20
 # A message of the page has 8, a turn 24. Gradio takes 45 ms for 1,300 messages, and lets nothing else run meanwhile.
 MAX_PAGE_VALUES = 10_000

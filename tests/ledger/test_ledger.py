@@ -25,7 +25,7 @@ from tests.support.raw_client import logged
 pytestmark = pytest.mark.anyio
 
 NOW = 1_780_315_200.0
-POLICY = Policy("m", None, (), 100, (Limit(3, "minute"),), (Limit(1000, "day"),), 2)
+POLICY = Policy("m", None, max_tokens=100, rate=(Limit(3, "minute"),), budget=(Limit(1000, "day"),), streams=2)
 ALICE = Caller("alice", "j1", NOW + 3600, POLICY)
 MOST = Usage(77, 100)
 BOB = Caller("bob", "j2", NOW + 3600, Policy("m", None, (), 100))
@@ -180,7 +180,7 @@ async def test_each_limit_says_no_by_its_own_name(ledger: Ledger) -> None:
         await ledger.reserve(alice, MOST, on_quota.append)
     # What is refused is a request all the same, and whoever sent it is told.
     assert [quota.rate.remaining for quota in on_quota] == [3, 2, 1, 0, 0]  # type: ignore[union-attr]
-    bob = Caller("bob", "j2", NOW + 60, Policy("m", None, (), 100, (Limit(1, "hour"),)))
+    bob = Caller("bob", "j2", NOW + 60, Policy("m", None, max_tokens=100, rate=(Limit(1, "hour"),)))
     await ledger.reserve(bob, MOST, ignore)
     with pytest.raises(RateLimitExceeded) as refused:
         await ledger.reserve(bob, MOST, ignore)

@@ -8,7 +8,8 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from hfchat.page.head import CONSTANTS, SCRIPTS, head
+from hfchat.i18n.language import LANGUAGES, Language
+from hfchat.page.head import SCRIPTS, constants, head
 from tests.conftest import RunningApp
 from tests.support.raw_client import ask, cookie
 
@@ -63,8 +64,9 @@ def test_modules_share_no_global_name() -> None:
     assert [name for name, text in TEXTS.items() if "window.hfchat" in text] == ["page.js"]
 
 
-def test_what_is_handed_over_ends_no_script() -> None:
-    document = head("/static/x", "{}", "data:,")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_handed_over_ends_no_script(language: Language) -> None:
+    document = head("/static/x", "{}", "data:,", language)
     found = re.search(r'<script type="application/json" id="hfchat-constants">([^<]*)</script>', document)
     assert found
-    assert json.loads(found[1]) == CONSTANTS
+    assert json.loads(found[1]) == json.loads(json.dumps(constants(language), default=dict))

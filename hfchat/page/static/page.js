@@ -3,6 +3,7 @@ import "./storage.js";
 import "./language.js";
 import "./fetch.js";
 import "./clipboard.js";
+import "./stream_slots.js";
 import "./turn.js"; // hears of keys and clicks before the others
 import "./actions.js";
 import "./accessibility.js";

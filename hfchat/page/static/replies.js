@@ -1,6 +1,7 @@
 // What a message may be on the page. Gradio's Markdown renderer calls these, where page/renderer.py has put them in: its reader
 // of Markdown gets rules of ours, for what models and people write, and a message's links and pictures lead out of this page.
 import { drawable } from "./diagrams.js";
+import { directed } from "./direction.js";
 import { del, emStrong } from "./emphasis.js";
 import { fences } from "./fences.js";
 import { address, addressIn, escaped, withoutTags } from "./links.js";
@@ -103,5 +104,7 @@ export function parser(marked) {
     keepLastLines(tokens);
     return tokens;
   };
+  const made = marked.parser;
+  marked.parser = (...tokens) => directed(made.apply(marked, tokens));
   return marked;
 }

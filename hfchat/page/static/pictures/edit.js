@@ -2,7 +2,7 @@
 // these: those that are left are put back when it is sent.
 import { element, type } from "../dom.js";
 import { FIELD, messageButton } from "../editing.js";
-import { pictureSays as says, says as pageSays } from "../language.js";
+import { pictureSays as says } from "../language.js";
 import { pictureItem, pictures } from "./pictures.js";
 import { referencesIn, withoutReferences, withReferences } from "./references.js";
 
@@ -32,7 +32,7 @@ export function watchEdits() {
 }
 
 window.addEventListener("click", (event) => {
-  if (messageButton(event).label !== pageSays.submit) return;
+  if (messageButton(event).does !== "submit") return;
   for (const field of document.querySelectorAll(FIELD)) {
     const left = edited.get(field);
     if (left) type(field, withReferences(field.value, left));
