@@ -100,7 +100,10 @@ def greeting(settings: Settings, private: Iterable[Path] = ()) -> str:
     if not settings.has_key:
         lines.append("It is closed until JWT_SECRET is set: open the page and follow the steps.")
     if settings.offline:
-        lines.append("No Hugging Face token is set (HUGGINGFACE_API_TOKEN in .env): the offline stand-in answers.")
+        own = " those who do not sign in with Hugging Face" if settings.hub_sign_in and settings.own_credit else ""
+        lines.append(
+            f"No Hugging Face token is set (HUGGINGFACE_API_TOKEN in .env): the offline stand-in answers{own}."
+        )
     if settings.reached_by_others and settings.public_url is None:
         lines.append("Other machines open it by this machine's name: set HFCHAT_PUBLIC_URL to that, for links.")
     if settings.jwt_jwks_url and not settings.jwt_audience:
