@@ -81,7 +81,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(chat, upstream, verifier, ledger),
+        lifespan=_lifespan(ledger, chat, upstream, verifier),
         middleware=[
             Middleware(gate.wrap),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
@@ -161,13 +161,16 @@ def _upstream(settings: Settings) -> Upstream:
     )
 
 
-def _lifespan(*opened: Chat | Upstream | Verifier | Ledger) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    ledger: Ledger, *others: Chat | Upstream | Verifier
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await ledger.open()
         try:
             yield
         finally:
-            for thing in opened:
+            for thing in (*others, ledger):
                 await thing.close()
 
     return lifespan

@@ -3,8 +3,12 @@
 from hfchat.auth.jwks import Jwks
 from hfchat.auth.verifier import Verifier
 from hfchat.config.settings import Settings
+from hfchat.ledger.bucket import Bucket
+from hfchat.ledger.command_store import CommandStore
+from hfchat.ledger.copied_store import COPY_TIMEOUT_S, CopiedStore
 from hfchat.ledger.ledger import Ledger
-from hfchat.ledger.open_store import open_store
+from hfchat.ledger.open_store import open_store, sqlite_path
+from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.ledger.store import Store
 
 
@@ -26,4 +30,21 @@ def make_verifier(settings: Settings) -> Verifier:
 
 def make_ledger(settings: Settings, store: Store | None = None) -> Ledger:
     """The ledger on the store in the settings, or on this one."""
-    return Ledger(store or open_store(settings.hfchat_store))
+    if store is not None or settings.hfchat_store_copy is None:
+        return Ledger(store or open_store(settings.hfchat_store))
+    local = SqliteStore(sqlite_path(settings.hfchat_store))
+    return Ledger(CopiedStore(local, _bucket(settings)), timeout_s=COPY_TIMEOUT_S)
+
+
+def make_command_ledger(settings: Settings) -> Ledger:
+    """The ledger for a command, which may run beside the server: of two, one alone may use a copy."""
+    if settings.hfchat_store_copy is None:
+        return make_ledger(settings)
+    return Ledger(CommandStore(_bucket(settings)), timeout_s=COPY_TIMEOUT_S)
+
+
+def _bucket(settings: Settings) -> Bucket:
+    from hfchat.upstream.hub_bucket import HubBucket  # the hub's client takes long to import
+
+    hf_token = settings.huggingface_api_token
+    return HubBucket(settings.hfchat_store_copy or "", hf_token=hf_token.get_secret_value() if hf_token else "")
