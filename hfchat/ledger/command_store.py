@@ -1,7 +1,7 @@
 """Command store: the copy of a ledger for a command, which may run on another machine than the program.
 
-It reads the state in force, and leaves what is to be changed as a file, which the program applies the next time it looks into
-the bucket: while it is used within seconds, else before its next call. The command needs no claim, so nobody is interrupted.
+It reads the state in force, and leaves what is to be changed as a file, which the program applies within seconds, when it next
+lists the bucket, or at its next start. The command needs no claim, so nobody is interrupted.
 """
 
 import time

@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 
 # A call may wait for a write that has begun, and for the next one, each about 1 s.
 COPY_TIMEOUT_S = 10.0
-# Listings of the bucket in LEASE_S, while the store is used: three may fail.
-CHECKS_IN_A_LEASE = 4
+# Listings of the bucket in LEASE_S: two may fail, and a program that takes over is found in time to hand over.
+CHECKS_IN_A_LEASE = 3
 MAX_RETRY_S = 30.0
-CLOSING_WRITES = 3
+CLOSING_WRITES = 2
 
 
 class CopiedStore:
@@ -55,7 +55,6 @@ class CopiedStore:
         # Nothing is granted before: the minute in which a program may have been killed has to be over.
         self._opens_at = 0.0
         self._failure = unavailable("it is not read yet")
-        self._used = False
         self._running: asyncio.Task[None] | None = None
         self._check: asyncio.Task[None] | None = None
 
@@ -172,7 +171,6 @@ class CopiedStore:
         self._raise_closed()
         if now < self._opens_at:
             raise unavailable("the program before was killed; nothing is granted until the minute is over")
-        self._used = True
         if not self._claim.held:
             await self._check_claim()
             self._raise_closed()
@@ -198,12 +196,8 @@ class CopiedStore:
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
         while not self._claim.lost:
             await asyncio.sleep(self._lease_s / CHECKS_IN_A_LEASE)
-            if self._used:
-                self._used = False
-                with suppress(StoreUnavailable):
-                    await self._check_claim()
-        with suppress(StoreUnavailable):
-            self._claim.raise_lost()
+            with suppress(StoreUnavailable):
+                await self._check_claim()
         await self._hand_over()
 
     async def _open(self) -> None:

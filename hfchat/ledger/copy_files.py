@@ -14,7 +14,8 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hfchat.ledger.bucket import unavailable
+from hfchat.errors import StoreUnavailable
+from hfchat.ledger.bucket import CopyError, unavailable
 
 CLAIMS, STATES, CHANGES = "claims/", "states/", "changes/"
 CLOSED = ".closed"
@@ -27,6 +28,10 @@ REVOCATIONS_KEPT_S = 30 * 86_400
 _EPOCH = r"\d{10}-[0-9a-f]{16}"
 _NAME = re.compile(rf"claims/{_EPOCH}|states/{_EPOCH}\.\d{{10}}({re.escape(CLOSED)})?|changes/\d{{20}}-[0-9a-f]{{16}}")
 _FORM = "hfchat-ledger-1"
+_DAMAGED = (
+    "a file of it is damaged, or a newer hfchat wrote it, so nothing is granted. Use that version; or use another bucket, where "
+    "everybody begins anew and revoked tokens are good again until they expire"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,8 @@ def read_state(content: bytes) -> LedgerState:
             limits=[(str(a), str(b)) for a, b in values["limits"]],
             changes=[str(name) for name in values["changes"]],
         )
-    except (KeyError, TypeError, ValueError) as damaged:
-        raise _damaged() from damaged
+    except (KeyError, TypeError, ValueError):
+        raise StoreUnavailable from CopyError(_DAMAGED)
 
 
 def pack_change(change: Change) -> bytes:
@@ -127,11 +132,11 @@ def read_change(content: bytes) -> Change:
     values = _unpack(content)
     try:
         change = Change(str(values["kind"]), str(values["name"]), values["value"])
-    except KeyError as damaged:
-        raise _damaged() from damaged
+    except KeyError:
+        raise StoreUnavailable from CopyError(_DAMAGED)
     type_ = {"revoke": float | int, "limits": str, "reset": type(None)}.get(change.kind)
     if type_ is None or not isinstance(change.value, type_):
-        raise _damaged()
+        raise unavailable(_DAMAGED)
     return change
 
 
@@ -152,17 +157,10 @@ def _unpack(content: bytes) -> dict[str, Any]:
         stream = zlib.decompressobj(wbits=31)
         text = stream.decompress(content, MAX_COPY_BYTES)
         if not stream.eof:
-            raise _damaged()
+            raise unavailable(_DAMAGED)
         values = json.loads(text)
         if values.pop("form") != _FORM:
-            raise _damaged()
-    except (zlib.error, ValueError, KeyError, AttributeError, TypeError) as damaged:
-        raise _damaged() from damaged
+            raise unavailable(_DAMAGED)
+    except (zlib.error, ValueError, KeyError, AttributeError, TypeError):
+        raise StoreUnavailable from CopyError(_DAMAGED)
     return dict(values)
-
-
-def _damaged() -> Exception:
-    return unavailable(
-        "a file of it is damaged, or a newer hfchat wrote it. Nothing is granted on it: use that version, or another bucket, "
-        "where everybody begins anew and revoked tokens are good again until they expire"
-    )

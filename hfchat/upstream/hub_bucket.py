@@ -29,11 +29,16 @@ class BucketFailure(Exception):
 
 
 class HubBucket:
-    """The bucket at `hf://buckets/OWNER/NAME`, which has no other files. Used in one event loop."""
+    """The bucket at `hf://buckets/OWNER/NAME`, which has no other files. Used in one event loop.
 
-    def __init__(self, address: str, *, hf_token: str, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    `endpoint` is another Hub than the one that HF_ENDPOINT names.
+    """
+
+    def __init__(
+        self, address: str, *, hf_token: str, timeout_s: float = CALL_TIMEOUT_S, endpoint: str | None = None
+    ) -> None:
         self._id = address.removeprefix(PREFIX)
-        self._api = HfApi(token=hf_token)
+        self._api = HfApi(token=hf_token, endpoint=endpoint)
         self._timeout_s = timeout_s
         self._threads = 0
 
