@@ -29,7 +29,7 @@ from hfchat.ledger.sqlite_state import RESTORE_REVOCATION, Snapshot, read_snapsh
 from hfchat.ledger.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
 
-_VERSIONS = (
+VERSIONS = (
     """
     CREATE TABLE meters (
         person TEXT NOT NULL, meter TEXT NOT NULL, starts INTEGER NOT NULL, used INTEGER NOT NULL,
@@ -98,7 +98,7 @@ class SqliteStore:
     in_order = True
 
     def __init__(self, path: Path | None) -> None:
-        self._worker = SqliteWorker(path, _VERSIONS)
+        self._worker = SqliteWorker(path, VERSIONS)
 
     def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Future[Counters]:
         """Count all of it or nothing."""

@@ -375,6 +375,16 @@ async def test_the_old_program_hands_over_exact_counts_and_stays_closed(start: S
     assert await new.turn(ALICE, 10)
 
 
+async def test_what_was_counted_after_a_program_took_over_is_not_granted(start: Start) -> None:
+    program = start()
+    await program.start()
+    assert await program.turn(ALICE, 1)
+    turn = asyncio.create_task(program.turn(ALICE, 1))
+    await asyncio.sleep(0)
+    program.store._claim.lost = True
+    assert not await turn
+
+
 async def test_a_ledger_that_was_there_before_its_copy_is_brought_in(start: Start) -> None:
     program = start()
     await program.local.revoke("t1", now=NOON, until=NOON + 1e8)
