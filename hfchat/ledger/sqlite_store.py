@@ -174,13 +174,7 @@ class SqliteStore:
 
     async def snapshot(self, *, now: float) -> Snapshot:
         """What is in force, for a copy."""
-        names = {"now": now, "latest": now + MAX_LEASE_S, "subject": None}
-
-        def read(db: sqlite3.Connection) -> Snapshot:
-            totals = [UsageTotals(*row) for row in db.execute(_TOTALS, names).fetchall()]
-            return read_snapshot(db, totals, now)
-
-        return await self._worker.run(read, writes=False)
+        return await self._worker.run(lambda db: read_snapshot(db, now), writes=False)
 
     async def restore(self, state: LedgerState) -> None:
         """Bring in what a copy has."""

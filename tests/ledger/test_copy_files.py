@@ -24,7 +24,6 @@ from hfchat.ledger.copy_files import (
     state_name,
     superseded,
 )
-from hfchat.ledger.meters import UsageTotals
 from hfchat.ledger.sqlite_file import SqliteFile
 from hfchat.ledger.sqlite_state import read_snapshot, restore_state
 from hfchat.ledger.sqlite_store import VERSIONS
@@ -90,16 +89,16 @@ def test_what_has_ended_is_left_out_and_the_rest_is_restored(tmp_path: Path) -> 
         meters=[*STATE.meters, *ended],
         revocations=[*STATE.revocations, ("t0", NOON - REVOCATIONS_KEPT_S)],
         limits=STATE.limits,
+        people=[("i", str(number), 1, 2, 3, 0, number) for number in range(MAX_PEOPLE + 1)],
     )
-    totals = [UsageTotals("i", str(number), 1, 2, 3, 0, 0, number) for number in range(MAX_PEOPLE + 1)]
     one.do([lambda db: restore_state(db, state)], writes=True)
-    (snapshot,) = one.do([lambda db: read_snapshot(db, totals, NOON)], writes=False)
+    (snapshot,) = one.do([lambda db: read_snapshot(db, NOON)], writes=False)
     assert sorted(snapshot.state.meters) == sorted(STATE.meters)
     assert snapshot.state.revocations == STATE.revocations
     assert len(snapshot.state.people) == MAX_PEOPLE
     assert "0" not in {row[1] for row in snapshot.state.people}
     other.do([lambda db: restore_state(db, snapshot.state)], writes=True)
-    (again,) = other.do([lambda db: read_snapshot(db, totals, NOON)], writes=False)
+    (again,) = other.do([lambda db: read_snapshot(db, NOON)], writes=False)
     assert again.state.meters == snapshot.state.meters
     assert again.state.limits == STATE.limits
     one.close()
@@ -113,6 +112,6 @@ def test_of_two_counts_the_higher_one_stays(tmp_path: Path) -> None:
             [lambda db, row=("p", "tokens/day", start, count): restore_state(db, LedgerState(meters=[row]))],
             writes=True,
         )
-    (snapshot,) = file.do([lambda db: read_snapshot(db, [], NOON)], writes=False)
+    (snapshot,) = file.do([lambda db: read_snapshot(db, NOON)], writes=False)
     assert snapshot.state.meters == [("p", "tokens/day", DAY, 5)]
     file.close()

@@ -87,10 +87,10 @@ def test_a_window_in_which_nothing_is_used_gets_a_mark() -> None:
 
 def test_what_is_granted_while_the_store_is_read_is_in_the_mark() -> None:
     marks = Marks()
-    marks.end(upload(marks, 10, held=10))
+    marks.end(upload(marks, 400, held=400))
     marks.snapshot()
-    assert marks.grant("p", used(100))
-    assert marks.begin([("p", TEN.key, DAY, 10)], {}, marks.wants("p", used(10))) == {KEY: (DAY, 100)}
+    assert marks.grant("p", used(390))
+    assert marks.begin([("p", TEN.key, DAY, 20)], {}, marks.wants("p", used(390))) == {KEY: (DAY, 390)}
 
 
 def test_a_lower_mark_is_in_force_as_soon_as_it_may_have_been_written() -> None:
