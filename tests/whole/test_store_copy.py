@@ -70,6 +70,9 @@ def test_a_restart_on_an_empty_disk_forgets_nothing(tmp_path: Path) -> None:
         usage = command(settings, folder, "usage", "--csv")
         assert "alice,hfchat,1," in usage.stdout, usage.stderr
         assert command(settings, folder, "person", "carol", "--block").returncode == 0
+        refused = command({**settings, "HUGGINGFACE_API_TOKEN": f"{hub.token}6"}, folder, "usage")
+        assert refused.returncode == 2
+        assert "HUGGINGFACE_API_TOKEN may not read and write hf://buckets/me/ledger" in refused.stderr
         with started(folder, **settings) as process:
             wait_until(lambda: ready(process.listening()), 30)
             assert ask(process, bob, "GET", "/api/ai/usage").json()["error"]["code"] == "revoked_token"
