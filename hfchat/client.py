@@ -1,5 +1,6 @@
 """The Python client of a running hfchat: one function, which raises the same errors that the server means."""
 
+import json
 from collections.abc import Iterable, Mapping
 
 import httpx2
@@ -41,10 +42,12 @@ def send_chat_message(
         raise InvalidToken(message="The token has characters that no token has: copy it again.")
     body = {"model": model, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
     try:
+        sent = {"messages": list(messages)} | {name: value for name, value in body.items() if value is not None}
         answer = httpx2.post(
             f"{base_url.rstrip('/')}/api/ai/chat",
-            json={"messages": list(messages)} | {name: value for name, value in body.items() if value is not None},
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+            # In ASCII: so a text that was cut inside an emoji can be written too.
+            content=json.dumps(sent, allow_nan=False),
+            headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
             timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, 10)),
         )
     except httpx2.TimeoutException as late:

@@ -12,6 +12,7 @@
     │   ├── NotFound                404
     │   ├── MethodNotAllowed        405
     │   ├── PayloadTooLarge         413
+    │   ├── UnsupportedEncoding     415
     │   ├── LimitReached            time will help
     │   │   ├── RateLimitExceeded   429
     │   │   ├── BudgetExceeded      429
@@ -45,6 +46,8 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 Fault = Literal["caller", "owner", "upstream"]
+# OpenAI's client for Python waits no longer before it repeats a request by itself; the one for Node would wait for hours.
+LONGEST_RETRY_WAIT_S = 60
 
 
 class HfchatError(Exception):
@@ -94,6 +97,11 @@ class HfchatError(Exception):
         self.token_id: str | None = None
         self.provider_status: int | None = None
         self.provider_request_id: str | None = None
+
+    @property
+    def worth_repeating(self) -> bool:
+        """Whether the same request may succeed soon, so that a client may repeat it by itself."""
+        return self.retryable and self.reason != "budget_never" and (self.retry_after_s or 0) <= LONGEST_RETRY_WAIT_S
 
     @property
     def type(self) -> str:
@@ -169,6 +177,12 @@ class PayloadTooLarge(CallerError):
     """The body is larger than is read."""
 
     code, status = "payload_too_large", 413
+
+
+class UnsupportedEncoding(CallerError):
+    """The body is compressed, or its text is not UTF-8."""
+
+    code, status = "unsupported_encoding", 415
 
 
 class LimitReached(CallerError):

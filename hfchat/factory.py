@@ -33,18 +33,21 @@ def make_ledger(settings: Settings, store: Store | None = None) -> Ledger:
     if store is not None or settings.hfchat_store_copy is None:
         return Ledger(store or open_store(settings.hfchat_store))
     local = SqliteStore(sqlite_path(settings.hfchat_store))
-    return Ledger(CopiedStore(local, _bucket(settings)), timeout_s=COPY_TIMEOUT_S)
+    return Ledger(CopiedStore(local, make_bucket(settings)), timeout_s=COPY_TIMEOUT_S)
 
 
 def make_command_ledger(settings: Settings) -> Ledger:
     """The ledger for a command, which may run beside the server: of two, one alone may use a copy."""
     if settings.hfchat_store_copy is None:
         return make_ledger(settings)
-    return Ledger(CommandStore(_bucket(settings)), timeout_s=COPY_TIMEOUT_S)
+    return Ledger(CommandStore(make_bucket(settings)), timeout_s=COPY_TIMEOUT_S)
 
 
-def _bucket(settings: Settings) -> Bucket:
+def make_bucket(settings: Settings, endpoint: str | None = None) -> Bucket:
+    """The bucket of HFCHAT_STORE_COPY, which is set; `endpoint` is another Hub than the one that HF_ENDPOINT names."""
     from hfchat.upstream.hub_bucket import HubBucket  # the hub's client takes long to import
 
     hf_token = settings.huggingface_api_token
-    return HubBucket(settings.hfchat_store_copy or "", hf_token=hf_token.get_secret_value() if hf_token else "")
+    return HubBucket(
+        settings.hfchat_store_copy or "", hf_token=hf_token.get_secret_value() if hf_token else "", endpoint=endpoint
+    )

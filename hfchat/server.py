@@ -19,10 +19,9 @@ from hfchat.http.protocol import HeadLimitProtocol
 from hfchat.ledger.open_store import sqlite_path
 from hfchat.logs import configure_logging, sum_up_log
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
+from hfchat.zero_gpu import start_zero_gpu
 
 GRACE_S = 30
-# Longer than the 60 s of common load balancers: they would else send a request into a connection that is being closed.
-KEEP_ALIVE_S = 75
 # As many open files as the system allows the program, up to this.
 OPEN_FILES = 65_536
 GC_THRESHOLD = 20_000
@@ -50,6 +49,7 @@ def main() -> int:
     except SettingsError as wrong:
         print(f"hfchat cannot start:\n{wrong}", file=sys.stderr)
         return 2
+    start_zero_gpu(os.environ)
     from hfchat.app import create_app  # gradio takes seconds to import: what is wrong is said before that
 
     configure_logging(settings.hfchat_log_format)
@@ -62,7 +62,7 @@ def main() -> int:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=settings.hfchat_keep_alive_s,
     )
     _allow_open_files()
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped in order

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hfchat.limits import Limit, Limits
 
@@ -72,13 +72,41 @@ class Call:
     body_bytes: int = field(default=0, compare=False)
 
 
+class Source(NamedTuple):
+    """A page that a reply refers to: its address, as the provider wrote it, and its title, which may be empty."""
+
+    url: str
+    title: str = ""
+
+
+@dataclass(slots=True)
+class Extras:
+    """What a reply has besides text, each in order and once.
+
+    `pictures` are `data:` URLs, or addresses, as the provider wrote them; `tools` the names of tools that it calls.
+    """
+
+    pictures: list[str] = field(default_factory=list, repr=False)
+    sources: list[Source] = field(default_factory=list, repr=False)
+    tools: list[str] = field(default_factory=list, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.pictures or self.sources or self.tools)
+
+    def add(self, other: "Extras") -> None:
+        """Add what is new in the other."""
+        self.pictures += [picture for picture in other.pictures if picture not in self.pictures]
+        self.sources += [source for source in other.sources if source not in self.sources]
+        self.tools += [tool for tool in other.tools if tool not in self.tools]
+
+
 @dataclass(slots=True)
 class Delta:
     """A piece of a reply. `reasoning` is what a model thinks aloud; it is shown apart and is no part of the reply.
 
     `tool_text` is what it says to no person, in calls of tools; it costs like the rest. `events` are the provider's own, as
     JSON, where the call is `passthrough`; `count` of its deltas came at once and are put together here. `whole`: it is the
-    whole reply of a server that did not stream.
+    whole reply of a server that did not stream. `extras` is what it has besides text, where it has any.
     """
 
     content: str = field(default="", repr=False)
@@ -87,6 +115,7 @@ class Delta:
     events: list[str] | None = field(default=None, repr=False)
     count: int = field(default=1, compare=False)
     whole: bool = False
+    extras: Extras | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +154,16 @@ Part = Delta | Finish
 class Policy:
     """What somebody may use. `models` is None where any model may be named; every limit of `rate` and `budget` holds.
 
-    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. `token_limits` are
-    those of the token, which are in these already: they narrow what the ledger has for a person, too.
+    `rate` counts requests, `budget` tokens of prompt and completion, `streams` replies in progress at once. A reply has at most
+    `max_tokens`, and `default_tokens` where the request does not say how many. `token_limits` are those of the token, which are
+    in these already: they narrow what the ledger has for a person, too.
     """
 
     default_model: str
     models: frozenset[str] | None
     fallback_models: tuple[str, ...] = ()
-    max_tokens: int = 1024
+    max_tokens: int = 4096
+    default_tokens: int = 1024
     rate: tuple[Limit, ...] = ()
     budget: tuple[Limit, ...] = ()
     streams: int | None = None

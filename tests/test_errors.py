@@ -9,7 +9,7 @@ import pytest
 
 from hfchat import errors
 from hfchat.errors import HfchatError, catalogue
-from hfchat.http.error_response import error_body, error_headers, in_words, say
+from hfchat.http.error_response import error_body, error_headers, hint_in_message, in_words, say
 from hfchat.i18n.amounts import spoken
 from hfchat.i18n.errors import CREDITS_PAGE, DETAILS, ERRORS, PROVIDERS_PAGE, TOKEN_PAGE
 from hfchat.i18n.language import LANGUAGES, Language
@@ -29,6 +29,7 @@ TABLE = [
     ("not_found", 404, "caller", False),
     ("method_not_allowed", 405, "caller", False),
     ("payload_too_large", 413, "caller", False),
+    ("unsupported_encoding", 415, "caller", False),
     ("rate_limit_exceeded", 429, "caller", True),
     ("budget_exceeded", 429, "caller", True),
     ("too_many_streams", 429, "caller", True),
@@ -98,6 +99,7 @@ def test_openais_type_follows_the_status() -> None:
         404: "invalid_request_error",
         405: "invalid_request_error",
         413: "invalid_request_error",
+        415: "invalid_request_error",
         429: "rate_limit_error",
         500: "server_error",
         502: "server_error",
@@ -117,9 +119,9 @@ def test_each_language_says_what_happened_and_what_to_do(code: str, to_owner: bo
     pairs = [say(example(code), language, to_owner=to_owner) for language in LANGUAGES]
     texts = [text for pair in pairs for text in pair]
     for text in texts:
-        assert len(text) > 10
+        assert len(text.encode()) > 10
         assert not set("{}|") & set(text)
-        assert text[0].isupper() or text[0] in "`¿"
+        assert not text[0].islower()
     assert len(set(texts)) == len(texts)
 
 
@@ -185,7 +187,7 @@ def test_a_detail_is_said_in_each_language_with_its_value(key: str, language: La
     assert said.endswith(text.format(value="417", **spoken(FACTS, language)))
     assert ("417" in said) == ("{value}" in text)
     assert "`top_p`: " in said
-    assert text.endswith(".") == (key not in ("no_models", "models_offered", "methods"))  # inside a sentence
+    assert text.endswith((".", "。")) == (key not in ("no_models", "models_offered", "methods"))  # inside a sentence
 
 
 MINUTE: dict[str, int | str] = {"limit": 30, "window": "minute", "reset_s": 12}
@@ -245,7 +247,7 @@ def test_who_may_use_no_model_is_told_why() -> None:
 
 
 def test_every_detail_that_the_program_names_has_a_text_and_every_text_is_named() -> None:
-    kinds = "InvalidToken|InvalidRequest|InsufficientScope|MissingToken|PayloadTooLarge"
+    kinds = "NotFound|UnsupportedEncoding|InvalidToken|InvalidRequest|InsufficientScope|MissingToken|PayloadTooLarge"
     kinds += "|RateLimitExceeded|BudgetExceeded|TooManyStreams"
     named = set(re.findall(rf'(?:{kinds})\(\s*f?"([a-z_]+)[|"]', SOURCES))
     assert len(named) > 10
@@ -288,6 +290,7 @@ def test_a_fault_can_be_another_for_one_error_without_changing_its_kind() -> Non
     assert errors.ModelNotSupported().fault == "owner"
 
 
+NEVER = {"X-Should-Retry": "false"}
 HEADERS = [
     (errors.MissingToken(), {"WWW-Authenticate": 'Bearer realm="hfchat"'}),
     (errors.InvalidToken(), {"WWW-Authenticate": 'Bearer realm="hfchat", error="invalid_token"'}),
@@ -297,23 +300,38 @@ HEADERS = [
     (errors.ModelNotAllowed(), {}),
     (errors.MethodNotAllowed("methods", params={"value": "GET, HEAD"}), {"Allow": "GET, HEAD"}),
     (errors.RateLimitExceeded(retry_after_s=12), {"Retry-After": "12"}),
-    (errors.BudgetExceeded(retry_after_s=3600), {"Retry-After": "3600"}),
+    (errors.RateLimitExceeded(retry_after_s=60), {"Retry-After": "60"}),
+    (errors.RateLimitExceeded(retry_after_s=61), {"Retry-After": "61", **NEVER}),
+    (errors.BudgetExceeded(retry_after_s=3600), {"Retry-After": "3600", **NEVER}),
+    (errors.BudgetExceeded("budget_never", retry_after_s=9), {"Retry-After": "9", **NEVER}),
     (errors.TooManyStreams(), {"Retry-After": "5"}),
     (errors.UpstreamRateLimited(), {"Retry-After": "10"}),
     (errors.UpstreamRateLimited(retry_after_s=33), {"Retry-After": "33"}),
+    (errors.UpstreamRateLimited(retry_after_s=7200), {"Retry-After": "7200", **NEVER}),
     (errors.ModelLoading(), {"Retry-After": "20"}),
     (errors.UpstreamOverloaded(), {"Retry-After": "5"}),
     (errors.Overloaded(), {"Retry-After": "5"}),
     (errors.StoreUnavailable(), {"Retry-After": "5"}),
-    (errors.CreditsExhausted(), {}),
+    (errors.UnsupportedEncoding(), {"Accept-Encoding": "identity", **NEVER}),
+    (errors.CreditsExhausted(), NEVER),
+    (errors.HfTokenInvalid(), NEVER),
+    (errors.EndpointRetired(), NEVER),
+    (errors.UpstreamUnavailable(), {}),
     (errors.UpstreamTimeout(retry_after_s=3), {}),
-    (errors.InternalError(), {}),
+    (errors.InternalError(), NEVER),
 ]
 
 
 @pytest.mark.parametrize(("error", "headers"), HEADERS, ids=[error.code for error, _ in HEADERS])
 def test_an_error_brings_its_headers(error: HfchatError, headers: dict[str, str]) -> None:
-    assert error_headers(error) == headers
+    expected = headers if error.retryable else {**headers, **NEVER}
+    assert error_headers(error) == expected
+
+
+def test_openais_clients_get_the_hint_with_the_message() -> None:
+    error = error_body(errors.MissingToken(), "en")["error"]
+    body = hint_in_message(error_body(errors.MissingToken(), "en"))
+    assert body == {"error": {**error, "message": f"{error['message']} {error['hint']}"}}
 
 
 # The ledger knows when their windows end.

@@ -35,6 +35,7 @@ from hfchat.http.json_bounds import check_json
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.i18n.language import language_of
 from hfchat.page import history, notices, pictures
+from hfchat.page.half_marks import without_half_mark
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.types import Call, Message
 from hfchat.upstream import failure_text
@@ -267,6 +268,7 @@ SCANNERS: dict[str, Callable[[str], object]] = {
     "page's pictures": lambda text: pictures.read_pictures(orjson.dumps({text: text}).decode()),
     "reference to a picture": lambda text: pictures.has_pictures([Message("user", text)]),
     "message as Markdown": notices._plain,
+    "half a mark": lambda text: [without_half_mark(text[:end]) for end in range(0, len(text), len(text) // 16 or 1)],
     "history's id": history._ID.fullmatch,
     "words of an error": lambda text: error_response.say(
         errors.InvalidRequest(provider_message=text, param=text), "en"

@@ -40,7 +40,7 @@ def account_router(revoke: Revoke) -> APIRouter:
     @router.post(
         "/revoke",
         response_model=RevokedBody,
-        responses=errors(400, 403, 413),
+        responses=errors(400, 403, 413, 415),
         operation_id="revoke",
         openapi_extra=body_of(RevokeBody),
         summary="Take a token back",

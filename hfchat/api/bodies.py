@@ -43,11 +43,13 @@ class UsageBody(BaseModel):
 
 
 class ReplyBody(BaseModel):
-    """The answer."""
+    """The answer. `finish_reason` and `note` are there where a filter cut it, or the model only wanted a tool."""
 
     reply: str
     model: str
     usage: UsageBody
+    finish_reason: str | None = None
+    note: str | None = None
 
 
 class RemainingBody(BaseModel):
@@ -69,10 +71,11 @@ class QuotaBody(BaseModel):
 
 
 class ModelBody(BaseModel):
-    """A model by the name that a request gives it; what is not known of it is left out."""
+    """A model by the name that a request gives it, and the most tokens of a reply; what is not known of it is left out."""
 
     id: str
     default: bool
+    max_tokens: int
     context_length: int | None = None
     input_modalities: list[str] | None = None
     pricing: dict[str, float] | None = None
@@ -91,6 +94,8 @@ class OpenAiModelBody(BaseModel):
     object: Literal["model"]
     created: int
     owned_by: str
+    context_length: int | None = None
+    max_tokens: int
 
 
 class OpenAiModelsBody(BaseModel):
@@ -142,7 +147,9 @@ _ERRORS = {
     400: "The request is wrong, or the model cannot take it",
     401: "No token, or not a good one",
     403: "The token does not allow it",
+    404: "There is nothing of this name",
     413: "The body is too large",
+    415: "The body is compressed, or not UTF-8",
     429: "Too often; see Retry-After",
     500: "A fault of this program",
     502: "The provider failed, or the owner's set-up did",

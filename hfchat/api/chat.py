@@ -8,12 +8,17 @@ from starlette.responses import Response
 
 from hfchat.api.bodies import ChatBody
 from hfchat.api.turn import TurnAnswers
+from hfchat.chat.reasoning import ReasoningSplitter
 from hfchat.http.validation import parse
+from hfchat.i18n.endings import ending
+from hfchat.i18n.language import Language, language_of
 from hfchat.types import ChatRequest, Delta, Finish, Message
 
 MAX_BODY_BYTES = 1024 * 1024
 # As many messages as are taken have 2,000 in all, and each that is wrong makes an error of its own.
 MAX_VALUES = 5000
+# The ends of a reply that are said in words: of these a caller need not know the names.
+_NOTED = ("content_filter", "tool_calls", "function_call")
 
 
 class ChatEndpoint:
@@ -26,7 +31,10 @@ class ChatEndpoint:
         """Answer the last message of the conversation.
 
         With `"stream": true`: `data: {"delta": "..."}` events, then `event: done` with the body that a plain call
-        would have got, or `event: error` with the error's body.
+        would have got, or `event: error` with the error's body. What a model thinks aloud is no part of it: where that is known
+        by its end only, the deltas have it, and the `reply` of the last event has not.
+
+        Where a filter of the provider cut the reply, or the model only wanted a tool, `finish_reason` and `note` say so.
 
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
@@ -40,24 +48,25 @@ class ChatEndpoint:
             body.top_p,
             stream=bool(body.stream),
         )
-        return await self._turns.answer(request, sent, chat_request, _ChatForm())
+        form = _ChatForm(language_of(request.headers.get("accept-language", "")))
+        return await self._turns.answer(request, sent, chat_request, form)
 
 
 class _ChatForm:
-    """This door's own, plain form."""
+    """This door's own, plain form: the answer, without what the model thinks aloud."""
 
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._splitter = ReasoningSplitter()
+        self._tools: list[str] = []
 
     def delta(self, part: Delta) -> bytes:
-        if not part.content:
-            return b""
-        self._pieces.append(part.content)
-        # ASCII only: U+2028 and its like are line ends to careless readers.
-        return f'data: {{"delta": {json.dumps(part.content)}}}\n\n'.encode("ascii")
+        if part.extras is not None:
+            self._tools += part.extras.tools
+        return self._event(self._splitter.add(part.content)) if part.content else b""
 
     def done(self, finish: Finish) -> bytes:
-        return b"event: done\ndata: " + self.whole(finish) + b"\n\n"
+        return self._event(self._splitter.end()) + b"event: done\ndata: " + self.whole(finish) + b"\n\n"
 
     def failed(self, body: dict[str, Any]) -> bytes:
         return f"event: error\ndata: {json.dumps(body)}\n\n".encode("ascii")
@@ -70,4 +79,14 @@ class _ChatForm:
             "total_tokens": usage.total_tokens,
             **({"estimated": True} if usage.estimated else {}),
         }
-        return json.dumps({"reply": "".join(self._pieces), "model": finish.model, "usage": counted}).encode("ascii")
+        self._splitter.end()
+        _, reply = self._splitter.split()
+        body = {"reply": reply, "model": finish.model, "usage": counted}
+        if finish.finish_reason in _NOTED or (self._tools and not reply.strip()):
+            note = ending(finish.finish_reason, self._tools, self._language, empty=not reply.strip())
+            body |= {"finish_reason": finish.finish_reason, "note": note} if note else {}
+        return json.dumps(body).encode("ascii")
+
+    def _event(self, text: str) -> bytes:
+        # ASCII only: U+2028 and its like are line ends to careless readers.
+        return f'data: {{"delta": {json.dumps(text)}}}\n\n'.encode("ascii") if text else b""

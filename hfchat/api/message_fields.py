@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from hfchat.api.request_fields import DATA, MAX_PARAM_CHARS, SCALAR, SWITCH, Kind, check_fields
+from hfchat.chat.conversation import INSTRUCTION_ROLES
 from hfchat.errors import InvalidRequest, UnsupportedInput
 from hfchat.http.media import PICTURE_PARTS, may_be_fetched, picture_url
 
@@ -21,6 +22,8 @@ _MEDIUM = re.compile(
 # Data that a tool is called with: no server fetches what it names.
 _ARGUMENTS = ("arguments", "input", "args")
 MAX_KIND_CHARS = 60
+# A template may write a role as it is.
+ROLES = (*INSTRUCTION_ROLES, "user", "assistant", "tool", "function")
 
 
 def _no_media(value: object, path: str) -> None:
@@ -73,6 +76,7 @@ PARTS: Mapping[str, Mapping[str, Kind]] = {
     "image_url": {**_OF_ANY_PART, "image_url": DATA},
     "input_image": {**_OF_ANY_PART, "image_url": DATA, "detail": SWITCH},
 }
+TEXT_PARTS_ONLY = {kind: fields for kind, fields in PARTS.items() if "text" in fields}
 PICTURE: Mapping[str, Kind] = {"url": DATA, "detail": SWITCH}
 
 
@@ -84,17 +88,21 @@ def check_message(message: Mapping[str, Any], path: str, media_hosts: Collection
     check_fields(message, MESSAGE_FIELDS, f"{path}.")
     content = message.get("content")
     if isinstance(content, list):
+        # All instructions become one text.
+        fields = TEXT_PARTS_ONLY if message.get("role") in INSTRUCTION_ROLES else PARTS
         for index, part in enumerate(content):
-            _check_part(part, f"{path}.content[{index}]", media_hosts)
+            _check_part(part, f"{path}.content[{index}]", media_hosts, fields)
 
 
-def _check_part(part: object, path: str, media_hosts: Collection[str] | None) -> None:
+def _check_part(
+    part: object, path: str, media_hosts: Collection[str] | None, parts: Mapping[str, Mapping[str, Kind]]
+) -> None:
     if not isinstance(part, dict):
         raise InvalidRequest("object", param=path)
     kind = part.get("type")
     if not isinstance(kind, str):
         raise InvalidRequest("required" if kind is None else "text", param=f"{path}.type")
-    fields = PARTS.get(kind)
+    fields = parts.get(kind)
     if fields is None:
         raise _refuse_part(kind, f"{path}.type")
     check_fields(part, fields, f"{path}.")

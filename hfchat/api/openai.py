@@ -1,4 +1,9 @@
-"""OpenAI-compatible endpoint: `POST /v1/chat/completions`. The provider's answer is passed on unchanged."""
+"""OpenAI-compatible endpoint: `POST /v1/chat/completions`. The provider's answer is passed on as it is.
+
+But thoughts that have a field of their own, whatever its name, or parts of the content, are in `reasoning_content` as well;
+those between tags in the content stay there, as the model wrote them. Where the provider streams and the caller did not ask for
+it, or the other way round, nothing is lost.
+"""
 
 import time
 from collections.abc import Collection
@@ -10,8 +15,11 @@ from starlette.responses import Response
 
 from hfchat.api.openai_body import read_completion
 from hfchat.api.turn import TurnAnswers
+from hfchat.http.error_response import hint_in_message
 from hfchat.http.in_thread import in_thread
 from hfchat.types import Caller, Delta, Finish
+from hfchat.upstream.chunks import dumps, loads
+from hfchat.upstream.completion import completion_of
 
 MAX_BODY_BYTES = 16 * 1024 * 1024  # pictures stand in it
 MAX_VALUES = 50_000
@@ -35,62 +43,66 @@ class CompletionsEndpoint:
         body = await self._turns.read_body(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)
         chat_request = await in_thread(len(body), read_completion, body, self._media_hosts)
         caller: Caller = request.state.caller
-        form = _OpenAiForm(chat_request.model or caller.policy.default_model, request.state.request_id)
+        model = chat_request.model or caller.policy.default_model
+        form = _OpenAiForm(model, request.state.request_id, stream=chat_request.stream)
         return await self._turns.answer(request, body, chat_request, form)
 
 
 class _OpenAiForm:
-    """The provider's own events; for an upstream that has none, the stand-in, the same made of its words."""
+    """The provider's own events, or the one answer that they are; for an upstream that has none, the stand-in, the same made of
+    its words.
+    """
 
-    def __init__(self, model: str, request_id: str) -> None:
+    def __init__(self, model: str, request_id: str, *, stream: bool) -> None:
         self._model = model
         self._request_id = request_id
+        self._stream = stream
         self._made = int(time.time())
-        self._pieces: list[str] = []
-        self._own_words = False
+        self._began = self._own_words = False
+        # The events of an answer that is not streamed.
+        self._events: list[str] = []
 
     def delta(self, part: Delta) -> bytes:
-        if part.events is not None:
-            self._pieces.append(part.content)
-            return "".join([_event_of(data) for data in part.events]).encode(errors="replace")
-        if not part.content:
-            return b""
-        self._own_words = True
-        first = {} if self._pieces else {"role": "assistant"}
-        self._pieces.append(part.content)
-        return self._event({"delta": {**first, "content": part.content}, "finish_reason": None})
+        events = part.events
+        if events is None:
+            if not part.content:
+                return b""
+            self._own_words = True
+            first = {} if self._began else {"role": "assistant"}
+            self._began = True
+            events = [self._chunk({"delta": {**first, "content": part.content}, "finish_reason": None})]
+        if self._stream:
+            return "".join([_event_of(data) for data in events]).encode(errors="replace")
+        self._events += events
+        return b""
 
     def done(self, finish: Finish) -> bytes:
-        ending = (
-            self._event({"delta": {}, "finish_reason": finish.finish_reason})
-            if self._own_words or finish.truncated
-            else b""
-        )
+        ending = b""
+        if self._own_words or finish.truncated:
+            ending = _event_of(self._chunk({"delta": {}, "finish_reason": finish.finish_reason})).encode()
         return ending + b"data: [DONE]\n\n"
 
     def failed(self, body: dict[str, Any]) -> bytes:
-        return b"data: " + orjson.dumps(body) + b"\n\n"
+        return b"data: " + orjson.dumps(hint_in_message(body)) + b"\n\n"
 
     def whole(self, finish: Finish) -> bytes:
         if finish.data is not None:
             return finish.data.encode(errors="replace")
-        usage = finish.usage
-        message = {"role": "assistant", "content": "".join(self._pieces)}
-        answer = {
-            **self._head("chat.completion"),
-            "choices": [{"index": 0, "message": message, "finish_reason": finish.finish_reason}],
-        }
-        if usage is not None:
-            answer["usage"] = {
+        completion = {**self._head("chat.completion"), **completion_of(map(loads, self._events))}
+        if self._own_words or finish.truncated:
+            for choice in completion["choices"]:
+                choice["finish_reason"] = finish.finish_reason
+        if (usage := finish.usage) is not None:
+            completion["usage"] = {
                 "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens,
                 "total_tokens": usage.total_tokens,
+                **(completion.get("usage") or {}),
             }
-        return orjson.dumps(answer)
+        return dumps(completion).encode(errors="replace")
 
-    def _event(self, choice: dict[str, Any]) -> bytes:
-        chunk = {**self._head("chat.completion.chunk"), "choices": [{"index": 0, **choice}]}
-        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+    def _chunk(self, choice: dict[str, Any]) -> str:
+        return dumps({**self._head("chat.completion.chunk"), "choices": [{"index": 0, **choice}]})
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": f"chatcmpl-{self._request_id}", "object": kind, "created": self._made, "model": self._model}

@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 
-from hfchat.api.message_fields import check_message
+from hfchat.api.message_fields import ROLES, check_message
 from hfchat.api.request_fields import DATA, FIELDS, check_fields
-from hfchat.errors import InvalidRequest
+from hfchat.errors import InvalidRequest, UnsupportedInput
+from hfchat.http.json_encoding import mended
 from hfchat.types import MAX_TOKENS, ChatRequest, Message
 from hfchat.upstream.request_body import MAX_TOKENS_NAMES
 
@@ -21,12 +22,10 @@ _LISTED = {**FIELDS, **dict.fromkeys((*MAX_TOKENS_NAMES, *_READ_HERE), DATA)}
 def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset()) -> ChatRequest:
     """The request. `media_hosts` are those from which pictures may be fetched; None is any.
 
-    Raises: InvalidRequest with the place as `param`; UnsupportedInput for a field, a part or an address that is not passed on.
+    Raises: InvalidRequest with the place as `param`; UnsupportedInput for a field, a part or an address that is not passed on;
+    UnsupportedEncoding.
     """
-    try:
-        sent = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
-    except ValueError as broken:
-        raise InvalidRequest("not_json", param="body") from broken
+    sent = _loads(body.removeprefix(codecs.BOM_UTF8))
     if not isinstance(sent, dict):
         raise InvalidRequest("object", param="body")
     try:
@@ -47,6 +46,17 @@ def read_completion(body: bytes, media_hosts: Collection[str] | None = frozenset
         stream=_stream(sent.get("stream")),
         body_bytes=len(body),
     )
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        again = mended(body)
+    try:
+        return orjson.loads(again)
+    except ValueError as broken:
+        raise InvalidRequest("not_json", param="body") from broken
 
 
 def _model(model: object) -> str | None:
@@ -91,6 +101,8 @@ def _message(sent: object, place: str, media_hosts: Collection[str] | None) -> M
     role, content = sent.get("role"), sent.get("content")
     if not isinstance(role, str) or not role:
         raise InvalidRequest("required" if role is None else "text", param=f"{place}.role")
+    if role not in ROLES:
+        raise UnsupportedInput("one_of", params={"value": ", ".join(ROLES)}, param=f"{place}.role")
     if content is not None and not isinstance(content, str | list):
         raise InvalidRequest("text", param=f"{place}.content")
     if len(sent) > 2 or not isinstance(content, str):  # else it is a role and a text

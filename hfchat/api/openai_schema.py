@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hfchat.api.message_fields import MESSAGE_FIELDS, PARTS, PICTURE
+from hfchat.api.message_fields import MESSAGE_FIELDS, PARTS, PICTURE, ROLES
 from hfchat.api.openai_body import MAX_MESSAGES, MAX_REPLIES
 from hfchat.api.request_fields import FIELDS, Kind
 from hfchat.http.media import PICTURE_PARTS
@@ -41,7 +41,7 @@ _CONTENT = {
     ],
     "description": "A text, or parts: texts and pictures.",
 }
-_MESSAGE = {**_object(MESSAGE_FIELDS, role={"type": "string", "minLength": 1}, content=_CONTENT), "required": ["role"]}
+_MESSAGE = {**_object(MESSAGE_FIELDS, role={"enum": [*ROLES]}, content=_CONTENT), "required": ["role"]}
 
 COMPLETION: dict[str, Any] = {
     **_object(

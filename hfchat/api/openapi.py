@@ -19,7 +19,7 @@ _EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {}}}
 _CHAT: dict[str, Any] = {
     "response_model": ReplyBody,
     "response_description": "The reply",
-    "responses": {200: {"content": _EVENTS}, **errors(400, 403, 413, 429, 502, 504)},
+    "responses": {200: {"content": _EVENTS}, **errors(400, 403, 413, 415, 429, 502, 504)},
     "openapi_extra": body_of(ChatBody),
     "operation_id": "chat",
     "summary": "Chat",
@@ -28,7 +28,7 @@ _COMPLETIONS: dict[str, Any] = {
     "response_description": "The reply",
     "responses": {
         200: {"content": {"application/json": {"schema": ANSWER}, **_EVENTS}},
-        **errors(400, 403, 413, 429, 502, 504),
+        **errors(400, 403, 413, 415, 429, 502, 504),
     },
     "openapi_extra": takes(COMPLETION),
     "operation_id": "completions",
@@ -44,12 +44,20 @@ _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "X-Hfchat-Attempts": ("Calls upstream, where it took more than one.", {"type": "integer", "minimum": 2}),
     "WWW-Authenticate": ("How to sign in.", {"type": "string", "pattern": "^Bearer "}),
     "Retry-After": ("Seconds to wait before the next try.", {"type": "integer", "minimum": 0}),
+    "X-Should-Retry": ("Where a try within a minute is of no use.", {"type": "string", "enum": ["false"]}),
+    "Accept-Encoding": ("How a body may be coded: not at all.", {"type": "string", "enum": ["identity"]}),
 }
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
     "description": "The token of your invite link; on the chat page, your menu has it under *Use it from a program*.",
+}
+_TOKEN_HEADER = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-Hfchat-Token",
+    "description": "The same token, where a proxy or a private Space takes `Authorization` for itself; it goes before that one.",
 }
 _STANDING = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Budget-Remaining")
 
@@ -82,8 +90,8 @@ def openapi_document(app: FastAPI) -> Callable[[], dict[str, Any]]:
     def openapi() -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, routes=app.routes)
         components = document.setdefault("components", {})
-        components["securitySchemes"] = {"bearer": _BEARER}
-        document["security"] = [{"bearer": []}]
+        components["securitySchemes"] = {"bearer": _BEARER, "token": _TOKEN_HEADER}
+        document["security"] = [{"bearer": []}, {"token": []}]
         for operation in _operations(document):
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
             components["schemas"].update(body.pop("$defs", {}))
@@ -101,9 +109,12 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _headers(status: str) -> dict[str, Any]:
     """The headers of an answer. An error may come before it is known who asks and what they have left."""
-    required = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "200": _STANDING}.get(status, ())
+    always = {"401": ["WWW-Authenticate"], "415": ["Accept-Encoding"], "429": ["Retry-After"], "200": _STANDING}
+    required = always.get(status, ())
     attempts = () if status == "401" else ("X-Hfchat-Attempts",)
     maybe = {"401": (), "200": (), "503": (*_STANDING, "Retry-After")}.get(status, _STANDING) + attempts
+    if status != "200":
+        maybe = (*maybe, "X-Should-Retry")
     return {
         name: {"description": description, "required": name not in maybe, "schema": schema}
         for name, (description, schema) in _HEADERS.items()

@@ -69,6 +69,7 @@ def narrow(policy: Policy, claim: PolicyClaim) -> Policy:
         models=models,
         fallback_models=fallback_models,
         max_tokens=_smaller(policy.max_tokens, claim.max_tokens),
+        default_tokens=_smaller(policy.default_tokens, claim.max_tokens),
         rate=narrowed(policy.rate, claim.rate),
         budget=narrowed(policy.budget, claim.budget),
         streams=_smaller(policy.streams, claim.streams),

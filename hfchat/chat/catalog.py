@@ -44,6 +44,14 @@ class Catalog:
         names = [default, *others] if policy.models is None or default in policy.models else others
         return [CatalogEntry(name, name == default, facts.get(name.partition(":")[0])) for name in names]
 
+    async def offer(self, policy: Policy, name: str) -> CatalogEntry | None:
+        """A model that this policy allows, by its name in a request; None where it allows or lists none of this name."""
+        offers = await self.offers(policy)
+        listed = next((offer for offer in offers if offer.id == name), None)
+        if listed is None and policy.models is None and (facts := await self.facts(name)) is not None:
+            return CatalogEntry(name, False, facts)
+        return listed
+
     async def facts(self, model: str) -> ModelFacts | None:
         """The facts of a model, by its name in a request."""
         return (await self._list()).get(model.partition(":")[0])

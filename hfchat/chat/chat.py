@@ -42,7 +42,7 @@ def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = 
     return Call(
         model=model,
         messages=build_messages(system_prompt, request.messages),
-        max_tokens=min(request.max_tokens or policy.max_tokens, policy.max_tokens),
+        max_tokens=min(request.max_tokens or policy.default_tokens, policy.max_tokens),
         temperature=request.temperature,
         top_p=request.top_p,
         options=request.options,

@@ -1,4 +1,4 @@
-"""Conversation: checks messages and puts the owner's system prompt in front of them. Pure."""
+"""Conversation: checks messages, and puts all instructions into one system message, the owner's system prompt first. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from hfchat.errors import InvalidRequest
 from hfchat.types import Message
 
 MAX_MESSAGES = 500
+INSTRUCTION_ROLES = ("system", "developer")
 
 
 def check_messages(messages: Sequence[Message]) -> None:
@@ -22,16 +23,26 @@ def check_messages(messages: Sequence[Message]) -> None:
 
 
 def build_messages(system_prompt: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages to send: the owner's system prompt, if any, then the conversation.
+    """The messages to send: one system message, if there are any instructions, then the conversation.
 
-    A visitor's own system message is appended to the owner's: many models take one only.
+    It has the owner's words, then those of all system and developer messages, wherever they stood: the templates of many models
+    take one system message only, only in front, only as a text, and no `developer`.
     """
-    if not system_prompt:
+    instructions = [message for message in messages if message.role in INSTRUCTION_ROLES]
+    if not instructions:
+        return (Message("system", system_prompt), *messages) if system_prompt else tuple(messages)
+    if not system_prompt and len(instructions) == 1 and _is_plain(messages[0]):
         return tuple(messages)
-    first = messages[0] if messages else None
-    if first is not None and first.role == "system" and first.raw is None:
-        return (Message("system", f"{system_prompt}\n\n{first.content}"), *messages[1:])
-    return (Message("system", system_prompt), *messages)
+    texts = [system_prompt, *(message.content for message in instructions)]
+    joined = "\n\n".join(text for text in texts if text and text.strip())
+    conversation = [message for message in messages if message.role not in INSTRUCTION_ROLES]
+    return (Message("system", joined), *conversation) if joined else tuple(conversation)
+
+
+def _is_plain(message: Message) -> bool:
+    """Whether every template takes it as it is: a system message whose content is a text."""
+    plain = message.raw is None or isinstance(message.raw.get("content"), str)
+    return message.role == "system" and plain and bool(message.content.strip())
 
 
 def drop_oldest(messages: Sequence[Message], *, max_messages: int, max_chars: int) -> list[Message]:

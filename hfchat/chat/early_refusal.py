@@ -16,8 +16,8 @@ from hfchat.types import Caller
 
 # Reading and parsing so much takes about 1 ms, not much more than the round trip.
 SMALL_BODY_BYTES = 64 * 1024
-# JSON writes a byte of text in at most six (`\u0041`).
-MAX_JSON_BYTES_PER_TOKEN = 6
+# The longest words that are counted as one token. A character that JSON writes in six bytes (`\u00e9`) is one or more.
+MAX_JSON_BYTES_PER_TOKEN = 16
 _MIN_TURN_TOKENS = max_prompt_tokens(()) + 1
 _MAX_REFUSED = 10_000
 

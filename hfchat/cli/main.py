@@ -1,6 +1,7 @@
 """Command line, `python -m hfchat`: results on stdout, errors on stderr; exits 0, 1 (a negative result) or 2 (an error)."""
 
 import argparse
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hfchat",
-        description="Issue and check tokens for hfchat; see who used what, and say who may use how much.",
+        description="Issue and check tokens for hfchat; see who used what, and say who may use how much; check it, deploy it.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     token = commands.add_parser("token", help="issue a token, explain one, take one back")
@@ -103,6 +104,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     person.set_defaults(command=person_command)
 
+    check = commands.add_parser(
+        "check", help="is everything set up: token, permission, credit, model, key, ledger, proxy"
+    )
+    check.add_argument("--json", action="store_true", help="for a program")
+    check.set_defaults(command=_check)
+
+    deploy = commands.add_parser("deploy", help="put this program up as a Hugging Face Space, or change that Space")
+    deploy.add_argument("space", metavar="OWNER/SPACE", type=_space, help="the Space's name, for example ana/chat")
+    deploy.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    deploy.add_argument(
+        "--hardware", metavar="NAME", type=_word, help="for example zero-a10g, which free accounts have"
+    )
+    deploy.add_argument("--private", action="store_true", help="only for those who may see it at Hugging Face")
+    deploy.add_argument("--delete", action="store_true", help="take the Space down, after asking")
+    deploy.set_defaults(command=_deploy)
+
     secret = commands.add_parser("secret", help="a fresh JWT_SECRET")
     secret.set_defaults(command=_secret)
     return parser
@@ -136,6 +153,30 @@ def _up_to(maximum: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _space(text: str) -> str:
+    if not re.fullmatch(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", text, re.ASCII):
+        raise argparse.ArgumentTypeError("it must be OWNER/SPACE, of letters, digits, -, _ and .")
+    return text
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[\w-]{1,50}", text, re.ASCII):
+        raise argparse.ArgumentTypeError("it must be a name, for example cpu-basic or zero-a10g")
+    return text
+
+
+def _deploy(args: argparse.Namespace) -> int:
+    from hfchat.cli.deploy import deploy_command  # the Hub's client takes a second to import
+
+    return deploy_command(args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from hfchat.cli.check import check_command  # the provider's client takes a second to import
+
+    return check_command(args)
 
 
 def _secret(_: argparse.Namespace) -> int:

@@ -43,7 +43,7 @@ def person_command(args: argparse.Namespace) -> int:
 
     person = with_ledger(settings, change_and_read)
     print(*_lines(person), sep="\n")
-    warn_of_small_budget(person.policy, max_tokens="HF_CHAT_MAX_TOKENS")
+    warn_of_small_budget(person.policy, max_tokens="HF_CHAT_DEFAULT_TOKENS")
     if not person.uses and not changes:
         print(f"{subject} has used nothing yet.", file=sys.stderr)
     return 0

@@ -68,7 +68,7 @@ def _warn(args: argparse.Namespace, settings: Settings, caller: Caller, token: s
 
 def warn_of_small_budget(policy: Policy, max_tokens: str) -> None:
     """Warn of a budget that is too small for any question; `max_tokens` is the name of the other limit that could change."""
-    turn_tokens = policy.max_tokens + SHORT_PROMPT
+    turn_tokens = policy.default_tokens + SHORT_PROMPT
     smallest = min((limit.amount for limit in policy.budget), default=turn_tokens)
     if smallest < turn_tokens:
         print(

@@ -12,6 +12,11 @@ from hfchat.types import ROUTER_URL
 STORE = "sqlite:///.hfchat/ledger.db"
 _STORES = f"{STORE}, sqlite:////an/absolute/path.db, redis://host:6379/0, rediss://host:6379/0 or {MEMORY}"
 _REDIS_OPTIONS = ("db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile")
+_WEB_PORTS = {"http": ":80", "https": ":443"}
+# RFC 3986 section 3.1, but not the schemes whose origin is `null`, nor the web's, which are read as addresses.
+_APP_SCHEME = re.compile(r"(?!(?:https?|file|data|blob|about|javascript)$)[a-z][a-z0-9+.-]{0,50}", re.ASCII)
+# Its case stays: browsers write only hosts of the web in lower case.
+_APP_HOST = re.compile(r"[\w.-]{1,253}(:\d{1,5})?", re.ASCII)
 _MAX_HOST_CHARS = 253  # RFC 1035 2.3.4, as text
 _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
@@ -24,8 +29,22 @@ def base_url(value: str) -> str:
     return url.removesuffix("/chat/completions")
 
 
+def cors_origin(value: str) -> str:
+    """An origin as browsers send it: of a web page, or of an app or an extension, which has its own scheme (RFC 6454)."""
+    scheme, mark, host = value.partition("://")
+    scheme, host = scheme.lower(), host.rstrip("/")
+    if scheme in _WEB_PORTS and "*" not in host:
+        return origin(value).removesuffix(_WEB_PORTS[scheme])  # browsers leave the usual port out
+    if not mark or not _APP_SCHEME.fullmatch(scheme) or not _APP_HOST.fullmatch(host):
+        raise ValueError(
+            f"{value[:100]!r} is not a whole address, from http://, https:// or the scheme of an app on; write for example "
+            "https://app.example.org, app://obsidian.md or chrome-extension://ID (* and null would be anybody)"
+        )
+    return f"{scheme}://{host}"
+
+
 def origin(value: str) -> str:
-    """Scheme, host and port, as browsers send them."""
+    """Scheme, host and port of a web page, as browsers send them."""
     example = "https://app.example.org"
     url = _without_query(value, example).rstrip("/")
     if urlsplit(url).path:

@@ -76,14 +76,24 @@ def algorithms(allowed: Collection[str], *, secret: bytes | None, public_key: st
     return problems
 
 
-def budget(limit: Limit, max_tokens: int) -> list[str]:
-    """A budget too small for a short question and its reply."""
-    minimum = max_tokens + SHORT_PROMPT
+def default_tokens(default: int, ceiling: int) -> list[str]:
+    """A default length of a reply that nobody may have."""
+    if default <= ceiling:
+        return []
+    return [
+        f"HF_CHAT_DEFAULT_TOKENS: {default} is more than HF_CHAT_MAX_TOKENS={ceiling} allows; "
+        f"write {ceiling} or less, or a larger HF_CHAT_MAX_TOKENS."
+    ]
+
+
+def budget(limit: Limit, default_tokens: int) -> list[str]:
+    """A budget too small for a short question and a reply of the default length."""
+    minimum = default_tokens + SHORT_PROMPT
     if limit.amount >= minimum:
         return []
     return [
-        f"HFCHAT_BUDGET: {limit} is less than a question and a reply of HF_CHAT_MAX_TOKENS={max_tokens} may cost, so nobody "
-        f"could ask anything; write {minimum}/{limit.window} or more, or a smaller HF_CHAT_MAX_TOKENS."
+        f"HFCHAT_BUDGET: {limit} is less than a question and a reply of HF_CHAT_DEFAULT_TOKENS={default_tokens} may cost, so "
+        f"nobody could ask anything; write {minimum}/{limit.window} or more, or a smaller HF_CHAT_DEFAULT_TOKENS."
     ]
 
 

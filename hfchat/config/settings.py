@@ -1,6 +1,6 @@
 """Settings: the environment and `.env`, validated and frozen. A wrong or unsafe value is refused by the variable's name.
 
-Only `app`, `server`, `factory` and `cli` know it; everything else is handed plain values.
+Only `app`, `server`, `factory`, `check`, `deploy` and `cli` know it; everything else is handed plain values.
 """
 
 import io
@@ -52,7 +52,7 @@ _LIST = BeforeValidator(check.comma_separated)
 _Models = Annotated[tuple[Annotated[str, _checked(check.model)], ...], _LIST]
 _ModelsOrAll = Annotated[tuple[Annotated[str, _checked(check.model_or_all)], ...], _LIST]
 _Hosts = Annotated[tuple[Annotated[str, _checked(address.media_host)], ...], _LIST]
-_Origins = Annotated[tuple[Annotated[str, _checked(address.origin)], ...], _LIST]
+_Origins = Annotated[tuple[Annotated[str, _checked(address.cors_origin)], ...], _LIST]
 _Examples = Annotated[
     tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
 ]
@@ -93,7 +93,10 @@ class Settings(BaseModel):
     hf_chat_system_prompt: str | None = Field(
         None, description="The owner's system prompt; no caller can remove it.", max_length=100_000, repr=False
     )
-    hf_chat_max_tokens: int = Field(1024, ge=1, le=MAX_TOKENS, description="What a reply may cost at most, in tokens.")
+    hf_chat_max_tokens: int = Field(4096, ge=1, le=MAX_TOKENS, description="What a reply may cost at most, in tokens.")
+    hf_chat_default_tokens: int = Field(
+        1024, ge=1, le=MAX_TOKENS, description="What a reply may cost where the caller says nothing, in tokens."
+    )
     hf_chat_timeout_s: float = Field(
         60, gt=0, le=3600, description="The longest silence in seconds, before the first token and between tokens."
     )
@@ -138,6 +141,9 @@ class Settings(BaseModel):
         description="How long a caller is kept waiting for a retry or a place, in seconds; 0 is never.",
     )
     hfchat_cors_origins: _Origins = Field((), description="Browser origins that may call the API, comma-separated.")
+    hfchat_keep_alive_s: int = Field(
+        75, ge=1, le=3600, description="How long an idle connection is kept open, in seconds."
+    )
     hfchat_public_url: Annotated[str, _checked(address.origin)] | None = Field(
         None, description="The address in links; needed behind a reverse proxy."
     )
@@ -178,6 +184,11 @@ class Settings(BaseModel):
         return frozenset(self.hf_chat_media_hosts)
 
     @property
+    def default_tokens(self) -> int:
+        """The length of a reply where the caller says nothing. A lower HF_CHAT_MAX_TOKENS lowers it, where it is not set."""
+        return min(self.hf_chat_default_tokens, self.hf_chat_max_tokens)
+
+    @property
     def policy(self) -> Policy:
         """The owner's limits, which a token may narrow."""
         return Policy(
@@ -185,6 +196,7 @@ class Settings(BaseModel):
             models=self.allowed_models,
             fallback_models=self.hf_chat_fallback_models,
             max_tokens=self.hf_chat_max_tokens,
+            default_tokens=self.default_tokens,
             rate=(self.hfchat_rate,),
             budget=(self.hfchat_budget,),
             streams=self.hfchat_streams,
@@ -286,7 +298,12 @@ def _problems_between(settings: Settings, token_name: str) -> list[str]:
     token = settings.huggingface_api_token
     return [
         *rule.hf_token(token.get_secret_value() if token else None, settings.hf_chat_base_url, token_name),
-        *rule.budget(settings.hfchat_budget, settings.hf_chat_max_tokens),
+        *(
+            rule.default_tokens(settings.hf_chat_default_tokens, settings.hf_chat_max_tokens)
+            if "hf_chat_default_tokens" in settings.model_fields_set
+            else []
+        ),
+        *rule.budget(settings.hfchat_budget, settings.default_tokens),
         *rule.store_copy(
             settings.hfchat_store_copy, settings.hfchat_store, token.get_secret_value() if token else None
         ),

@@ -5,6 +5,7 @@ import re
 from starlette.datastructures import Headers
 
 from hfchat.errors import InvalidRequest
+from hfchat.types import MODEL_ID
 
 READ = frozenset({"GET", "HEAD"})
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
@@ -18,6 +19,10 @@ API = {
     "/v1/chat/completions": _POST,
     "/v1/models": _GET,
 }
+# An id has slashes.
+_MODEL = re.compile(f"/v1/models/{MODEL_ID.pattern}")
+# Other forms of the same, which are not served: a client that asks for one can be set to ask for this.
+_SAME_AS = dict.fromkeys(("completion", "messages", "responses"), "completions")
 PAGES = {
     "/": READ,
     "/docs": READ,
@@ -36,6 +41,7 @@ PAGES = {
     "/gradio_api/queue/data": _GET,
     "/gradio_api/cancel": _POST,
     "/gradio_api/reset": _POST,
+    "/gradio_api/left": _POST,  # ours: a page says that it is about to go
     "/gradio_api/call/chat": _POST,
 }
 PAGE_PATTERNS = (
@@ -81,10 +87,33 @@ def is_cross_site(headers: Headers, public_url: str | None) -> bool:
 
 def methods_of(path: str) -> frozenset[str] | None:
     """The methods of a route that needs a token; None where there is no such route."""
-    methods = API.get(path) or PAGES.get(path)
+    methods = API.get(path) or PAGES.get(path) or (_GET if _MODEL.fullmatch(path) else None)
     if methods is None and ".." not in path and "//" not in path:
         methods = next((methods for pattern, methods in PAGE_PATTERNS if pattern.fullmatch(path)), None)
     return methods
+
+
+def likely_address(path: str, method: str) -> str | None:
+    """The API's address that a wrong one was meant for; None where nothing points to one.
+
+    Base URLs are written with and without `/v1`, with a slash too many, or with the whole address, and each client adds its own
+    part. So what counts is which names stand in the path, the last of them most.
+    """
+    segments = [_SAME_AS.get(segment, segment) for part in path.lower().split("/") if (segment := part.strip())]
+    candidates = []
+    for address, methods in API.items():
+        names = address.split("/")[1:]
+        begins = 0 < len(segments) < len(names) and names[: len(segments)] == segments
+        if begins or names[-1] in segments:
+            last = len(segments) if begins else max(i for i, segment in enumerate(segments, 1) if segment == names[-1])
+            score = (method in methods, last, len({*names} & {*segments}), -len(names))
+            candidates.append((score, address))
+    return max(candidates, key=lambda candidate: candidate[0])[1] if candidates else None
+
+
+def speaks_openai(path: str) -> bool:
+    """Whether it is a client of OpenAI's form that asks: of an error it shows the message alone."""
+    return "/v1/" in f"{path}/"
 
 
 def is_page(path: str) -> bool:

@@ -22,12 +22,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hfchat import errors as e
 from hfchat.auth.authenticator import Authenticator
 from hfchat.chat.early_refusal import RecentRefusals, is_small, refuse_used_up
-from hfchat.gate.access import OPEN, READ, check_opening, is_cross_site, is_page, methods_of, same_origin_shown
+from hfchat.gate.access import (
+    OPEN,
+    READ,
+    check_opening,
+    is_cross_site,
+    is_page,
+    likely_address,
+    methods_of,
+    same_origin_shown,
+)
 from hfchat.gate.drain import Drain
 from hfchat.gate.language_cookie import chosen_first
 from hfchat.gate.refusals import log_refusal, refusal_response
 from hfchat.gate.response_headers import ResponseHeaders
-from hfchat.http.body import content_length
+from hfchat.http.body import check_codings, content_length
 from hfchat.http.content_security_policy import small_page_policy
 from hfchat.http.html import STYLE
 from hfchat.http.session_cookie import SessionCookie
@@ -42,6 +51,8 @@ logger = logging.getLogger(__name__)
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
 # Nobody sends more than five. To read the 30,000 that a head has room for takes 20 to 200 ms.
 MAX_QUERY_FIELDS = 100
+# For a program whose `Authorization` a proxy, or a private Space, takes for itself.
+TOKEN_HEADER = "x-hfchat-token"  # noqa: S105
 _LONGEST_CONNECTION_S = 86_400.0
 LAST_WORDS_S = 2.0
 _HEARTBEAT = "/gradio_api/heartbeat/"
@@ -102,6 +113,8 @@ class Gate:
         try:
             if not self._is_preflight(scope, headers):
                 caller = await self._admit(scope, headers, response_headers)
+            if scope["method"] not in READ:
+                check_codings(scope["headers"])
             state = {
                 "caller": caller,
                 "request_id": request_id,
@@ -180,7 +193,7 @@ class Gate:
                 _refuse_early(response_headers.quota, headers)
             methods = methods or methods_of(path)
             if methods is None:
-                raise e.NotFound
+                raise _not_found(path, method)
             if method not in methods:
                 raise e.MethodNotAllowed("methods", params={"value": ", ".join(sorted(methods))})
             if self._drain.began:
@@ -191,16 +204,37 @@ class Gate:
         return caller
 
     async def _caller(self, scope: Scope, headers: Headers, method: str) -> Caller:
-        path = scope["path"]
+        """By our own header; else, on a page, by the cookie, since a proxy may send its own `Authorization` with it; else by
+        `Authorization`.
+        """
+        own = headers.getlist(TOKEN_HEADER)
+        if own:
+            if len(own) > 1 or not own[0].strip():
+                raise e.InvalidToken("token_header")
+            return await self._authenticate.verify(own[0].strip())
         authorization = headers.getlist("authorization")
-        if authorization:
-            scheme, _, token = authorization[0].partition(" ")
-            if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
-                raise e.InvalidToken("token_scheme")
-            return await self._authenticate.verify(token.strip())
-        token = self._cookie.token(scope) if is_page(path) else ""
-        if not token:
+        if is_page(scope["path"]):
+            try:
+                visitor = await self._visitor(scope, headers, method)
+            except e.CallerError:
+                if not any(value.lower().startswith("bearer ") for value in authorization):
+                    raise
+                visitor = None
+            if visitor is not None:
+                return visitor
+        if not authorization:
             raise e.MissingToken
+        scheme, _, token = authorization[0].partition(" ")
+        if len(authorization) > 1 or scheme.lower() != "bearer" or not token.strip():
+            raise e.InvalidToken("token_scheme")
+        return await self._authenticate.verify(token.strip())
+
+    async def _visitor(self, scope: Scope, headers: Headers, method: str) -> Caller | None:
+        """Whose cookie it is; None without one. Raises: the refusal, also of what another site's page sends."""
+        path = scope["path"]
+        token = self._cookie.token(scope)
+        if not token:
+            return None
         caller = await self._authenticate.verify(token)
         follows_a_link = method in READ and headers.get("sec-fetch-mode") == "navigate"
         if is_cross_site(headers, self._public_url) and (not follows_a_link or path.startswith("/gradio_api/")):
@@ -243,6 +277,11 @@ class Gate:
         """The Fetch standard sends no credentials with a preflight; CORSMiddleware answers it, no route does."""
         asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
         return asks and self._allowed_origin(headers) is not None and not is_page(scope["path"])
+
+
+def _not_found(path: str, method: str) -> e.NotFound:
+    address = likely_address(path, method)
+    return e.NotFound() if address is None else e.NotFound("right_address", params={"value": address})
 
 
 def _refuse_early(quota: Quota, headers: Headers) -> None:

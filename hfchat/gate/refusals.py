@@ -7,8 +7,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import Scope
 
 from hfchat.errors import HfchatError
-from hfchat.gate.access import READ, is_page
-from hfchat.http.error_response import error_body, error_headers, say
+from hfchat.gate.access import READ, is_page, speaks_openai
+from hfchat.http.error_response import error_body, error_headers, hint_in_message, say
 from hfchat.http.html import template
 from hfchat.i18n.errors import SIGN_IN_DETAILS
 from hfchat.i18n.language import language_of
@@ -41,7 +41,9 @@ def refusal_response(
     navigates = scope["method"] in READ and "text/html" in headers.get("accept", "")
     if error.status == 401 and navigates and is_page(scope["path"]) and not scope["path"].startswith("/gradio_api/"):
         detail = f"&detail={error.reason}" if error.reason in SIGN_IN_DETAILS else ""
-        why = "" if error.code == "missing_token" else f"?why={error.code}{detail}"
+        # Nobody writes headers of their own in a browser: one that is no bearer is a proxy's.
+        unsigned = error.code == "missing_token" or error.reason == "token_scheme"
+        why = "" if unsigned else f"?why={error.code}{detail}"
         return RedirectResponse(f"/login{why}", status_code=303)
     language = language_of(headers.get("accept-language", ""))
     if error.status in (429, 503) and navigates and is_page(scope["path"]):
@@ -51,4 +53,5 @@ def refusal_response(
         return HTMLResponse(_RETRY.render(language=language, title=message, hint=hint), error.status, headers=retry)
     to_owner = caller is not None and ADMIN_SCOPE in caller.scopes
     body = error_body(error, language, request_id=request_id, to_owner=to_owner)
+    body = hint_in_message(body) if speaks_openai(scope["path"]) else body
     return JSONResponse(body, error.status, headers=error_headers(error))

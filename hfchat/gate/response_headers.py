@@ -13,6 +13,7 @@ from hfchat.ledger.quota import Quota
 EXPOSED = (
     "X-Request-Id",
     "Retry-After",
+    "X-Should-Retry",
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",

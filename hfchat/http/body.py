@@ -2,18 +2,20 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
-from hfchat.errors import InvalidRequest, PayloadTooLarge, TooManyStreams
+from hfchat.errors import InvalidRequest, PayloadTooLarge, TooManyStreams, UnsupportedEncoding
 
 BODY_TIMEOUT_S = 60.0
 # Of one person at once: three of the largest bodies, which have pictures; and more than a busy program has in flight.
 MAX_UNFINISHED_BYTES = 48 * 1024 * 1024
 MAX_UNFINISHED_BODIES = 200
+# Some programs name the charset there by mistake.
+_READ_AS_IT_IS = frozenset((b"", b"identity", b"chunked", b"utf-8", b"utf8"))
 
 
 class BodyReader:
@@ -128,6 +130,16 @@ def content_length(headers: Headers) -> int | None:
     """The announced size of the body in bytes; None without one, as with chunks."""
     value = headers.get("content-length", "")
     return int(value) if value.isascii() and value.isdigit() else None
+
+
+def check_codings(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse a body that is compressed: unpacked, some kilobytes of it could be gigabytes. Raises: UnsupportedEncoding."""
+    for name, value in headers:
+        if name in (b"content-encoding", b"transfer-encoding"):
+            codings = (coding.strip().lower() for coding in value.split(b","))
+            if refused := next((coding for coding in codings if coding not in _READ_AS_IT_IS), b""):
+                coding = refused[:40].decode("ascii", errors="replace")
+                raise UnsupportedEncoding("coding", params={"value": coding}, param="Content-Encoding")
 
 
 def _lower(counts: Counter[str], person: str, by: int) -> None:

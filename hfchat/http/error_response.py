@@ -52,8 +52,16 @@ def error_body(
     }
 
 
+def hint_in_message(body: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The body of an error, what to do in its message too: OpenAI's clients show nothing else of it."""
+    error = body["error"]
+    return {"error": {**error, "message": f"{error['message']} {error['hint']}".strip()}}
+
+
 def error_headers(error: HfchatError) -> dict[str, str]:
-    """The headers that belong to an error: `WWW-Authenticate` (RFC 6750 section 3), `Retry-After`, `Allow`."""
+    """The headers that belong to an error: `WWW-Authenticate` (RFC 6750 section 3), `Retry-After`, `Allow`,
+    `Accept-Encoding` (RFC 9110 section 15.5.16), and `X-Should-Retry`, which OpenAI's clients obey.
+    """
     headers = {}
     if error.status == 401:
         challenge = "" if error.code == "missing_token" else ', error="invalid_token"'
@@ -64,4 +72,8 @@ def error_headers(error: HfchatError) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.code == "method_not_allowed":
         headers["Allow"] = str(error.params["value"])
+    if error.code == "unsupported_encoding":
+        headers["Accept-Encoding"] = "identity"
+    if not error.worth_repeating:
+        headers["X-Should-Retry"] = "false"
     return headers

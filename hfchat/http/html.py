@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from hfchat.i18n.sentences import DIRECTIONS
+
 _HFCHAT = Path(__file__).parent.parent
 
 # Inline in the document: the Content-Security-Policy of small pages has its hash.
@@ -20,7 +22,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_ENVIRONMENT.globals["style"] = STYLE
+_ENVIRONMENT.globals |= {"style": STYLE, "directions": DIRECTIONS}
 
 
 def template(name: str) -> Template:

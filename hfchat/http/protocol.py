@@ -79,7 +79,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
             return self._refuse("Invalid HTTP request received.")
         if self._head_bytes > MAX_HEAD_BYTES:
             return self._refuse("The head of the request is too large.")
-        if self._head_timer is None and self._idle():
+        if self._head_timer is None and self.timeout_keep_alive_task is None and self._idle():
             # Also for the rest of a body after the response: nothing reads it.
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_timed_out)
         return None
@@ -103,11 +103,17 @@ class HeadLimitProtocol(HttpToolsProtocol):
         if self._replays:
             return
         self._in_head = False
+        version = self.parser.get_http_version()
+        # A tunnel would begin after the head, whatever it says of a body.
+        if version not in ("1.0", "1.1") or self.parser.get_method() == b"CONNECT":
+            raise ValueError("not a request of HTTP/1")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
         hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise ValueError("RFC 9112 section 3.2: one Host")
+        if version == "1.0":
+            self.expect_100_continue = False  # RFC 9110 section 10.1.1
         self._stop_head_timer()
         self.idle_since = None
         super().on_headers_complete()
@@ -122,7 +128,23 @@ class HeadLimitProtocol(HttpToolsProtocol):
         if self._replays:
             self._replayed_whole = True
         elif not self.parser.should_upgrade():
-            super().on_message_complete()
+            self._complete()
+
+    def _complete(self) -> None:
+        super().on_message_complete()
+        # A trailer may have said so: the parser reads nothing more.
+        self.cycle.keep_alive = self.cycle.keep_alive and self.parser.should_keep_alive()
+        if not self._idle() or self.transport.is_closing():
+            return
+        # What was left of a body has come after the response.
+        self._stop_head_timer()
+        self._unset_keepalive_if_required()
+        if not self.cycle.keep_alive:
+            self.transport.close()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """The end of the response."""
@@ -183,7 +205,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self._replays = False
         self.cycle.keep_alive = version == b"1.1" and self.parser.should_keep_alive()
         if self._replayed_whole:
-            super().on_message_complete()
+            self._complete()
 
     def _wants_close(self) -> bool:
         values = [value.lower() for name, value in self.headers if name == b"connection"]

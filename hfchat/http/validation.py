@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hfchat.errors import InvalidRequest
+from hfchat.http.json_encoding import mended
 from hfchat.types import MAX_TOKENS, MODEL_ID
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -26,7 +27,9 @@ class ChatParameters(BaseModel):
 
     model_config = STRICT
     model: Annotated[_ModelId | None, Field(description="One that this chat offers.")] = None
-    max_tokens: Annotated[_Length | None, Field(description="Cut to the owner's limit.")] = None
+    max_tokens: Annotated[
+        _Length | None, Field(description="Cut to the owner's limit, which stands beside each model.")
+    ] = None
     temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False, description="0 to 2.")] = None
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False, description="Above 0, up to 1.")] = None
 
@@ -56,14 +59,20 @@ _FAULTS = {
 
 
 def parse(model: type[Body], body: bytes) -> Body:
-    """The body as this model. Raises: InvalidRequest with the field and the reason."""
+    """The body as this model. Raises: InvalidRequest with the field and the reason; UnsupportedEncoding."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return model.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
+        return model.model_validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-        # A mistyped name first: it is why the right one is missing.
-        fault = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
-        field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
-        reason, value = _FAULTS.get(fault["type"], ("unreadable", ""))
-        params = {"value": fault["ctx"][value]} if value else None
-        raise InvalidRequest(reason, params=params, param=field[:200] or "body") from None
+    if faults[0]["type"] == "json_invalid":
+        try:
+            return model.model_validate_json(mended(body))
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False)
+    # A mistyped name first: it is why the right one is missing.
+    fault = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
+    reason, value = _FAULTS.get(fault["type"], ("unreadable", ""))
+    params = {"value": fault["ctx"][value]} if value else None
+    raise InvalidRequest(reason, params=params, param=field[:200] or "body")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hfchat.i18n.language import Language
+from hfchat.i18n.plurals import plural
 from hfchat.i18n.sentences import section
 
 _AMOUNTS: Mapping[Language, Any] = section("amounts")
@@ -17,10 +18,13 @@ def spoken(facts: Mapping[str, int | str], language: Language) -> dict[str, str]
     `reset_s`, the seconds until the window ends, is {time}; {requests} and {replies} are `limit` with its word.
     """
     words = {name: number(value, language) if isinstance(value, int) else value for name, value in facts.items()}
-    form = "one" if facts.get("limit") == 1 else "many"
+    limit = facts.get("limit", 0)
     for name in ("requests", "replies"):
-        words[name] = _AMOUNTS[language][name][form].format(limit=words.get("limit", ""))
-    words["time"] = _duration(int(facts.get("reset_s", 0)))
+        forms = _AMOUNTS[language][name]
+        words[name] = plural(forms, limit if isinstance(limit, int) else 0, language).format(
+            limit=words.get("limit", "")
+        )
+    words["time"] = _duration(int(facts.get("reset_s", 0)), language)
     if "window" in facts:
         period = _PERIODS[language][str(facts["window"])]
         words |= {name: text.format(**words) for name, text in period.items()}
@@ -40,8 +44,11 @@ def dollars(amount: float, language: Language) -> str:
     return text
 
 
-def _duration(seconds: int) -> str:
-    for length_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+def _duration(seconds: int, language: Language) -> str:
+    count, unit = max(seconds, 1), "s"
+    for length_s, longer in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * length_s:
-            return f"{-(-seconds // length_s)} {unit}"
-    return f"{max(seconds, 1)} s"
+            count, unit = -(-seconds // length_s), longer
+            break
+    text: str = _AMOUNTS[language]["durations"][unit].format(count=count)
+    return text

@@ -1,7 +1,8 @@
 """Sentences, read once at import from `en.json`, `es.json` and every other language's file beside them.
 
 A new language is a new file, a translation of `en.json`. A sentence that a file lacks is taken from English. A name in
-braces is a placeholder, filled in by `str.format`; it stays as it is in every language.
+braces is a placeholder, filled in by `str.format`; it stays as it is in every language. What is counted is an object of plural
+forms (`plurals.py`). `direction` is HTML's `dir`: `ltr` or `rtl`. `_note` is for who translates.
 """
 
 import json
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from hfchat.i18n.language import ENGLISH, FOLDER, LANGUAGES, Language
+from hfchat.i18n.plurals import are_forms
 
 Sentences: TypeAlias = Mapping[Language, Mapping[str, str]]
 
@@ -22,12 +24,15 @@ def read(language: Language) -> dict[str, Any]:
 
 def with_fallback(content: Mapping[str, Any], english: Mapping[str, Any]) -> Mapping[str, Any]:
     """The content of a language's file, read-only, with the English sentence for each one that it lacks."""
-    return MappingProxyType(
-        {
-            key: with_fallback(content.get(key, {}), text) if isinstance(text, dict) else content.get(key, text)
-            for key, text in english.items()
-        }
-    )
+    whole: dict[str, Any] = {}
+    for key, text in english.items():
+        if are_forms(text):
+            whole[key] = MappingProxyType(content.get(key, text))
+        elif isinstance(text, dict):
+            whole[key] = with_fallback(content.get(key, {}), text)
+        else:
+            whole[key] = content.get(key, text)
+    return MappingProxyType(whole)
 
 
 _ENGLISH = read(ENGLISH)
@@ -39,8 +44,9 @@ def section(name: str) -> Mapping[Language, Any]:
     return MappingProxyType({language: content[name] for language, content in _CONTENT.items()})
 
 
-# What a language calls itself.
+# What a language calls itself, and which way it is written.
 NAMES: Mapping[Language, str] = section("name")
+DIRECTIONS: Mapping[Language, str] = section("direction")
 # The sign-in and set-up pages, `/docs`, and what a conversation says itself.
 PAGE: Sentences = section("page")
 # What the chat page says beside the conversation: its header, settings and buttons.

@@ -50,9 +50,9 @@ def unavailable(sentence: str) -> StoreUnavailable:
     return error
 
 
-async def tried(call: Callable[[], Awaitable[T]], *, pause_s: float) -> T:
+async def tried(call: Callable[[], Awaitable[T]], *, pause_s: float, tries: int = TRIES) -> T:
     """The result of a call that is tried again where it fails. Raises: StoreUnavailable, the last one."""
-    for _ in range(TRIES - 1):
+    for _ in range(tries - 1):
         try:
             return await call()
         except StoreUnavailable:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from hfchat.errors import StoreUnavailable
 from hfchat.ledger.bucket import Bucket, tried, unavailable
 from hfchat.ledger.copy_claim import LEASE_S, Claim, changes_in
-from hfchat.ledger.copy_files import read_change, read_state, superseded
+from hfchat.ledger.copy_files import all_closed, read_change, read_state, superseded
 from hfchat.ledger.copy_writer import WRITE_EVERY_S, CopyWriter
 from hfchat.ledger.meters import Counters, Meter, OnceState, Principal, Reservation, UsageTotals
 from hfchat.ledger.sqlite_store import SqliteStore
@@ -30,7 +30,6 @@ CHECKS_IN_A_LEASE = 3
 # A caller waits no longer for the next listing.
 CHECK_WAIT_S = 1.0
 MAX_RETRY_S = 30.0
-CLOSING_WRITES = 2
 
 
 class CopiedStore:
@@ -51,8 +50,8 @@ class CopiedStore:
         self._bucket = bucket
         self._clock = clock
         self._lease_s = lease_s
-        self._claim = Claim(bucket, lease_s=lease_s)
-        self._writer = CopyWriter(local, bucket, clock=clock, every_s=write_every_s)
+        self._write_every_s = write_every_s
+        self._claim, self._writer = self._new_claim()
         self._opened, self._closing = False, False
         # Nothing is granted before: the minute in which a program may have been killed has to be over.
         self._opens_at = 0.0
@@ -169,9 +168,14 @@ class CopiedStore:
                 with suppress(asyncio.CancelledError, StoreUnavailable):
                     await task
         try:
-            await self._close_copy()
+            if not self._claim.lost:
+                await self._close_copy()
         finally:
             await self._local.close()
+
+    def _new_claim(self) -> tuple[Claim, CopyWriter]:
+        writer = CopyWriter(self._local, self._bucket, clock=self._clock, every_s=self._write_every_s)
+        return Claim(self._bucket, lease_s=self._lease_s), writer
 
     async def _enter(self, now: float) -> None:
         """Raises: StoreUnavailable, unless this program alone may grant."""
@@ -196,22 +200,36 @@ class CopiedStore:
             log_crash(logger, crash)  # else nobody would know why it stays closed
 
     async def _look_after(self) -> None:
-        """Open the copy, list it again and again, and hand it over."""
+        """Open the copy and list it again and again; hand it over to who takes over, and open it again after them."""
+        while True:
+            await self._open_patiently()
+            while not self._claim.lost:
+                await asyncio.sleep(self._lease_s / CHECKS_IN_A_LEASE)
+                with suppress(StoreUnavailable):
+                    await self._check_claim()
+            log_event(logger, logging.ERROR, "store_copy_lost", says="another program has taken over the copy")
+            with suppress(StoreUnavailable):
+                await self._close_copy()
+            await self._wait_for_the_other()
+            self._opened = False
+            self._claim, self._writer = self._new_claim()
+
+    async def _open_patiently(self) -> None:
         pause_s = self._lease_s / 20
-        while not self._opened:
+        while not self._opened and not self._claim.lost:
             try:
                 await self._open()
             except StoreUnavailable as failure:
                 self._note(failure)
-                if self._claim.lost:
-                    return
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
-        while not self._claim.lost:
+
+    async def _wait_for_the_other(self) -> None:
+        closed = False
+        while not closed:
             await asyncio.sleep(self._lease_s / CHECKS_IN_A_LEASE)
             with suppress(StoreUnavailable):
-                await self._check_claim()
-        await self._hand_over()
+                closed = all_closed(await self._bucket.names())
 
     async def _open(self) -> None:
         pause_s = self._lease_s / 20
@@ -267,25 +285,11 @@ class CopiedStore:
             with suppress(StoreUnavailable):  # the next one does it
                 await self._bucket.delete(needless)
 
-    async def _hand_over(self) -> None:
-        """Let the program that took over begin at exact counts."""
-        log_event(
-            logger, logging.ERROR, "store_copy_lost", says="another program has taken over the copy of the ledger"
-        )
-        with suppress(StoreUnavailable):
-            await self._writer.close()
-
     async def _close_copy(self) -> None:
-        if not self._opened or self._claim.lost:
-            await self._writer.stop()
-            return
-        for attempt in range(CLOSING_WRITES):
-            try:
-                await self._writer.close()
-                return
-            except StoreUnavailable:
-                if attempt == CLOSING_WRITES - 1:
-                    raise
+        """Write exact counts, for the next program."""
+        await self._writer.stop()
+        if self._opened:
+            await tried(self._writer.close, pause_s=0, tries=2)  # whoever stops it does not wait for long
 
     def _note(self, failure: StoreUnavailable) -> None:
         if str(failure.__cause__) != str(self._failure.__cause__):

@@ -28,7 +28,7 @@ class Claim:
         self._check_began = 0.0
         self._checked_at: float | None = None
         self.epoch = ""
-        # Whether a later program was seen: then this one never grants again.
+        # Whether a later program was seen: then this claim is never good again.
         self.lost = False
 
     @property
@@ -76,8 +76,8 @@ class Claim:
         """Raises: StoreUnavailable where another program has taken over."""
         if self.lost:
             raise unavailable(
-                "another program has taken over the copy of the ledger, so this one grants nothing any more. Give each "
-                "program a bucket of its own, or start this one again"
+                "another program has taken over the copy of the ledger, so this one grants nothing until that one has stopped in "
+                "order. Give each program a bucket of its own"
             )
 
     def _own(self, names: list[str]) -> list[str]:

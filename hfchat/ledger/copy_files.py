@@ -2,7 +2,8 @@
 
 `claims/EPOCH`: a program that wants to use the copy alone. `states/EPOCH.SEQUENCE`: all that must survive, written by the
 program with that claim; with `.closed` at the end it is exact and that program's last. `changes/TIME`: what a command wants
-changed. An epoch is a number and an id, so that two programs never have the same; later ones are greater as texts.
+changed. `checks/ID`: written and deleted by `python -m hfchat check`. An epoch is a number and an id, so that two programs
+never have the same; later ones are greater as texts.
 Names of people and ids of tokens stand in it as they are: the bucket is private, and `python -m hfchat usage` shows them.
 """
 
@@ -18,7 +19,7 @@ import orjson
 from hfchat.errors import StoreUnavailable
 from hfchat.ledger.bucket import CopyError, unavailable
 
-CLAIMS, STATES, CHANGES = "claims/", "states/", "changes/"
+CLAIMS, STATES, CHANGES, CHECKS = "claims/", "states/", "changes/", "checks/"
 CLOSED = ".closed"
 # 10,000 people with two windows each take 3 MB as JSON and 0.5 MB compressed, and 0.1 s of a thread.
 MAX_COPY_BYTES = 32 * 1024 * 1024
@@ -27,7 +28,9 @@ MAX_PEOPLE = 20_000
 # A clock that runs ahead by less must not make a revoked token good again.
 REVOCATIONS_KEPT_S = 30 * 86_400
 _EPOCH = r"\d{10}-[0-9a-f]{16}"
-_NAME = re.compile(rf"claims/{_EPOCH}|states/{_EPOCH}\.\d{{10}}({re.escape(CLOSED)})?|changes/\d{{20}}-[0-9a-f]{{16}}")
+_NAME = re.compile(
+    rf"claims/{_EPOCH}|states/{_EPOCH}\.\d{{10}}({re.escape(CLOSED)})?|changes/\d{{20}}-[0-9a-f]{{16}}|checks/[0-9a-f]{{16}}"
+)
 _FORM = "hfchat-ledger-1"
 _DAMAGED = (
     "a file of it is damaged, or a newer hfchat wrote it, so nothing is granted. Use that version; or use another bucket, where "
@@ -61,7 +64,7 @@ class Change:
 
 def next_epoch(names: Collection[str], id_: str) -> str:
     """An epoch after all those that these names have; the id has 16 hexadecimal digits."""
-    return f"{max((int(_epoch(name)[:10]) for name in names if not name.startswith(CHANGES)), default=0) + 1:010}-{id_}"
+    return f"{max((int(_epoch(name)[:10]) for name in names if name.startswith((CLAIMS, STATES))), default=0) + 1:010}-{id_}"
 
 
 def state_name(epoch: str, sequence: int, *, closed: bool = False) -> str:
@@ -81,7 +84,13 @@ def latest_state(names: Collection[str]) -> str | None:
 
 def newer_claim(names: Collection[str], epoch: str) -> bool:
     """Whether a program with a later epoch is there, or has been."""
-    return any(_epoch(name) > epoch for name in names if not name.startswith(CHANGES))
+    return any(_epoch(name) > epoch for name in names if name.startswith((CLAIMS, STATES)))
+
+
+def all_closed(names: Collection[str]) -> bool:
+    """Whether the program with the latest claim has stopped in order."""
+    state = latest_state(names)
+    return state is not None and state.endswith(CLOSED) and not newer_claim(names, _epoch(state))
 
 
 def superseded(names: Collection[str], state: str) -> list[str]:

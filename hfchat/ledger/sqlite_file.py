@@ -7,8 +7,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,17 @@ Work = Callable[[sqlite3.Connection], Any]
 BUSY_S = 0.8
 # Transactions between two checkpoints of the write-ahead log; SQLite waits for the disk at one.
 CHECKPOINT_EVERY = 250
+SQLITE_VERSION = sqlite3.sqlite_version_info
+_WAL_RESET_FIXES = ((3, 44, 6), (3, 50, 7))
+
+
+def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
+    """Whether this version of SQLite can lose pages at a checkpoint (sqlite.org/wal.html, "The WAL-Reset Bug").
+
+    It is in 3.7.0 to 3.51.2, but in 3.44 and 3.50 only up to 3.44.5 and 3.50.6.
+    """
+    fixed = any(version[:2] == fix[:2] and version >= fix for fix in _WAL_RESET_FIXES)
+    return (3, 7, 0) <= version < (3, 51, 3) and not fixed
 
 
 class SqliteFile:
@@ -123,11 +134,31 @@ class SqliteFile:
         with self._lock, suppress(sqlite3.Error):
             if self._connection is None:
                 return
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with self._log_kept():
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             # The first write after a checkpoint restarts the log and waits for the disk: here, not in the event loop.
             no_change = f"PRAGMA user_version = {len(self._versions)}"
             self._do(self._connection, [lambda db: db.execute(no_change)], writes=True, patient=True)
             self._commits = 0
+
+    @contextmanager
+    def _log_kept(self) -> Iterator[None]:
+        """Keep every process from resetting the log, where SQLite has the WAL-reset bug.
+
+        A checkpoint that reads the log's header just before another connection's commit resets the log then counts new frames
+        as copied, and their pages are lost. A read transaction holds off the reset and no writer. One that began when all
+        was copied reads the database alone; it does not hold off the reset, but then the checkpoint copies nothing.
+        """
+        if not has_wal_reset_bug(SQLITE_VERSION):
+            yield
+            return
+        with closing(sqlite3.connect(self._address(), uri=True, isolation_level=None, timeout=0)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("PRAGMA user_version").fetchone()  # a transaction begins with its first read
+            yield
+
+    def _address(self) -> str:
+        return ":memory:" if self._path is None else f"file:{quote(str(self._path))}?mode=rw"
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None and self._moved():
@@ -140,14 +171,12 @@ class SqliteFile:
         return self._path is not None and _identity(self._path) != self._identity
 
     def _open(self) -> sqlite3.Connection:
-        if self._path is None:
-            address = ":memory:"
-        else:
-            if not self._was_made:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._path.touch(mode=0o600, exist_ok=True)
-            address = f"file:{quote(str(self._path))}?mode=rw"
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
+        if self._path is not None and not self._was_made:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.touch(mode=0o600, exist_ok=True)
+        connection = sqlite3.connect(
+            self._address(), uri=True, isolation_level=None, timeout=BUSY_S, check_same_thread=False
+        )
         try:
             self._use_a_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -2,6 +2,7 @@
 
 Differences to Gradio's own: the box stays open during a turn (a hidden button is closed instead), an edited question is asked
 again by the steps of Retry, a turn that was stopped before its first word says so, and no step is there that nobody needs.
+A text reaches the chatbot as it was written: a bare string Gradio would clean, as if it were the docstring of a function.
 Rests on what `ChatInterface` of the pinned Gradio has under private names; a test lists them.
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from hfchat.i18n.language import Language
-from hfchat.page.history import WAIT_ID, broken_off, thought_is_over
+from hfchat.page.history import WAIT_ID, broken_off, text_message, thought_is_over, with_whole_reply
 from hfchat.page.notices import stopped_notice
 from hfchat.page.visitor import visitor_of
 
@@ -111,6 +112,13 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
             show_progress_on=[self._unseen],
         )
 
+    def _message_as_message_dict(self, message: Any, role: Any) -> History:
+        """What is added to the conversation; a text as the part of a message that Gradio leaves alone."""
+        return [
+            {**entry, **text_message(entry["role"], entry["content"])} if isinstance(entry["content"], str) else entry
+            for entry in super()._message_as_message_dict(message, role)
+        ]
+
     def _streaming(self, name: str) -> Callable[..., Any]:
         streaming: Callable[..., Any] = self._api_wrapper(self.fn, self._stream_fn)
         streaming.__name__ = name
@@ -155,7 +163,7 @@ async def _show_send() -> gr.Textbox:
 
 def _end_turn(history: History, request: gr.Request) -> tuple[History, Any]:
     """The conversation, as the next turn finds it; it is shown anew only where it changed."""
-    ended = with_stop(history, visitor_of(request).language)
+    ended = with_whole_reply(with_stop(history, visitor_of(request).language))
     return ended, gr.skip() if ended is history else ended
 
 

@@ -1,10 +1,13 @@
 """Conversation list: ties the chat to what the visitor's browser stores; `static/conversations` stores, lists and opens it.
-`static/pictures` takes, keeps and shows the pictures of their questions, and hands them over with what is asked.
+`static/pictures` takes, keeps and shows the pictures of their questions, and hands them over with what is asked. Those of replies
+it fetches, keeps and shows.
 
 Nothing of them is stored here. What the browser gives to be opened is read anew, as if it came from a stranger.
 """
 
 import hashlib
+import json
+import re
 from typing import Any
 
 import gradio as gr
@@ -13,12 +16,15 @@ from hfchat.ledger.meters import Principal
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.history import messages_to_show
 from hfchat.page.ratings import Ratings
+from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.visitor import visitor_of
 
 PICTURES_ID = "hfchat-images"
+_PICTURE_ID = re.compile(r"[0-9a-f]{32}")
+MAX_IDS_CHARS = 1000
 
 
-def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
+def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPictures) -> None:
     """Let the page's script ask what the chat shows, and show what it opens. Called inside the page.
 
     The script presses the buttons. It finds the conversation in the request that follows: that of the first it answers
@@ -31,6 +37,10 @@ def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
         conversation = messages_to_show(stored)
         return conversation, conversation
 
+    def fetch(ids: str, request: gr.Request) -> str:
+        owner = Principal.of(visitor_of(request).caller).key
+        return json.dumps(reply_pictures.of(owner, _PICTURE_ID.findall(str(ids)[:MAX_IDS_CHARS])))
+
     quiet = chat.quiet
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
     read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
@@ -41,6 +51,9 @@ def keep_conversations(chat: ChatPage, ratings: Ratings) -> None:
     person = gr.Button(elem_id="hfchat-person", visible="hidden")
     answer = gr.Textbox(visible=False)
     person.click(_person, None, answer, **quiet)
+    fetching = gr.Button(elem_id="hfchat-fetch-pictures", visible="hidden")
+    ids, fetched = gr.Textbox(visible=False), gr.Textbox(visible=False)
+    fetching.click(fetch, ids, fetched, **quiet)
 
 
 def _person(request: gr.Request) -> str:

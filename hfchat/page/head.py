@@ -8,13 +8,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, GRADIO_LABELS, HISTORY, PAGE, PICTURES
 from hfchat.page.conversations import PICTURES_ID
-from hfchat.page.history import CUT_ID, FACTS_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, WAIT_ID
-from hfchat.page.pictures import REFERENCE
+from hfchat.page.history import (
+    CUT_ID,
+    FACTS_ID,
+    MAX_SHOWN_CHARS,
+    MAX_SHOWN_MESSAGES,
+    NOTICE_ID,
+    REFERENCE,
+    WAIT_ID,
+)
+from hfchat.page.history import (
+    PICTURES_ID as REPLY_PICTURES_ID,
+)
+from hfchat.page.words import ACT_MARK, GRADIO_ACTS
 
 _STATIC = Path(__file__).parent / "static"
-_PAGE_KEYS = ("session_over", "not_now")
+_PAGE_KEYS = ("session_over", "not_now", "tabs_busy")
 _CHAT_KEYS = (
     "program_lead",
     "program_token",
@@ -23,52 +35,55 @@ _CHAT_KEYS = (
     "close",
     "copy",
     "copied",
+    "copy_selected",
     "send",
     "stop",
     "edit_question",
 )
-_GRADIO_ACTS = ("retry", "undo", "edit", "submit", "cancel", "clear", "like", "dislike")
-_SAYS = {
-    language: {
-        **{key: PAGE[language][key] for key in _PAGE_KEYS},
-        **{key: CHAT[language][key] for key in _CHAT_KEYS},
-        **{act: GRADIO_KEYS[language][f"chatbot.{act}"] for act in _GRADIO_ACTS},
-        "history": dict(HISTORY[language]),
-        "pictures": dict(PICTURES[language]),
-        # A label that stays as it is would be written, and seen as changed, without end.
-        "labels": {label: text for label, text in GRADIO_LABELS[language].items() if text != label},
-    }
-    for language in PAGE
-}
-
-
-CONSTANTS: dict[str, Any] = {
-    "says": _SAYS,
+_CONSTANTS: dict[str, Any] = {
     "notice_id": NOTICE_ID,
     "wait_id": WAIT_ID,
     "own_ids": [NOTICE_ID, CUT_ID, WAIT_ID, FACTS_ID],
     "most_shown": {"messages": MAX_SHOWN_MESSAGES, "chars": MAX_SHOWN_CHARS},
     "pictures_id": PICTURES_ID,
+    "reply_pictures_id": REPLY_PICTURES_ID,
     "picture_reference": REFERENCE.pattern,
+    "act_mark": ACT_MARK,
 }
+
+
+def constants(language: Language) -> dict[str, Any]:
+    """What the scripts of a page in this language are told: its sentences, identifiers and limits."""
+    says = {
+        **{key: PAGE[language][key] for key in _PAGE_KEYS},
+        **{key: CHAT[language][key] for key in _CHAT_KEYS},
+        "acts": {act: GRADIO_KEYS[language][f"chatbot.{act}"] for act in GRADIO_ACTS},
+        "history": HISTORY[language],
+        "pictures": PICTURES[language],
+        # A label that stays as it is would be written, and seen as changed, without end.
+        "labels": {label: text for label, text in GRADIO_LABELS[language].items() if text != label},
+    }
+    return {"language": language, "says": says, **_CONSTANTS}
+
+
 SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}
 _STYLES = ("page.css", "conversations/history.css", "pictures/pictures.css")
 CSS = "".join((_STATIC / name).read_text("utf-8") for name in _STYLES)
 
 
-def head(folder: str, imports: str, icon: str) -> str:
+def head(folder: str, imports: str, icon: str, language: Language) -> str:
     """What stands first in the document, so that it runs before Gradio's own module: the modules, which are in `folder`.
 
     `imports` is an import map: where some of Gradio's scripts are loaded from. `icon` is the address of the tab's icon; without
     one a browser asks for `/favicon.ico`, which the policy forbids.
     """
-    constants = json.dumps(CONSTANTS, ensure_ascii=False).replace("<", "\\u003c")
+    told = json.dumps(constants(language), ensure_ascii=False, default=dict).replace("<", "\\u003c")
     # Without these, a browser hears of each module only when it has read the one that imports it. Low, so that Gradio's own,
     # which take longer, are asked for first: over HTTP/1.1 with 80 ms a request, a first visit took 2.2 s, else 2.6 s.
     preload = '<link rel="modulepreload" fetchpriority="low" href='
     preloads = "".join(f'{preload}".{folder}/{name}">' for name in SCRIPTS)
     return (
         f'<script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
-        f'<script type="application/json" id="hfchat-constants">{constants}</script>'
+        f'<script type="application/json" id="hfchat-constants">{told}</script>'
         f'<script type="module" src=".{folder}/page.js"></script>'
     )

@@ -17,39 +17,47 @@ MAX_SHOWN_MESSAGES = 200
 MAX_SHOWN_CHARS = 1_000_000
 MAX_MARK_CHARS = 200
 # Mark, in a message's metadata, what the page says itself: that the turn failed, that the reply was cut at its limit, that it
-# is waited for, and who gave it.
+# is waited for, who gave it, and to which pages it refers.
 NOTICE_ID = "hfchat-notice"
 CUT_ID = "hfchat-cut"
 WAIT_ID = "hfchat-wait"
 FACTS_ID = "hfchat-facts"
+SOURCES_ID = "hfchat-sources"
+# Marks the message with a reply's pictures: a model is told that there were some.
+PICTURES_ID = "hfchat-reply-pictures"
 _OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
+# How a message refers to a picture, which the browser keeps. The page's script writes and reads it too; it must mean the same to
+# both.
+REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
 
 
 def messages_for_model(history: list[Any]) -> list[Message]:
     """The part of the page's history that a model is sent: text of whole turns.
 
     A turn that failed is left out from its question on; so is what a model thought aloud, and anything that is no text.
+    Each text is sent as it was written or received, white space at its ends included.
     """
     messages: list[Message] = []
     turn_began = 0
     for entry in history:
         metadata = entry.get("metadata") or {}
         role, text = entry.get("role"), _text(entry.get("content"))
+        if metadata.get("id") == PICTURES_ID:
+            text = REFERENCE.sub(r"🖼 \1", text)
         if role == "user":
             # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
             messages = messages[:turn_began] if messages[turn_began:] and messages[-1].role == "user" else messages
             turn_began = len(messages)
         if metadata.get("id") == NOTICE_ID:
             messages = messages[:turn_began]
-        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID) or metadata.get("title"):
+        elif metadata.get("id") in (CUT_ID, WAIT_ID, FACTS_ID, SOURCES_ID) or metadata.get("title"):
             continue
         elif role == "assistant" and text.strip() and messages[turn_began:] and messages[-1].role == "assistant":
-            # A reply that was broken off is shown in pieces.
-            messages[-1] = Message(role, f"{messages[-1].content}\n\n{text.rstrip()}")
+            # A browser may have kept a reply in the pieces that it was shown in.
+            messages[-1] = Message(role, _joined(messages[-1].content, text))
         elif role in ("user", "assistant") and text.strip():
-            # Some models refuse a reply that ends in white space.
-            messages.append(Message(role, text.rstrip() if role == "assistant" else text))
+            messages.append(Message(role, text))
     if messages and messages[-1].role == "user":
         messages = messages[:turn_began]
     return drop_oldest(messages, max_messages=MAX_HISTORY_MESSAGES, max_chars=MAX_HISTORY_CHARS) if messages else []
@@ -58,6 +66,35 @@ def messages_for_model(history: list[Any]) -> list[Message]:
 def page_note(text: str, mark: str) -> dict[str, Any]:
     """A message of the page's own, marked so that no model is sent it."""
     return {"role": "assistant", "content": text, "metadata": {"id": mark}}
+
+
+def text_message(role: str, text: str) -> dict[str, Any]:
+    """A message in the form whose text Gradio leaves as it is."""
+    return {"role": role, "content": [{"type": "text", "text": text}]}
+
+
+def with_whole_reply(history: list[Any]) -> list[Any]:
+    """The conversation as it is; where its last reply ended in pieces, because it was stopped, with the whole in one."""
+    first = len(history)
+    while first > 0 and _is_reply(history[first - 1]):
+        first -= 1
+    pieces = [_text(entry["content"]) for entry in history[first:]]
+    if len(pieces) < 2:
+        return history
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole = _joined(whole, piece)
+    return [*history[:first], text_message("assistant", whole)]
+
+
+def _is_reply(entry: dict[str, Any]) -> bool:
+    metadata = entry.get("metadata") or {}
+    return entry.get("role") == "assistant" and not metadata.get("id") and not metadata.get("title")
+
+
+def _joined(text: str, piece: str) -> str:
+    """The text with the next piece. A piece ends in an empty line, but for those of browsers that kept them without."""
+    return f"{text}{piece}" if text.endswith("\n") else f"{text}\n\n{piece}"
 
 
 def broken_off(turn: list[Any]) -> bool:
@@ -97,8 +134,7 @@ def messages_to_show(conversation: list[Any]) -> list[dict[str, Any]]:
         if len(messages) == MAX_SHOWN_MESSAGES or chars > MAX_SHOWN_CHARS:
             break
         metadata = _marks(entry.get("metadata") or {}) if role == "assistant" else {}
-        content = [{"type": "text", "text": text}]
-        messages.append({"role": role, "content": content, **({"metadata": metadata} if metadata else {})})
+        messages.append({**text_message(role, text), **({"metadata": metadata} if metadata else {})})
     return messages[::-1]
 
 

@@ -7,16 +7,18 @@ import gradio as gr
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.i18n.language import ENGLISH
-from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, PAGE
+from hfchat.i18n.sentences import CHAT
 from hfchat.page.appearance import Appearance
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.conversations import PICTURES_ID, keep_conversations
 from hfchat.page.header import account_menu, brand, remaining_html
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
+from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.respond import responder
 from hfchat.page.settings_panel import ChatSettings
 from hfchat.page.visitor import visitor_of
+from hfchat.page.words import translations
 
 # Where KaTeX is loaded for; which parts of a message are formulas says static/formulas.js.
 _LATEX = [
@@ -30,17 +32,6 @@ _LATEX = [
     ),
 ]
 _EXAMPLES = ("example_1", "example_2", "example_3")
-
-
-def translations() -> Any:
-    """The page's words by Gradio's own means; some of Gradio's too, which it has in English only."""
-    words = {}
-    for language in PAGE:
-        ours = {**CHAT[language], **{key: PAGE[language][key] for key in ("placeholder", "conversation", "greeting")}}
-        # With a prefix of ours: Gradio has texts of its own under some of these names.
-        texts = {f"hfchat_{key}": text for key, text in ours.items() if "{" not in text}
-        words[language] = {**texts, **GRADIO_KEYS[language]}
-    return gr.I18n(**words)
 
 
 def build_page(
@@ -78,8 +69,9 @@ def build_page(
         )
         # The page's script writes into it what the question, and what was said before, has of pictures.
         pictures = gr.Textbox(visible=False, elem_id=PICTURES_ID)
+        reply_pictures = ReplyPictures()
         interface = ChatPage(
-            responder(chat, ratings, catalog, connections),
+            responder(chat, ratings, catalog, connections, reply_pictures),
             api_name="chat",
             concurrency_limit=None,
             flagging_mode="never",
@@ -101,7 +93,7 @@ def build_page(
             ),
             additional_inputs=[*settings.inputs, pictures],
         )
-        keep_conversations(interface, ratings)
+        keep_conversations(interface, ratings, reply_pictures)
         # The page's script presses it after each turn, and writes the answer into the menu, which stays as it is otherwise.
         turn_ended = gr.Button(elem_id="hfchat-turn-ended")
         left, low = gr.Textbox(visible=False), gr.Textbox(visible=False)

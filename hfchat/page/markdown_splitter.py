@@ -1,14 +1,17 @@
 """Markdown of a long reply, while it grows, in pieces that a browser draws one by one: to draw all of it at each step gets slow.
 
-A piece ends where a block of Markdown ends, so that it looks the same alone. What looks different, a list that is parted
-or a link whose address comes later, does so only until the reply is whole and shown in one. Pure; linear in what comes.
+A piece ends where a block of Markdown ends, so that it looks the same alone; what is code says static/fences.js, too. What looks
+different, a list that is parted or a link whose address comes later, does so only until the reply is whole and shown in one.
+Pure; linear in what comes.
 """
 
 import re
 
 # A piece ends after so many characters, where it can: so much a browser draws in a few milliseconds.
 PIECE_CHARS = 2000
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
+# What a block of code is called that may have others in it.
+_HOLDS = re.compile(r"(?:markdown|mdx?)\b.*|(?:te?xt|plain(?:text)?)?", re.IGNORECASE)
 
 
 class MarkdownSplitter:
@@ -23,7 +26,11 @@ class MarkdownSplitter:
         self._line_begun = False
         # Whether there is text before that line, and after the beginning of the last block.
         self._text = self._text_of_block = False
-        self._fence, self._formula, self._blank = "", False, False
+        self._formula = self._blank = False
+        # The fence of the block of code that is open, of the one that is open in it, and whether there may be one.
+        self._fence, self._inner, self._holds = "", "", False
+        # Whether nothing has come of the inner one yet.
+        self._empty = False
 
     def add(self, text: str) -> None:
         """This came."""
@@ -60,12 +67,11 @@ class MarkdownSplitter:
             self._block, self._text_of_block = self._line, False
 
     def _read_line(self, line: str) -> None:
-        opened = _FENCE.match(line)
-        if self._fence:
-            closes = opened is not None and opened[1].startswith(self._fence) and not line[opened.end() :].strip()
-            self._fence = "" if closes else self._fence
-        elif opened is not None:
-            self._fence = opened[1]
+        fence = _FENCE.match(line)
+        if fence is not None:
+            self._read_fence(fence[1], fence[2].strip())
+        elif self._fence:
+            self._empty = False
         elif self._formula:
             self._formula = not ("$$" in line or "\\]" in line)
         else:
@@ -73,3 +79,17 @@ class MarkdownSplitter:
         self._blank = not line.strip()
         if not self._blank:
             self._text = self._text_of_block = True
+
+    def _read_fence(self, mark: str, language: str) -> None:
+        if not self._fence:
+            self._fence, self._holds = mark, _HOLDS.fullmatch(language) is not None
+        elif self._inner:
+            if mark.startswith(self._inner) and not language:
+                # A block without a line in it is a beginning that is spoken of: this is the end of the one around it.
+                self._inner, self._fence = "", "" if self._empty else self._fence
+        elif mark.startswith(self._fence):
+            if not language:
+                self._fence = ""
+            elif self._holds:
+                self._inner = mark
+        self._empty = bool(self._inner)

@@ -14,12 +14,13 @@ from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.http.body import BodyReader
 from hfchat.http.static_files import static_routes
+from hfchat.i18n.language import LANGUAGES
 from hfchat.logs import log_crash
 from hfchat.page.appearance import Appearance
 from hfchat.page.assets import AssetCache
 from hfchat.page.document import PageHead
 from hfchat.page.head import CSS, SCRIPTS, head
-from hfchat.page.layout import build_page, translations
+from hfchat.page.layout import build_page
 from hfchat.page.presence import ConnectionTracker, OpenConnections
 from hfchat.page.rate_limit import PageRateLimit
 from hfchat.page.ratings import Ratings
@@ -27,6 +28,7 @@ from hfchat.page.renderer import RendererScripts, import_map
 from hfchat.page.requests import PageRequestMiddleware
 from hfchat.page.session_limits import SessionLimitMiddleware, SessionLimits
 from hfchat.page.theme import theme
+from hfchat.page.words import translations
 from hfchat.types import Caller
 
 logger = logging.getLogger(__name__)
@@ -62,8 +64,9 @@ def mount_page(
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     folder, scripts = static_routes("hfchat", SCRIPTS)
     app.router.routes.extend(scripts)
+    heads = {language: head(folder, import_map(), look.icon, language) for language in LANGUAGES}
     middleware = [
-        Middleware(PageHead, head=head(folder, import_map(), look.icon), on_space=on_space),
+        Middleware(PageHead, heads=heads, on_space=on_space),
         Middleware(RendererScripts),
         Middleware(PageRequestMiddleware, reader=reader, rate_limit=PageRateLimit()),
         Middleware(SessionLimitMiddleware, limits=limits),
@@ -88,6 +91,8 @@ def mount_page(
         css=CSS,
         theme=theme(look.accent),
     )
+    # A page says when it goes (presence.py): a connection held open for that would be one of six that its browser has for us.
+    page.config["connect_heartbeat"] = False
     mounted = app.routes[-1]
     if isinstance(mounted, Mount) and isinstance(mounted.app, FastAPI):
         mounted.app.add_middleware(AssetCache)  # outside of Gradio's own, which compress

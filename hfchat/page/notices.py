@@ -1,8 +1,10 @@
 """Notices in a conversation: why a turn failed and what helps, and which model answered."""
 
 import re
+from collections.abc import Sequence
 from html import escape
 from typing import Any
+from urllib.parse import urlsplit
 
 from hfchat.errors import HfchatError, LimitReached
 from hfchat.http.error_response import in_words, say
@@ -10,9 +12,9 @@ from hfchat.i18n.amounts import spoken
 from hfchat.i18n.errors import CREDITS_PAGE, PROVIDERS_PAGE, TOKEN_PAGE
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, PAGE
-from hfchat.page.history import FACTS_ID, NOTICE_ID, page_note
+from hfchat.page.history import FACTS_ID, NOTICE_ID, SOURCES_ID, page_note
 from hfchat.page.model_picker import short
-from hfchat.types import Finish
+from hfchat.types import Finish, Source
 
 # What a provider says is shown as it is written.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&:@])")
@@ -30,6 +32,9 @@ _SHORTER = frozenset({"context_length_exceeded", "payload_too_large", "budget_ex
 # Said without the words around it, which are for programs.
 _OF_PICTURES = frozenset({"picture_missing", "pictures_at_most"})
 _LONG_WAIT_S = 60
+# An address that a link in angle brackets can hold; the page's script lets it lead to another host only.
+_ADDRESS = re.compile(r"https?://[^\s<>\\\x00-\x1f]+")
+MAX_SOURCES = 20
 
 
 def notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
@@ -108,6 +113,17 @@ def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict
         instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
     # One HTML block: no name in it is read as Markdown.
     return page_note(f'<div class="hfchat-facts">{instead}{sentence}</div>', FACTS_ID)
+
+
+def sources_note(sources: Sequence[Source], language: Language) -> dict[str, Any]:
+    """The pages that a reply refers to, as a list of links: by their titles, or else their hosts."""
+    links = []
+    for source in sources[:MAX_SOURCES]:
+        address = urlsplit(source.url) if _ADDRESS.fullmatch(source.url) else None
+        title = _plain(" ".join(source.title.split())) or _plain(address.netloc if address else source.url)
+        links.append(f"[{title}](<{source.url}>)" if address else title)
+    listed = "\n".join(f"{number}. {link}" for number, link in enumerate(links, 1))
+    return page_note(f"**{PAGE[language]['sources']}**\n\n{listed}", SOURCES_ID)
 
 
 def same_model(answered: str, asked: str) -> bool:

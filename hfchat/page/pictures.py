@@ -13,10 +13,11 @@ from typing import Any
 
 from hfchat.errors import InvalidRequest, UnsupportedInput
 from hfchat.http.media import PICTURE_MAGIC
+from hfchat.page.history import REFERENCE
 from hfchat.types import Message, ModelFacts
 
-# The page's script writes and reads it too; it must mean the same to both.
-REFERENCE = re.compile(r"\[🖼 ([^\[\]\r\n]{1,60})\]\(#hfchat-image-([0-9a-f]{32})\)")
+# With what the page's script puts between a question and its pictures.
+_REFERENCES = re.compile(rf"(?:\n\n)?{REFERENCE.pattern}(?: {REFERENCE.pattern})*")
 _ID = re.compile(r"[0-9a-f]{32}")
 _DATA = re.compile(r"data:image/(jpeg|png|webp);base64,([A-Za-z0-9+/]+={0,2})")
 MAX_GIVEN_CHARS = 4 * 1024 * 1024
@@ -95,7 +96,7 @@ def _written(message: Message, pictures: Sequence[str]) -> Message:
     named = replace(message, content=REFERENCE.sub(r"🖼 \1", message.content))
     if not pictures:
         return named
-    text = REFERENCE.sub("", message.content).strip()
-    parts: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
+    text = _REFERENCES.sub("", message.content)
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text}] if text.strip() else []
     parts += [{"type": "image_url", "image_url": {"url": data}} for data in pictures]
     return replace(named, raw={"role": "user", "content": parts})

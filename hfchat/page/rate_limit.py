@@ -17,7 +17,7 @@ STEPS_A_SECOND = 40.0
 BURST_STEPS = 400.0
 BYTES_A_STEP = 32 * 1024
 VALUES_A_STEP = 250
-# A tab has two.
+# A tab has one during a turn.
 MAX_CONNECTIONS = 100
 MAX_PEOPLE = 10_000
 

@@ -1,8 +1,8 @@
 """Gradio's renderer of messages with our rules in it: its script calls ours for raw HTML, links, pictures, formulas, diagrams.
 
 Gradio has no hook there, and what a message says must stay as it is for who copies, edits or sends it. So two of its scripts
-are sent with a few calls of `static/replies.js`, `formulas.js` and `diagrams.js` put in. Without these the page is not safe:
-where Gradio's text is another than that of the pinned version, nothing starts.
+are sent with a few calls of `static/replies.js`, `fences.js`, `formulas.js` and `diagrams.js` put in. Without these the page is
+not safe: where Gradio's text is another than that of the pinned version, nothing starts.
 """
 
 import hashlib
@@ -16,12 +16,24 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _ASSETS = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
-_MESSAGE = {"get message(){return t.message.content}": "get message(){return window.hfchat.replies.text(t.message)}"}
+_MESSAGE = {
+    "get message(){return t.message.content}": "get message(){return window.hfchat.replies.text(t.message)}",
+    # It takes `src="/file` for an address of its own.
+    "content:xe(t.text,n)": "content:t.text",
+    # What is copied.
+    "function Q(e){return ": "function Q(e){return window.hfchat.replies.copied(e);return ",
+}
 # `f` says whether it is a message of the chat or a text of the page's own.
 _RENDERER = {
     "y=wt({header_links:g(),line_breaks:ee(),latex_delimiters:m()||[]})": (
         "y=f()?window.hfchat.replies.parser(wt({header_links:g(),line_breaks:ee(),latex_delimiters:[]}))"
         ":wt({header_links:g(),line_breaks:ee(),latex_delimiters:m()||[]})"
+    ),
+    # Tabs that indent would be spaces, in code too.
+    "e.replace(/^( *)(\\t+)/gm,(e,t,n)=>t+`    `.repeat(n.length))": "window.hfchat.fences.withSpaces(e)",
+    # What is indented by two spaces is inside of a numbered item.
+    "u=u>4?1:u,s=r.slice(u),u+=t[1].length": (
+        "u=u>4?1:u,s=r.slice(u),u=Math.min(u+t[1].length,i.ordered?t[1].search(/\\S/)+2:1/0)"
     ),
     "let n=[],r=e;m().forEach(e=>{": (
         "let n=[],formulas=n,r=f()&&m().length?window.hfchat.formulas.withoutFormulas(e,n):e;f()||m().forEach(e=>{"

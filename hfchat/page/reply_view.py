@@ -4,14 +4,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hfchat.chat.reasoning import ReasoningSplitter
 from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, PAGE
+from hfchat.page.half_marks import without_half_mark
 from hfchat.page.history import WAIT_ID, page_note
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.page.model_picker import short
-from hfchat.page.reasoning import split_reasoning
-from hfchat.types import Delta, Finish
+from hfchat.types import Delta, Extras, Finish
 
 # A silence that nobody wonders about, and one after which people ask themselves what is going on.
 QUIET_S = 3.0
@@ -27,8 +28,9 @@ class ReplyView:
         self._language = language
         self._clock = clock
         self._asked_at = clock()
-        self._content: list[str] = []
+        self._splitter = ReasoningSplitter()
         self._reasoning: list[str] = []
+        self.extras = Extras()
         self._attempts: list[Attempt] = []
         self._pieces = MarkdownSplitter()
         self._thought_from: float | None = None
@@ -50,7 +52,7 @@ class ReplyView:
     @property
     def empty(self) -> bool:
         """Whether nothing came that could be seen."""
-        return not "".join((*self._content, *self._reasoning)).strip()
+        return not ("".join((*self._reasoning, *self._splitter.split())).strip() or self.extras.pictures)
 
     def trying(self, attempt: Attempt) -> None:
         """This model is called now."""
@@ -61,23 +63,28 @@ class ReplyView:
         """This came."""
         if isinstance(part, Finish):
             self.finish = part
-        else:
-            self._content.append(part.content)
-            self._reasoning.append(part.reasoning)
+            return
+        if self._thought_from is None:
+            self._thought_from = self._clock()
+        self._splitter.add(part.content)
+        self._reasoning.append(part.reasoning)
+        if part.extras is not None:
+            self.extras.add(part.extras)
 
     def messages(self, *, final: bool = False) -> list[dict[str, Any]]:
         """The messages to show now; at the end, `final`, nothing is waited for any more."""
-        text, reasoning = "".join(self._content), "".join(self._reasoning)
-        self._content, self._reasoning = [text], [reasoning]
+        reasoning = "".join(self._reasoning)
+        self._reasoning = [reasoning]
         whole = final or self.finish is not None
-        thoughts, content = split_reasoning(text, whole=whole)
+        if whole:
+            self._splitter.end()
+        thoughts, content = self._splitter.split()
         if not whole:
-            # It ends a formula or begins a price: what comes after it tells, and until then all before it might flash.
-            content = content.rstrip("$")
+            content = without_half_mark(content)
         thoughts = "\n\n".join(filter(None, (reasoning, thoughts)))
         messages: list[dict[str, Any]] = []
         if thoughts:
-            metadata = self._thinking(over=bool(content.strip()) or final or self.finish is not None)
+            metadata = self._thinking(over=bool(content.strip()) or whole)
             messages.append({"role": "assistant", "content": thoughts, "metadata": metadata})
         waits = "" if content or thoughts or final or self.finish else self._waits()
         if waits:
@@ -96,13 +103,11 @@ class ReplyView:
         return [*self._pieces.done, self._pieces.last]
 
     def _thinking(self, *, over: bool) -> dict[str, Any]:
-        """Gradio's marks of a thought: its title, and how long it took once it is `over`."""
-        if self._thought_from is None:
-            self._thought_from = self._clock()
+        """Gradio's marks of a thought: its title, and how long it took, from the first word of the reply, once it is `over`."""
         if not over:
             return {"title": PAGE[self._language]["thinking"], "status": "pending"}
         if self._thought_s is None:
-            self._thought_s = max(round(self._clock() - self._thought_from, 1), 0.1)
+            self._thought_s = max(round(self._clock() - (self._thought_from or self._clock()), 1), 0.1)
         return {"title": PAGE[self._language]["thoughts"], "status": "done", "duration": self._thought_s}
 
     def _waits(self) -> str:

@@ -38,7 +38,7 @@ class PageRequestMiddleware:
         if gradio:
             receive = await self._own_session(scope, receive, person)
         self._rate_limit.take(person, 1)
-        # What stays open: the page's streams and heartbeats.
+        # What stays open: the page's streams.
         stays_open = gradio and scope["method"] in ("GET", "HEAD")
         with self._rate_limit.connected(person) if stays_open else nullcontext():
             await self._app(scope, receive, send)

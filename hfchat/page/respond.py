@@ -16,14 +16,16 @@ from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.errors import HfchatError
 from hfchat.http.json_bounds import check_json
+from hfchat.i18n.endings import ending
 from hfchat.i18n.language import Language
-from hfchat.i18n.sentences import PAGE
+from hfchat.ledger.meters import Principal
 from hfchat.page.history import CUT_ID, messages_for_model, page_note
 from hfchat.page.inputs import ChatInputs
-from hfchat.page.notices import facts, notice, same_model
+from hfchat.page.notices import facts, notice, same_model, sources_note
 from hfchat.page.pictures import has_pictures, read_pictures, with_pictures
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
+from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.reply_view import ReplyView
 from hfchat.page.visitor import visitor_of
 from hfchat.types import ADMIN_SCOPE, Delta, Finish, Message
@@ -39,7 +41,7 @@ PULSE_S = 1.0
 
 
 def responder(
-    chat: Chat, ratings: Ratings, catalog: Catalog, connections: OpenConnections
+    chat: Chat, ratings: Ratings, catalog: Catalog, connections: OpenConnections, reply_pictures: ReplyPictures
 ) -> Callable[..., AsyncGenerator[Any, None]]:
     """The function of the page's `gr.ChatInterface`."""
 
@@ -85,7 +87,8 @@ def responder(
                         return
                     messages = view.messages()
                     yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
-            after = _after(view, language, details=details is True)
+            shown = reply_pictures.message(Principal.of(caller).key, view.extras.pictures, language)
+            after = [*shown, *_after(view, language, details=details is True)]
             if after:
                 yield [*view.messages(final=True), *after]
         except HfchatError as error:
@@ -101,10 +104,11 @@ def _after(view: ReplyView, language: Language, *, details: bool) -> list[dict[s
     """What is said under a whole reply; that another model answered is said in any case."""
     finish = view.finish
     notes = []
-    if finish is not None and view.empty:
-        notes.append(page_note(PAGE[language]["said_nothing"], CUT_ID))
-    elif finish is not None and finish.finish_reason == "length":
-        notes.append(page_note(PAGE[language]["cut_at_limit"], CUT_ID))
+    if finish is not None:
+        sentence = ending(finish.finish_reason, view.extras.tools, language, empty=view.empty)
+        notes += [page_note(sentence, CUT_ID)] if sentence else []
+    if view.extras.sources:
+        notes.append(sources_note(view.extras.sources, language))
     if finish is not None and (details or not same_model(view.answered, view.asked)):
         notes.append(facts(finish, view.asked, view.answered, language))
     return notes

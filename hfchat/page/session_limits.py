@@ -14,7 +14,7 @@ import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hfchat.errors import NotFound, TooManyStreams
-from hfchat.page.sessions import HEARTBEAT, PageRequest
+from hfchat.page.sessions import HEARTBEAT, LEFT, PageRequest
 
 MIB = 1024 * 1024
 _RESET = "/gradio_api/reset"  # does nothing
@@ -36,6 +36,7 @@ class Bounds:
 class _Session:
     size: int = 0
     open: int = 0
+    left: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class SessionLimits:
         if path in _JOINS and len(self._unfetched(key)) >= self._bounds.events_a_session:
             raise TooManyStreams("events_used", params={"value": self._bounds.events_a_session})
         person.sessions[key].open += 1
+        person.sessions[key].left = False
         return key
 
     def end(self, name: str, key: str) -> None:
@@ -91,10 +93,23 @@ class SessionLimits:
         size = self._measure(key)
         self._grow(person, size - session.size)
         session.size = size
+        if session.left:
+            self._drop_left(name, key)
         while person.size > self._bounds.bytes_a_person and self._drop_oldest(name):
             pass
         while self._size > self._bounds.bytes and self._drop_oldest(self._biggest(lambda person: person.size)):
             pass
+
+    def leave(self, request: PageRequest) -> None:
+        """The page of this session is gone: so is the session, once nothing is in progress in it."""
+        person, key = self._people.get(request.person), request.session
+        if person is not None and key is not None and key in person.sessions:
+            person.sessions[key].left = True
+            self._drop_left(request.person, key)
+
+    def _drop_left(self, name: str, key: str) -> None:
+        if not self._busy(key, self._people[name].sessions[key]):
+            self._take_away(name, key)
 
     def _make_room(self, name: str) -> _Person:
         """The person, with place for one more session."""
@@ -114,14 +129,18 @@ class SessionLimits:
         person = self._people.get(name)
         idle = (key for key, session in person.sessions.items() if not self._busy(key, session)) if person else iter(())
         key = next(idle, None)
-        if person is None or key is None:
+        if key is None:
             return False
+        self._take_away(name, key)
+        return True
+
+    def _take_away(self, name: str, key: str) -> None:
+        person = self._people[name]
         self._grow(person, -person.sessions.pop(key).size)
         self._count -= 1
         if not person.sessions:
             del self._people[name]
         self._drop(key)
-        return True
 
     def _grow(self, person: _Person, by: int) -> None:
         person.size += by
@@ -173,7 +192,9 @@ class SessionLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on. Raises: NotFound, TooManyStreams."""
         request: PageRequest | None = scope.get(PageRequest.KEY)
-        if request is None:
+        if request is not None and scope["path"] == LEFT:
+            self._limits.leave(request)
+        if request is None or scope["path"] == LEFT:
             return await self._app(scope, receive, send)
         key = self._limits.begin(request, scope["path"], posts=scope["method"] == "POST")
         try:

@@ -19,10 +19,13 @@ from starlette.types import Receive, Scope
 from hfchat.errors import InvalidRequest
 from hfchat.http.body import read_body, replayed
 from hfchat.http.json_bounds import check_json
+from hfchat.http.json_encoding import without_halves
 
 MAX_PAGE_BODY_BYTES = 4 * 1024 * 1024
 HEARTBEAT = "/gradio_api/heartbeat/"
 CALL = "/gradio_api/call/chat/"
+# Where a page says that it is about to go. Not Gradio's.
+LEFT = "/gradio_api/left"
 MAX_QUERY_FIELDS = 20
 # A message of the page has 8, a turn 24. Gradio takes 45 ms for 1,300 messages, and lets nothing else run meanwhile.
 MAX_PAGE_VALUES = 10_000
@@ -128,10 +131,10 @@ async def _checked(body: bytes) -> tuple[dict[str, Any], int]:
 
 def _written(sent: dict[str, Any]) -> bytes:
     try:
-        # Half a surrogate pair, as text that was cut in the middle has, becomes a question mark.
-        return json.dumps(sent, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(errors="replace")
+        text = json.dumps(sent, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except ValueError as broken:  # NaN
         raise InvalidRequest("not_json", param="body") from broken
+    return without_halves(text).encode()
 
 
 def _check_fields(sent: dict[str, Any]) -> int:

@@ -152,7 +152,8 @@ class ChatSettings:
 
     async def _filled(self, mine: dict[str, Any], request: gr.Request) -> list[Any]:
         caller, _, language = visitor_of(request)
-        limit = spoken({"limit": caller.policy.max_tokens}, language)["limit"]
+        policy = caller.policy
+        lengths = spoken({"limit": policy.max_tokens, "default": policy.default_tokens}, language)
         model, provider, facts = await self._picked(mine["model"], mine["provider"], request)
         return [
             model,
@@ -161,7 +162,7 @@ class ChatSettings:
             *(_number(mine[name]) for name in ("temperature", "top_p")),
             gr.Number(
                 _number(mine["max_tokens"]),
-                info=CHAT[language]["max_tokens_info"].format(limit=limit),
+                info=CHAT[language]["max_tokens_info"].format(**lengths),
             ),
             mine["details"] is not False,
             facts,

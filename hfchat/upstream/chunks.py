@@ -22,6 +22,14 @@ def loads(data: str | bytes) -> Any:
         raise UpstreamInvalidResponse from error
 
 
+def dumps(value: object) -> str:
+    """The JSON of a value that `loads` gave."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # lone surrogates, or deeper than orjson writes
+        return json.dumps(value)
+
+
 def plain_word(chunk: dict[str, Any]) -> str | None:
     """The text of a chunk that has only text; None for any other."""
     choices = chunk.get("choices")

@@ -5,7 +5,6 @@
 """
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any
 
@@ -15,9 +14,9 @@ from huggingface_hub import AsyncInferenceClient
 
 from hfchat import errors as e
 from hfchat.types import ROUTER_URL, Call, Delta, Finish, ModelFacts
+from hfchat.upstream.call_form import CallForms
 from hfchat.upstream.coalescing import Coalescer
 from hfchat.upstream.connections import Pool, read_body
-from hfchat.upstream.failure_text import parse_body, sentences
 from hfchat.upstream.idle_timeout import IdleTimeout
 from hfchat.upstream.model_list import read_models
 from hfchat.upstream.reply import Reply
@@ -51,7 +50,7 @@ class HubUpstream:
         self._base_url = base_url
         self._bill_to = bill_to
         self._timeout_s = timeout_s
-        self._supports_include_usage = True
+        self._forms = CallForms()
         self._pool = Pool()
         self._coalescer = Coalescer()
 
@@ -112,20 +111,23 @@ class HubUpstream:
         return self._timeout_s if call.stream else self._timeout_s * WHOLE_REPLY_FACTOR
 
     async def _send(self, call: Call) -> aiohttp.ClientResponse:
-        """The response, of status 200; the caller must give it back to the pool."""
-        ask_usage = self._supports_include_usage
-        response = await self._post(call, ask_usage=ask_usage)
-        if response.status == 200:
-            return response
-        refusal = await self._refusal(response)
-        if not ask_usage or not _refuses_include_usage(refusal):
-            raise translate(refusal)
-        response = await self._post(call, ask_usage=False)
-        if response.status != 200:
-            raise translate(await self._refusal(response))
-        # Only now is it certain that `include_usage` was the reason.
-        self._supports_include_usage = False
-        return response
+        """The response, of status 200; the caller must give it back to the pool.
+
+        Where the refusal says that the model wants the call in another form, it is sent again in that form, each form once.
+        """
+        form = self._forms.get(call.model)
+        while True:
+            sent = form.of(call)
+            response = await self._post(sent, ask_usage=form.ask_usage)
+            if response.status == 200:
+                # Only now is it certain that the form was the reason.
+                self._forms.remember(call.model, form)
+                return response
+            refusal = await self._refusal(response)
+            other = form.other(sent, refusal)
+            if other is None:
+                raise translate(refusal)
+            form = other
 
     async def _post(self, call: Call, *, ask_usage: bool) -> aiohttp.ClientResponse:
         try:
@@ -232,11 +234,6 @@ def _unread(content: aiohttp.StreamReader, failure: BaseException) -> bytes:
         return content.read_nowait()
     finally:
         content.set_exception(failure)
-
-
-def _refuses_include_usage(refusal: Refusal) -> bool:
-    texts = sentences(parse_body(refusal.body)) if refusal.status in (400, 422) else []
-    return any(re.search(r"stream[_ ]?options|include[_ ]?usage", text) for text in texts)
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:

@@ -1,21 +1,18 @@
 """Reply parser: the events of a stream, or the JSON of a whole reply, become deltas and a Finish."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hfchat import errors as e
-from hfchat.types import Call, Delta, Finish, Usage
-from hfchat.upstream.chunks import Frame, loads, plain_word
+from hfchat.types import Call, Delta, Extras, Finish, Usage
+from hfchat.upstream.chunks import Frame, dumps, loads, plain_word
+from hfchat.upstream.completion import chunks_of, with_plain_messages
+from hfchat.upstream.message import read_message, sources_in
 from hfchat.upstream.sse import ServerSentEvent
 from hfchat.upstream.translate import Refusal, translate
 
 # More than any model writes; the stores count in 64 bits.
 MAX_USAGE_TOKENS = 1 << 40
-_PLAIN = frozenset(("role", "content"))
-_REASONING = frozenset(("reasoning", "reasoning_content", "reasoning_text"))
-_NOT_TEXT = frozenset(("role", "id", "type", "tool_call_id", "signature", "thought_signature"))
-_ARGUMENTS = frozenset(("arguments", "input"))
 
 
 class Reply:
@@ -25,10 +22,13 @@ class Reply:
         self.model = call.model
         self.provider = headers.get("x-inference-provider")
         self._passthrough = call.passthrough
+        self._stream = call.stream
         self._replies = call.replies
+        self._said_something = False
         self._finished: set[str] = set()
         options = call.options.get("stream_options")
-        self._include_usage = isinstance(options, dict) and bool(options.get("include_usage"))
+        # Where the events are put together as one answer, it has usage.
+        self._include_usage = not call.stream or (isinstance(options, dict) and bool(options.get("include_usage")))
         self.finish_reason = ""
         self.done = False
         self.usage: Usage | None = None
@@ -81,34 +81,44 @@ class Reply:
             return
         if (word := plain_word(chunk)) is not None:
             self._began = True
+            self._said_something = self._said_something or bool(word)
             self._frame.learn(data, word)
-            buffer.add(word)
+            sources = sources_in(chunk)
+            buffer.add(word, extras=Extras(sources=sources) if sources else None)
             buffer.events.append(data)
             return
         delta = self._add(chunk, "delta")
         if delta is not None:
-            buffer.add(delta.content, delta.reasoning, delta.tool_text)
-        if self._passthrough and (passed := self._without_usage(chunk, data)) is not None:
+            buffer.add(delta.content, delta.reasoning, delta.tool_text, delta.extras)
+        if self._passthrough and (passed := self._passed_on(chunk, data)) is not None:
             buffer.events.append(passed)
 
-    def _without_usage(self, chunk: dict[str, Any], data: str) -> str | None:
-        """The event, without usage where only this program asked for it; None where nothing remains."""
-        if self._include_usage or chunk.get("usage") is None:
-            return data
-        if not chunk.get("choices"):
+    def _passed_on(self, chunk: dict[str, Any], data: str) -> str | None:
+        """The event as the provider wrote it, but with its thoughts in `reasoning_content`, and without usage where only this
+        program asked for it; None where nothing remains.
+        """
+        counted = not self._include_usage and chunk.get("usage") is not None
+        if counted and not chunk.get("choices"):
             return None
-        return json.dumps({name: value for name, value in chunk.items() if name != "usage"})
+        passed = with_plain_messages(chunk, "delta")
+        if counted:
+            passed = {name: value for name, value in passed.items() if name != "usage"}
+        return data if passed is chunk else dumps(passed)
 
     def whole(self, body: bytes) -> Delta:
-        """The one delta of a reply that is not streamed. Raises: as `deltas`."""
+        """The one delta of a reply that is not streamed; with `events` where the call is to be streamed. Raises: as `deltas`."""
         completion = loads(body)
         delta = self._add(completion, "message") if isinstance(completion, dict) else None
         if not self._began:
             raise e.UpstreamInvalidResponse
         self.done = True
-        self._data = body.decode(errors="replace") if self._passthrough else None
         delta = delta or Delta()
         delta.whole = True
+        if self._passthrough and self._stream:
+            delta.events = [dumps(chunk) for chunk in chunks_of(completion, include_usage=self._include_usage)]
+        elif self._passthrough:
+            passed = with_plain_messages(completion, "message")
+            self._data = body.decode(errors="replace") if passed is completion else dumps(passed)
         return delta
 
     def finish(self) -> Finish:
@@ -132,17 +142,35 @@ class Reply:
             raise translate(Refusal(200, chunk))
         if not isinstance(choices, list):
             return None
-        content = reasoning = tool_text = ""
+        sources = sources_in(chunk)
+        deltas = [Delta(extras=Extras(sources=sources))] if sources else []
         for choice in choices:
             if isinstance(choice, dict):
                 self._note_finish(choice)
-                message = choice.get(key)
-                if isinstance(message, dict):
-                    content, reasoning = content + _content(message), reasoning + _reasoning(message)
-                    tool_text += _tool_text(message)
-                else:
-                    tool_text += "".join(_strings([choice.get("message"), choice.get("text")]))
-        return Delta(content, reasoning, tool_text) if content or reasoning or tool_text else None
+                if (delta := self._read_choice(choice, key)) is not None:
+                    deltas.append(delta)
+        if len(deltas) < 2:
+            return deltas[0] if deltas else None
+        added = _DeltaBuffer(passthrough=False)
+        for delta in deltas:
+            added.add(delta.content, delta.reasoning, delta.tool_text, delta.extras)
+        return added.delta()
+
+    def _read_choice(self, choice: dict[str, Any], key: str) -> Delta | None:
+        """What a choice says: in its delta or message, or, in the form before chat completions, in `text`."""
+        message, text = choice.get(key), choice.get("text")
+        if not isinstance(message, dict):
+            message = choice.get("message")
+            if not isinstance(message, dict):
+                message = {}
+            elif self._said_something:
+                # The whole message again, at the end of its stream.
+                return None
+        if isinstance(text, str) and text and not message.get("content"):
+            message = {**message, "content": text}
+        delta = read_message(message)
+        self._said_something = self._said_something or delta is not None
+        return delta
 
     def _note_finish(self, choice: dict[str, Any]) -> None:
         self._began = True
@@ -166,12 +194,16 @@ class _DeltaBuffer:
         self._contents: list[str] = []
         self._reasonings: list[str] = []
         self._tool_texts: list[str] = []
+        self._extras: Extras | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.count or (self._passthrough and self.events))
+        return self.count > 0 or self._extras is not None or (self._passthrough and bool(self.events))
 
-    def add(self, content: str, reasoning: str = "", tool_text: str = "") -> None:
+    def add(self, content: str, reasoning: str = "", tool_text: str = "", extras: Extras | None = None) -> None:
         """Add the words of a delta."""
+        if extras is not None:
+            self._extras = self._extras or Extras()
+            self._extras.add(extras)
         if content or reasoning or tool_text:
             self.count += 1
             self.chars += len(content) + len(reasoning) + len(tool_text)
@@ -189,61 +221,8 @@ class _DeltaBuffer:
             "".join(self._tool_texts),
             self.events if self._passthrough else None,
             self.count,
+            extras=self._extras,
         )
-
-
-def _content(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    return _text(content)
-
-
-def _reasoning(message: dict[str, Any]) -> str:
-    return _text(message.get("reasoning") or message.get("reasoning_content") or message.get("reasoning_text"))
-
-
-def _tool_text(message: dict[str, Any]) -> str:
-    """All other text of a message, in any field: arguments of tools, a refusal, a transcript of speech."""
-    others = message.keys() - _PLAIN
-    if len(others) < 2 and others <= _REASONING and all(isinstance(value, str | None) for value in message.values()):
-        return ""
-    shown = {_content(message), _reasoning(message)}
-    rest = {**message, "content": _without_texts(message.get("content"))}
-    return "".join(text for text in _strings(rest) if text not in shown)
-
-
-def _without_texts(content: object) -> object:
-    """A content without the texts that `_content` has."""
-    if not isinstance(content, list):
-        return None if isinstance(content, str) else content
-    return [
-        {**part, "text": None} if isinstance(part, dict) and isinstance(part.get("text"), str) else part
-        for part in content
-    ]
-
-
-def _strings(value: object) -> list[str]:
-    """Every string in a value, at any depth, without ids and signatures; in the arguments of a tool, keys and numbers too."""
-    texts: list[str] = []
-    stack = [(value, False)]
-    while stack:
-        item, argument = stack.pop()
-        if isinstance(item, str):
-            texts.append(item)
-        elif isinstance(item, list):
-            stack += [(inner, argument) for inner in item]
-        elif isinstance(item, dict):
-            names = [name for name in item if argument or name not in _NOT_TEXT]
-            texts += names if argument else ()
-            stack += [(item[name], argument or name in _ARGUMENTS) for name in names]
-        elif argument and item is not None:
-            texts.append(str(item))
-    return texts
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _usage(usage: dict[str, Any]) -> Usage | None:

@@ -16,6 +16,8 @@ MAX_TOKENS_NAMES = (
     "n_predict",
     "num_predict",
 )
+# What says how to use what is offered. Where nothing is, many servers refuse the empty list, or the second without the first.
+_OFFERED = {"tools": ("tool_choice", "parallel_tool_calls"), "functions": ("function_call",)}
 # Names of the limit on reasoning tokens, which some servers count apart from the reply's.
 _REASONING_NAMES = ("thinking_budget", "thinking_token_budget", "thinking_budget_tokens")
 _NESTED_REASONING_NAMES = {
@@ -35,6 +37,7 @@ def call_body(call: Call, *, ask_usage: bool) -> bytes:
     }
     if call.options:
         _cut_limits(body, call.max_tokens)
+        _leave_out_empty(body)
     if not isinstance(body.get("max_tokens"), int):
         # A server ignores a name that it does not know, so one of the two usual ones is set; some servers refuse both together.
         body.pop("max_tokens", None)
@@ -61,3 +64,11 @@ def _cut_limits(body: dict[str, Any], max_tokens: int) -> None:
         options = body.get(name)
         if isinstance(options, dict) and isinstance(options.get(inner), int | float):
             body[name] = {**options, inner: min(options[inner], max_tokens)}
+
+
+def _leave_out_empty(body: dict[str, Any]) -> None:
+    """Leave out an empty list of tools, and what says how to use them."""
+    for name, others in _OFFERED.items():
+        if name in body and not body[name]:
+            for left_out in (name, *others):
+                body.pop(left_out, None)

@@ -101,7 +101,7 @@ def test_what_may_be_chosen_is_passed_on(stub_app: RunningApp, stub: StubUpstrea
 
 def test_max_tokens_is_cut_to_the_owners_limit(stub_app: RunningApp, stub: StubUpstream) -> None:
     ask(stub_app, {**QUESTION, "max_tokens": 999_999})
-    assert stub.requests[0]["max_tokens"] == 1024
+    assert stub.requests[0]["max_tokens"] == 4096
 
 
 def message(**parts: Any) -> dict[str, Any]:
@@ -111,7 +111,6 @@ def message(**parts: Any) -> dict[str, Any]:
 BAD: dict[str, tuple[Any, str]] = {
     "not JSON": (b"hello", "body"),
     "empty body": (b"", "body"),
-    "not UTF-8": (b'{"messages": "\xff"}', "body"),
     "cut off": (b'{"messages": [', "body"),
     "deep": (b"[" * 100_000, "body"),
     "a list": ([], "body"),
@@ -131,7 +130,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "content a list": (message(content=[{"type": "text", "text": "x"}]), "messages[0].content"),
     "content a number": (message(content=1), "messages[0].content"),
     "content blank": (message(content=" \n"), "messages[0].content"),
-    "half a surrogate": (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', "body"),
+    "half of a broken escape": (b'{"messages": [{"role": "user", "content": "\\ud8"}]}', "body"),
     "last is the assistant's": (
         {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]},
         "messages[1].role",
@@ -367,3 +366,66 @@ def test_the_openapi_document_has_examples_and_the_bearer_scheme(offline_app: Ru
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     example = ask(offline_app, schema["examples"][0])
     assert example.status_code == 200
+
+
+# --- what else a model says
+
+
+def delta_event(delta: dict[str, Any], reason: str | None = None) -> bytes:
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, 'finish_reason': reason}]})}\n\n".encode()
+
+
+CALLS = {
+    "tool_calls": [{"index": 0, "id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]
+}
+# The reply, and what its note has, in English and in Spanish.
+SAID: dict[str, tuple[list[bytes], str, str, str]] = {
+    "thoughts in tags": (
+        [delta_event({"content": part}) for part in ("<th", "ink>hm</t", "hink>", "yes")],
+        "yes",
+        "",
+        "",
+    ),
+    "thoughts in parts": (
+        [delta_event({"content": [{"type": "thinking", "thinking": "hm"}]}), delta_event({"content": "yes"})],
+        "yes",
+        "",
+        "",
+    ),
+    "thoughts without an opening": (
+        [delta_event({"content": part}) for part in ("hm\n", "</think>", "yes")],
+        "yes",
+        "",
+        "",
+    ),
+    "a refusal": ([delta_event({"refusal": "I "}), delta_event({"refusal": "won't."})], "I won't.", "", ""),
+    "cut by a filter": ([delta_event({"content": "Well"}, "content_filter")], "Well", "content filter", "filtro"),
+    "a tool": ([delta_event(CALLS), delta_event({}, "tool_calls")], "", "`weather`", "`weather`"),
+    "a tool, and words": ([delta_event({"content": "Wait. ", **CALLS}), delta_event({}, "stop")], "Wait. ", "", ""),
+    "a function": (
+        [delta_event({"function_call": {"name": "weather", "arguments": "{}"}}), delta_event({}, "function_call")],
+        "",
+        "`weather`",
+        "`weather`",
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("pieces", "reply_text", "english", "spanish"), SAID.values(), ids=SAID)
+def test_the_reply_is_what_a_person_reads_and_a_note_says_why_there_is_no_more(
+    stub_app: RunningApp,
+    stub: StubUpstream,
+    pieces: list[bytes],
+    reply_text: str,
+    english: str,
+    spanish: str,
+    stream: bool,
+) -> None:
+    stub.answer = lambda _: Answer(pieces=[*pieces, DONE])
+    for language, words in (("en", english), ("es", spanish)):
+        answer = ask(stub_app, {**QUESTION, "stream": stream}, **{"Accept-Language": language})
+        body = events_of(answer)[-1][1] if stream else answer.json()
+        assert body["reply"] == reply_text
+        assert ("note" in body, "finish_reason" in body) == (bool(words), bool(words))
+        assert words in body.get("note", "")

@@ -132,9 +132,9 @@ def test_a_call_is_tried_with_the_token_that_is_typed_in(visit: Visit) -> None:
     visit.complaints.clear()  # the browser tells of each answer that is an error
 
     page.get_by_role("button", name="Authorize").first.click()
-    page.locator(".auth-container input").fill(make_token("tester"))
-    page.locator(".auth-btn-wrapper .authorize").click()
-    page.locator(".btn-done").click()
+    page.locator("#auth-bearer-value").fill(make_token("tester"))
+    page.locator(".auth-btn-wrapper .authorize").first.click()
+    page.locator(".btn-done").first.click()
     with page.expect_response("**/api/ai/chat") as reply:
         execute.click()
     assert reply.value.status == 200

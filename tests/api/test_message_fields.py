@@ -78,7 +78,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "messages[0].content[0].image_url.url",
     ),
     "in what a model wrote": ({"role": "assistant", "content": [MEDIUM]}, "messages[0].content[0].image_url.url"),
-    "in the owner's place": ({"role": "system", "content": [MEDIUM]}, "messages[0].content[0].image_url.url"),
+    "in the owner's place": ({"role": "system", "content": [MEDIUM]}, "messages[0].content[0].type"),
+    "a picture in the owner's place": (
+        {"role": "developer", "content": [{"type": "image_url", "image_url": DATA}]},
+        "messages[0].content[0].type",
+    ),
+    "another role": ({"role": "ipython", "content": "a"}, "messages[0].role"),
+    "a role that is written out": ({"role": "user\n\nsystem", "content": "a"}, "messages[0].role"),
     "more of a picture": (
         user({"type": "image_url", "image_url": {"url": DATA, "max_pixels": 10**9}}),
         "messages[0].content[0].image_url.max_pixels",

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from hfchat.api.bodies import ChatBody
 from hfchat.api.openai_body import read_completion
 from hfchat.errors import HfchatError, InvalidRequest, UnsupportedInput
+from hfchat.http.validation import parse
 from hfchat.types import ChatRequest
 from tests.support.errors import reason_of
 
@@ -152,6 +154,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"chat_template_kwargs": {"add_generation_prompt": False}},
         "chat_template_kwargs.add_generation_prompt",
     ),
+    "documents of a template": ({"chat_template_kwargs": {"documents": []}}, "chat_template_kwargs.documents"),
+    "a longer form": ({"response_format": {"type": "text", "max_tokens": 9}}, "response_format.max_tokens"),
     "tools of a template": ({"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs.tools"),
     "identity": ({"chat_template_kwargs": {"model_identity": "x"}}, "chat_template_kwargs.model_identity"),
     "stored": ({"store": True}, "store"),
@@ -176,6 +180,14 @@ def test_an_unknown_field_is_refused_by_its_path(fields: dict[str, Any], param: 
     with pytest.raises(UnsupportedInput) as refused:
         read(**fields)
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize("name", [name for name, (fields, _) in REFUSED.items() if name in fields and name])
+def test_the_other_endpoint_refuses_it_too(name: str) -> None:
+    fields, param = REFUSED[name]
+    with pytest.raises(InvalidRequest) as refused:
+        parse(ChatBody, json.dumps({"messages": MESSAGES, **fields}).encode())
+    assert (refused.value.param, reason_of(refused.value)) == (param, "unknown_field")
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {

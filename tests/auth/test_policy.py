@@ -17,7 +17,7 @@ OWNERS = Policy(
     default_model="a/b",
     models=frozenset({"a/b", "c/d", "e/f"}),
     fallback_models=("e/f", "g/h"),
-    max_tokens=1024,
+    max_tokens=4096,
     rate=(Limit(30, "minute"),),
     budget=(Limit(200_000, "day"),),
     streams=4,
@@ -143,7 +143,8 @@ NARROWED: dict[str, tuple[Policy, PolicyClaim, dict[str, Any]]] = {
     "fewer streams": (OWNERS, PolicyClaim(streams=1), {"streams": 1}),
     "more streams": (OWNERS, PolicyClaim(streams=100), {}),
     "no streams of the owner's": (replace(OWNERS, streams=None), PolicyClaim(streams=9), {"streams": 9}),
-    "shorter replies": (OWNERS, PolicyClaim(max_tokens=10), {"max_tokens": 10}),
+    "shorter replies": (OWNERS, PolicyClaim(max_tokens=10), {"max_tokens": 10, "default_tokens": 10}),
+    "a lower ceiling": (OWNERS, PolicyClaim(max_tokens=2000), {"max_tokens": 2000}),
     "longer replies": (OWNERS, PolicyClaim(max_tokens=10**6), {}),
 }
 

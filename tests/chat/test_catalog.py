@@ -123,6 +123,17 @@ LISTS: dict[str, tuple[Any, list[ModelFacts]]] = {
         {"data": [{"id": "a", "providers": [{"provider": name} for name in ("y:z", "", 5, None, "y", "a b", "y")]}]},
         [ModelFacts("a", providers=("y",))],
     ),
+    "vLLM": ({"data": [{"id": "a", "max_model_len": 32768}]}, [ModelFacts("a", 32768)]),
+    "llama.cpp": ({"data": [{"id": "a", "meta": {"n_vocab": 5, "n_ctx_train": 4096}}]}, [ModelFacts("a", 4096)]),
+    "llama.cpp, as it runs": (
+        {"data": [{"id": "a", "meta": {"n_ctx": 512, "n_ctx_train": 4096}}]},
+        [ModelFacts("a", 512)],
+    ),
+    "a context of its own": ({"data": [{"id": "a", "context_length": 8192}]}, [ModelFacts("a", 8192)]),
+    "contexts that are none": (
+        {"data": [{"id": "a", "context_length": "8k", "max_model_len": True, "meta": {"n_ctx_train": -1}}]},
+        [ModelFacts("a")],
+    ),
     "odd architecture": ({"data": [{"id": "a", "architecture": ["x"], "providers": "x"}]}, [ModelFacts("a")]),
 }
 

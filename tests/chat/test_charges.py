@@ -18,7 +18,7 @@ from tests.support.redis_server import redis_server
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, usage_event
 
 HELLO = [{"role": "user", "content": "hello"}]
-PROSE = "word " * 70  # estimated at 100 tokens
+PROSE = "word " * 70  # 70 tokens at the least, estimated at 100
 DOORS = ("/v1/chat/completions", "/api/ai/chat")
 PROMPT = {
     DOORS[0]: estimated_prompt_tokens([Message("user", "hello", HELLO[0])]),
@@ -60,13 +60,18 @@ CHARGED: dict[str, tuple[list[bytes], int | None, int]] = {
     "by the provider": ([event(PROSE), END, usage_event(7, 90), DONE], 7, 90),
     "by the provider, each letter a delta": ([*[event("a")] * 108, END, usage_event(7, 30), DONE], 7, 30),
     "by the provider, more than was asked for": ([event("a"), END, usage_event(7, 5000), DONE], 7, 5000),
-    "no count": ([event(PROSE), END, DONE], None, 100),
-    "no count, small deltas": ([*[event("a")] * 90, END, DONE], None, 90),
-    "a count that cannot be true": ([event(PROSE), END, usage_event(7, 3), DONE], 7, 100),
-    "a negative count": ([event(PROSE), END, usage_event(-1_000_000, -5), DONE], None, 100),
-    "a count of zero": ([event(PROSE), END, usage_event(0, 0), DONE], None, 100),
-    "all at once, past the limit": ([event(PROSE * 20), END, DONE], None, 2000),
-    "past the limit, its count not waited for": ([event(PROSE * 20), END, usage_event(7, 2000), DONE], None, 2000),
+    "by the provider, of another alphabet": ([*[event("Ответственность ")] * 60, END, usage_event(7, 60), DONE], 7, 60),
+    "by the provider, a drawn line": ([event("=" * 64 + "\n")] * 30 + [END, usage_event(7, 60), DONE], 7, 60),
+    "no count": ([event("word " * 30), END, DONE], None, 43),
+    "no count, at the limit": ([event(PROSE[:300]), END, DONE], None, 60),
+    "no count, past the limit": ([event(PROSE), END, DONE], None, 70),
+    "no count, small deltas": ([*[event("a")] * 50, END, DONE], None, 50),
+    "no count, more small deltas than tokens": ([*[event("a")] * 90, END, DONE], None, 60),
+    "a count that cannot be true": ([event(PROSE), END, usage_event(7, 3), DONE], 7, 70),
+    "a negative count": ([event(PROSE), END, usage_event(-1_000_000, -5), DONE], None, 70),
+    "a count of zero": ([event(PROSE), END, usage_event(0, 0), DONE], None, 70),
+    "all at once, past the limit": ([event(PROSE * 20), END, DONE], None, 1400),
+    "past the limit, its count not waited for": ([event(PROSE * 20), END, usage_event(7, 2000), DONE], None, 1400),
 }
 
 
@@ -111,7 +116,7 @@ def test_a_server_that_does_not_stream_is_charged_for_all_of_it(
     )
     token = make_token(f"whole {door}", policy=read_policy({"budget": "100000/day", "max_tokens": 60}))
     assert PROSE.strip() in ask(app, door, token, stream=False).text
-    assert 100_000 - budget(app, token) == PROMPT[door] + 2000
+    assert 100_000 - budget(app, token) == PROMPT[door] + 1400
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -119,8 +124,8 @@ def test_a_reply_that_goes_on_past_its_limit_is_ended(app: RunningApp, upstream:
     upstream.answer = lambda _: Answer(pieces=[event("word " * 7)] * 1000, pause_s=0.001, ending="hang")
     token = make_token(f"endless {door}", policy=read_policy({"budget": "100000/day", "max_tokens": 60}))
     assert ask(app, door, token).status_code == 200
-    # Twice 60 tokens, and what came with the last of them.
-    assert 120 < 100_000 - budget(app, token) - PROMPT[door] < 120 + 80
+    # 60 tokens, a sixth more, and what came with the last of them.
+    assert 70 < 100_000 - budget(app, token) - PROMPT[door] < 70 + 40
     wait_until(lambda: upstream.in_progress == 0)
 
 
@@ -166,12 +171,12 @@ def test_a_choice_without_a_delta_counts_too(other: str) -> None:
     reply = Reply(CALL_OF, {})
     choice = {"index": 0, other: PROSE if other == "text" else {"content": PROSE}}
     (part,) = reply.deltas([ServerSentEvent(data=json.dumps({"choices": [choice]}))])
-    assert len(part.tool_text) == len(PROSE)
+    assert part.content == PROSE
 
 
 def test_what_is_said_twice_or_proves_only_counts_once() -> None:
     reply = Reply(CALL_OF, {})
-    details = [{"type": "reasoning.text", "text": PROSE, "signature": "s" * 999}]
+    details = [{"type": "reasoning.text", "text": PROSE, "signature": "s" * 999, "format": "vendor-v1", "index": 0}]
     delta = {"content": None, "reasoning": PROSE, "reasoning_content": PROSE, "reasoning_details": details}
     (part,) = reply.deltas([ServerSentEvent(data=json.dumps({"choices": [{"index": 0, "delta": delta}]}))])
     assert part.content + part.reasoning + part.tool_text == PROSE

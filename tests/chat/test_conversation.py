@@ -85,5 +85,46 @@ def test_a_visitors_instructions_follow_the_owners_in_one_message() -> None:
     theirs = Message("system", "Obey me.")
     assert build_messages("Be kind.", (theirs, question)) == (Message("system", "Be kind.\n\nObey me."), question)
     assert build_messages(None, (theirs, question)) == (theirs, question)
-    whole = Message("system", "Obey me.", {"role": "system", "content": "Obey me."})
-    assert build_messages("Be kind.", (whole, question)) == (Message("system", "Be kind."), whole, question)
+
+
+def raw(role: str, content: object) -> Message:
+    """As it comes in OpenAI's form."""
+    texts = [part["text"] for part in content] if isinstance(content, list) else [content or ""]
+    return Message(role, "\n".join(texts), {"role": role, "content": content})
+
+
+HI, HELLO = raw("user", "hi"), raw("assistant", "hello")
+THEIRS = raw("system", "Obey me.")
+PARTS = [{"type": "text", "text": "Obey"}, {"type": "text", "text": "me."}]
+# The messages, and what stands after the owner's words in the one system message.
+INSTRUCTIONS: dict[str, tuple[tuple[Message, ...], str]] = {
+    "a system message": ((THEIRS, HI), "Obey me."),
+    "a developer message": ((raw("developer", "Obey me."), HI), "Obey me."),
+    "both": ((THEIRS, raw("developer", "Or not."), HI), "Obey me.\n\nOr not."),
+    "parts": ((raw("system", PARTS), HI), "Obey\nme."),
+    "several": ((THEIRS, THEIRS, HI, HELLO), "Obey me.\n\nObey me."),
+    "in the middle": ((HI, HELLO, THEIRS, HI), "Obey me."),
+    "at the end": ((HI, raw("developer", PARTS)), "Obey\nme."),
+    "an empty one among them": ((raw("system", None), raw("system", "  "), raw("system", []), THEIRS, HI), "Obey me."),
+}
+
+
+@pytest.mark.parametrize(("messages", "theirs"), INSTRUCTIONS.values(), ids=INSTRUCTIONS)
+@pytest.mark.parametrize("owners", ["Be kind.", None])
+def test_all_instructions_become_one_system_message_in_front(
+    messages: tuple[Message, ...], theirs: str, owners: str | None
+) -> None:
+    first, *others = build_messages(owners, messages)
+    text = f"{owners}\n\n{theirs}" if owners else theirs
+    assert first.payload() == {"role": "system", "content": text}
+    assert others == [message for message in messages if message.role not in ("system", "developer")]
+
+
+def test_where_there_are_no_instructions_there_is_no_system_message() -> None:
+    assert build_messages(None, (raw("system", ""), raw("developer", None), HI)) == (HI,)
+    assert build_messages("Be kind.", (raw("system", ""), HI)) == (Message("system", "Be kind."), HI)
+
+
+def test_one_plain_system_message_goes_as_it_is() -> None:
+    named = Message("system", "Obey me.", {"role": "system", "content": "Obey me.", "name": "rules"})
+    assert build_messages(None, (named, HI)) == (named, HI)

@@ -55,7 +55,7 @@ def test_whoever_may_still_reserve_the_smallest_turn_is_let_in() -> None:
     refuse_used_up(Quota(Policy("m", None), Counters((), 0), 100))
 
 
-@pytest.mark.parametrize("sign", ["a", "\x01", "é", "漢", "🎉", '"'])
+@pytest.mark.parametrize("sign", ["a", "\x01", "é", "漢", "🎉", '"', "configuration ", "information,"])
 def test_no_text_that_the_budget_has_room_for_is_too_large(sign: str) -> None:
     """However JSON writes it."""
     text = sign * 2000
@@ -156,7 +156,7 @@ def test_a_body_that_no_budget_has_room_for_is_not_read(app: RunningApp, door: s
 def test_a_body_in_chunks_is_read_as_far_as_the_budget_goes(app: RunningApp, door: str) -> None:
     head = {**bearer(f"chunks-{door}"), "Transfer-Encoding": "chunked"}
     # `Line` sends it as it is, and the last chunk, which would end it, not at all.
-    chunk = b"%x\r\n%s\r\n" % (200_000, b" " * 200_000)
+    chunk = b"%x\r\n%s\r\n" % (400_000, b" " * 400_000)
     with line_to(app) as line:
         refused = line.begin("POST", door, head, chunk, length=False)
     assert refused.status == 429

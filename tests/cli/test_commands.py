@@ -202,7 +202,7 @@ def test_a_good_token_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
         "rate: 30/minute",
         "budget: 200000/day",
         "streams: 4",
-        "max_tokens: 1024",
+        "max_tokens: 4096",
     ]
 
 

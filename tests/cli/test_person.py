@@ -89,7 +89,7 @@ def test_a_budget_too_small_for_any_question_is_warned_of(capsys: pytest.Capture
     status, _, err = run(capsys, "person", "alice", "--budget", "10/day")
     assert status == 0
     assert "more than the whole budget of 10: nothing can be asked." in err
-    assert "HF_CHAT_MAX_TOKENS" in err
+    assert "HF_CHAT_DEFAULT_TOKENS" in err
 
 
 WRONG: dict[str, list[str]] = {

@@ -43,6 +43,7 @@ ELSEWHERE = [
     "/monitoring",
     "/metrics",
     "/v1/models",
+    "/v1/models/a/b",
     "/v1/chat/completions",
     "/api/ai/usage",
     "/run/predict",
@@ -201,6 +202,7 @@ def test_the_open_routes_answer_a_stranger(offline_app: RunningApp) -> None:
         ("OPTIONS", "/", 401),
         ("GET", "/api/ai/chat", 401),
         ("GET", "/v1/models", 401),
+        ("GET", "/v1/models/a/b:fastest", 401),
         ("GET", "/gradio_api/queue/data?session_hash=a", 401),
         ("GET", "/gradio_api/file=/proc/self/environ", 401),
     ],
@@ -223,6 +225,7 @@ def _token_of_another_key() -> str:
     return f"{head}.{claims}.{'A' * 43}"
 
 
+OWN = ("X-Hfchat-Token", make_token())
 AUTHORIZATIONS: dict[str, tuple[list[tuple[str, str]], int, str]] = {
     "good": ([("Authorization", f"Bearer {make_token()}")], 200, ""),
     "lower case": ([("authorization", f"bearer {make_token()}")], 200, ""),
@@ -238,8 +241,26 @@ AUTHORIZATIONS: dict[str, tuple[list[tuple[str, str]], int, str]] = {
     "not ASCII": ([("Authorization", "Bearer \xe9\xff\x80")], 401, "invalid_token"),
     "another key": ([("Authorization", f"Bearer {_token_of_another_key()}")], 401, "invalid_token"),
     "ended": ([("Authorization", f"Bearer {make_token(ttl_s=1, now=1)}")], 401, "expired_token"),
-    "good cookie, bad bearer": ([("Authorization", "Bearer x"), *cookie().items()], 401, "invalid_token"),
+    "good cookie, a proxy's bearer": ([("Authorization", "Bearer x"), *cookie().items()], 200, ""),
+    "good cookie, a proxy's password": ([("Authorization", "Basic dTpw"), *cookie().items()], 200, ""),
+    "good cookie, a proxy's ticket": ([("Authorization", "Negotiate YII="), *cookie().items()], 200, ""),
+    "good cookie, two passwords": ([("Authorization", "Basic dTpw")] * 2 + [*cookie().items()], 200, ""),
     "bad cookie, good bearer": ([("Cookie", "hfchat_session=x"), *bearer().items()], 200, ""),
+    "two cookies, good bearer": ([("Cookie", "hfchat_session=x; hfchat_session=y"), *bearer().items()], 200, ""),
+    "bad cookie, bad bearer": ([("Cookie", "hfchat_session=x"), ("Authorization", "Bearer y")], 401, "invalid_token"),
+    "ended cookie, a proxy's password": (
+        [("Authorization", "Basic dTpw"), *cookie(ttl_s=1, now=1).items()],
+        401,
+        "expired_token",
+    ),
+    "own header": ([OWN], 200, ""),
+    "own header, a proxy's bearer": ([OWN, ("Authorization", "Bearer hf_x")], 200, ""),
+    "own header, bad cookie": ([OWN, ("Cookie", "hfchat_session=x")], 200, ""),
+    "own header bad, good bearer": ([("X-Hfchat-Token", "x"), *bearer().items()], 401, "invalid_token"),
+    "own header bad, good cookie": ([("X-Hfchat-Token", "x"), *cookie().items()], 401, "invalid_token"),
+    "own header empty, good bearer": ([("X-Hfchat-Token", ""), *bearer().items()], 401, "invalid_token"),
+    "own header twice": ([OWN, OWN], 401, "invalid_token"),
+    "own header, a scheme": ([("X-Hfchat-Token", f"Bearer {make_token()}")], 401, "invalid_token"),
     "ended cookie": (list(cookie(ttl_s=1, now=1).items()), 401, "expired_token"),
     "two cookies, the last is bad": ([("Cookie", f"{cookie()['Cookie']}; hfchat_session=x")], 401, "invalid_token"),
     "empty cookie": ([("Cookie", "hfchat_session=")], 401, "missing_token"),
@@ -257,9 +278,53 @@ def test_who_is_calling(offline_app: RunningApp, headers: list[tuple[str, str]],
         assert said.headers["WWW-Authenticate"] == f'Bearer realm="hfchat"{known}'
 
 
+DOORS = {"/api/ai/chat": "POST", "/v1/chat/completions": "POST", "/v1/models": "GET", "/api/ai/usage": "GET"}
+
+
+@pytest.mark.parametrize(("path", "method"), DOORS.items(), ids=DOORS)
+def test_a_program_may_send_its_token_in_a_header_of_ours(offline_app: RunningApp, path: str, method: str) -> None:
+    proxys = ("Authorization", "Bearer hf_x")
+    body = CHAT if method == "POST" else b""
+    assert ask(offline_app, method, path, [OWN, proxys], body).status == 200
+    assert ask(offline_app, method, path, [proxys, OWN], body).status == 200
+    said = ask(offline_app, method, path, [OWN, OWN], body)
+    assert (said.status, said.code) == (401, "invalid_token")
+    assert "`X-Hfchat-Token: <token>`" in said.json["error"]["message"]
+
+
+def test_of_two_tokens_the_one_in_our_header_counts(offline_app: RunningApp) -> None:
+    headers = [*bearer("bob").items(), ("X-Hfchat-Token", make_token("ann")), *cookie("eve").items()]
+    assert ask(offline_app, "GET", "/api/ai/usage", headers).json["subject"] == "ann"
+
+
+def test_on_a_page_the_cookie_counts_and_elsewhere_never(offline_app: RunningApp) -> None:
+    both = {**bearer("bob"), **cookie("ann"), "Accept-Language": "en"}
+    with logged() as lines:
+        ask(offline_app, "GET", "/nothing", both)
+    assert "ann" in "".join(lines)
+    assert "bob" not in "".join(lines)
+    assert ask(offline_app, "GET", "/api/ai/usage", both).json["subject"] == "bob"
+    basic = {"Authorization": "Basic dTpw", **cookie("ann")}
+    assert ask(offline_app, "GET", "/api/ai/usage", basic).code == "invalid_token"
+
+
+def test_another_site_gains_nothing_by_a_password_beside_the_cookie(offline_app: RunningApp) -> None:
+    headers = {**cookie(), "Authorization": "Basic dTpw", "Sec-Fetch-Site": "cross-site"}
+    for method, path in (("GET", "/config"), ("POST", "/gradio_api/reset")):
+        said = ask(offline_app, method, path, headers, b"{}" if method == "POST" else b"")
+        assert (said.status, said.code) == (401, "missing_token")
+
+
+@pytest.mark.parametrize("authorization", ["Basic dTpw", "Negotiate YII=", "Digest username=u"])
+def test_a_browser_behind_a_proxys_password_is_led_to_sign_in(offline_app: RunningApp, authorization: str) -> None:
+    said = ask(offline_app, "GET", "/", {"Accept": "text/html", "Authorization": authorization})
+    assert (said.status, said.headers["Location"]) == (303, "/login")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
+        [("X-Hfchat-Token", "a.b.c" * 20_000)],
         [("Authorization", "Bearer " + "a.b.c" * 20_000)],
         [("Cookie", "hfchat_session=" + "a.b.c" * 20_000)],
         [("Cookie", "hfchat_session=x;" + "=;" * 50_000)],
@@ -267,7 +332,7 @@ def test_who_is_calling(offline_app: RunningApp, headers: list[tuple[str, str]],
         [("Origin", "http://" + "a" * 100_000)],
         [(f"X-{place}", "a") for place in range(10_000)],
     ],
-    ids=["Authorization", "Cookie", "cookies", "Accept-Language", "Origin", "many"],
+    ids=["X-Hfchat-Token", "Authorization", "Cookie", "cookies", "Accept-Language", "Origin", "many"],
 )
 def test_very_long_headers_are_refused(offline_app: RunningApp, headers: list[tuple[str, str]]) -> None:
     with logged() as lines:
@@ -296,6 +361,7 @@ def test_a_very_long_path_is_refused(offline_app: RunningApp, path: str) -> None
         "/api/",
         "/v1/chat/completions",
         "/v1/models",
+        "/v1/models/a/b",
     ],
 )
 def test_the_cookie_does_not_open_the_api(offline_app: RunningApp, path: str) -> None:
@@ -438,6 +504,74 @@ def test_an_unknown_path_is_not_found_for_who_is_signed_in(offline_app: RunningA
     )
 
 
+COMPLETIONS, CHAT_PATH = "/v1/chat/completions", "/api/ai/chat"
+# Each with the address that it was meant for, of the two doors and their lists.
+WRONG_ADDRESSES = {
+    "/v1/chat/completions/": COMPLETIONS,
+    "/v1//chat/completions": COMPLETIONS,
+    "//v1/chat/completions": COMPLETIONS,
+    "/chat/completions": COMPLETIONS,
+    "/v1/v1/chat/completions": COMPLETIONS,
+    "/v1/chat/completions/chat/completions": COMPLETIONS,
+    "/V1/Chat/Completions": COMPLETIONS,
+    "/openai/v1/chat/completions": COMPLETIONS,
+    "/v1/chat/completions%20": COMPLETIONS,
+    "/api/v1/chat/completions": COMPLETIONS,
+    "/api/ai/chat/completions": COMPLETIONS,
+    "/api/ai/chat/v1/chat/completions": COMPLETIONS,
+    "/v1/completions": COMPLETIONS,
+    "/v1/responses": COMPLETIONS,
+    "/v1/chat": COMPLETIONS,
+    "/v1": COMPLETIONS,
+    "/api/ai/chat/": CHAT_PATH,
+    "/api/ai//chat": CHAT_PATH,
+    "/api/ai/ai/chat": CHAT_PATH,
+    "/v1/api/ai/chat": CHAT_PATH,
+    "/ai/chat": CHAT_PATH,
+    "/api/chat": CHAT_PATH,
+    "/api/ai": CHAT_PATH,
+}
+WRONG_LISTS = {
+    "/v1/models/": "/v1/models",
+    "/v1//models": "/v1/models",
+    "/v1/v1/models": "/v1/models",
+    "/models": "/v1/models",
+    "/v1/models/meta-llama/Llama-3.2-3B-Instruct": "/v1/models",
+    "/v1": "/v1/models",
+    "/api/ai/models/": "/api/ai/models",
+    "/api/ai/usage/": "/api/ai/usage",
+    "/usage": "/api/ai/usage",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "right"),
+    [("POST", *row) for row in WRONG_ADDRESSES.items()] + [("GET", *row) for row in WRONG_LISTS.items()],
+)
+def test_a_wrong_address_is_told_the_right_one(offline_app: RunningApp, method: str, path: str, right: str) -> None:
+    said = ask(offline_app, method, path, bearer(), CHAT if method == "POST" else b"")
+    assert (said.status, said.code) == (404, "not_found")
+    assert f"`{right}`" in said.json["error"]["message"]
+    assert ask(offline_app, method, path, {}, CHAT if method == "POST" else b"").status == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/audio/speech", "/api/tags", "/api/version", "/x", "/v2/files"])
+def test_an_address_that_points_nowhere_is_told_of_none(offline_app: RunningApp, path: str) -> None:
+    said = ask(offline_app, "POST", path, {**bearer(), "Accept-Language": "en"}, b"{}")
+    assert said.json["error"]["message"].startswith("There is nothing at this address.")
+    assert "right one" not in said.json["error"]["message"]
+
+
+def test_behind_v1_the_message_says_what_to_do(offline_app: RunningApp) -> None:
+    for path in ("/v1/models", "/v1/embeddings", "/v1/chat/completions"):
+        for headers in ({}, bearer()):
+            error = ask(offline_app, "DELETE", path, headers).json["error"]
+            assert error["message"].endswith(error["hint"])
+            assert len(error["message"]) > len(error["hint"]) > 0
+    error = ask(offline_app, "POST", "/api/ai/chat").json["error"]
+    assert error["hint"] not in error["message"]
+
+
 GRADIOS_REFUSALS = {
     "no such function": ("POST", "/gradio_api/run/predict", {"data": [], "fn_index": 999}, 500, "internal_error"),
     "not a list": ("POST", "/gradio_api/run/predict", {"data": "swordfish"}, 400, "invalid_request"),
@@ -551,7 +685,11 @@ def test_only_on_a_space_hugging_face_shows_it_in_a_frame() -> None:
             assert policy["frame-ancestors"] == "'self' https://huggingface.co"
 
 
-PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type"}
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization, content-type, x-hfchat-token",
+}
+APPS = ("app://obsidian.md", "chrome-extension://mhnlakgilnojmhinhkckjpncpbhabphi", "tauri://localhost")
 
 
 @pytest.mark.parametrize("path", ["/api/ai/chat", "/", "/gradio_api/run/predict", "/gradio_api/queue/join", "/login"])
@@ -565,7 +703,8 @@ def test_no_origin_is_let_in_by_default(offline_app: RunningApp, path: str, orig
 
 @pytest.fixture(scope="module")
 def cors_app() -> Iterator[RunningApp]:
-    with running(make_settings(HFCHAT_CORS_ORIGINS="https://app.example,https://two.example")) as app:
+    origins = ",".join(("https://app.example", "https://two.example", *APPS))
+    with running(make_settings(HFCHAT_CORS_ORIGINS=origins)) as app:
         yield app
 
 
@@ -579,6 +718,18 @@ def test_a_listed_origin_may_call_the_api(cors_app: RunningApp) -> None:
     assert "Origin" in said.headers["Vary"]
 
 
+@pytest.mark.parametrize("door", ["/api/ai/chat", "/v1/chat/completions"])
+@pytest.mark.parametrize("origin", APPS)
+def test_an_app_of_a_listed_origin_may_call_the_api(cors_app: RunningApp, door: str, origin: str) -> None:
+    said = ask(cors_app, "OPTIONS", door, {**PREFLIGHT, "Origin": origin})
+    assert (said.status, said.headers["Access-Control-Allow-Origin"]) == (200, origin)
+    assert "x-hfchat-token" in said.headers["Access-Control-Allow-Headers"].lower()
+    assert said.headers["Access-Control-Allow-Credentials"] is None
+    said = ask(cors_app, "POST", door, [OWN, ("Origin", origin)], CHAT)
+    assert (said.status, said.headers.get_all("Access-Control-Allow-Origin")) == (200, [origin])
+    assert "X-Should-Retry" in said.headers["Access-Control-Expose-Headers"]
+
+
 def test_a_listed_origin_can_read_a_refusal(cors_app: RunningApp) -> None:
     for headers, status in (({}, 401), (bearer(), 400)):
         said = ask(cors_app, "POST", "/api/ai/chat", {**headers, "Origin": "https://app.example"}, b"{}")
@@ -589,7 +740,15 @@ def test_a_listed_origin_can_read_a_refusal(cors_app: RunningApp) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "https://app.example.evil.example", "http://app.example", "HTTPS://APP.EXAMPLE", "null"],
+    [
+        "app://other",
+        "tauri://localhost.evil",
+        "https://evil.example",
+        "https://app.example.evil.example",
+        "http://app.example",
+        "HTTPS://APP.EXAMPLE",
+        "null",
+    ],
 )
 def test_an_origin_that_is_not_listed_gets_nothing(cors_app: RunningApp, origin: str) -> None:
     assert ask(cors_app, "OPTIONS", "/api/ai/chat", {**PREFLIGHT, "Origin": origin}).status == 401

@@ -9,7 +9,8 @@ from tests.support.raw_client import ask
 CHOSEN = [
     ("hfchat_language=es", "es"),
     ("a=b; hfchat_language=en; c=d", "en"),
-    ("hfchat_language=fr", "de"),
+    ("hfchat_language=fr", "fr"),
+    ("hfchat_language=fi", "de"),
     ("hfchat_language=esx", "de"),
     ("xhfchat_language=es", "de"),
     ("hfchat_language", "de"),

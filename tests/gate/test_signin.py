@@ -21,6 +21,8 @@ from hfchat.gate.drain import Drain
 from hfchat.gate.gate import Gate
 from hfchat.gate.signin import MAX_COOKIE_TOKEN, MAX_FORM_BYTES, SignIn
 from hfchat.i18n.errors import DETAILS
+from hfchat.i18n.language import LANGUAGES, Language
+from hfchat.i18n.sentences import DIRECTIONS, PAGE
 from hfchat.ledger.meters import Counters
 from hfchat.ledger.quota import Quota
 from hfchat.types import Caller, Policy
@@ -232,15 +234,14 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.mark.parametrize(
-    ("language", "words"),
-    [("en", "Paste the token you were given"), ("es", "Pega el token que te dieron"), ("fr", "Paste")],
+    ("header", "language"), [*((language, language) for language in LANGUAGES), ("fi", "en"), ("zh-TW", "zh")]
 )
 def test_the_sign_in_page_needs_no_script_and_nothing_from_outside(
-    offline_app: RunningApp, language: str, words: str
+    offline_app: RunningApp, header: str, language: Language
 ) -> None:
-    said = ask(offline_app, "GET", "/login", {"Accept-Language": language})
+    said = ask(offline_app, "GET", "/login", {"Accept-Language": header})
     page = Page(said.body)
-    assert words in said.body.decode()
+    assert html_module.escape(PAGE[language]["sign_in_lead"]) in said.body.decode()
     assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object", "base"}
     assert [a[name] for _, a in page.tags for name in ("src", "href", "action") if name in a] == ["data:,", "/login"]
     assert not [name for _, a in page.tags for name in a if name.startswith("on")]
@@ -250,7 +251,7 @@ def test_the_sign_in_page_needs_no_script_and_nothing_from_outside(
     assert form["method"] == "post"
     (field,) = (attributes for tag, attributes in page.tags if tag == "input")
     assert (field["name"], field["type"], field["autocomplete"]) == ("token", "password", "off")
-    assert ("html", {"lang": "es" if language == "es" else "en"}) in page.tags
+    assert ("html", {"lang": language, "dir": DIRECTIONS[language]}) in page.tags
 
 
 def test_who_is_signed_in_is_led_to_the_page(offline_app: RunningApp) -> None:

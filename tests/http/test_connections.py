@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -107,6 +108,76 @@ def test_one_request_that_offers_an_upgrade_has_one_answer_wherever_its_body_com
         assert answered[1:] == ([200] if version == "1.1" else [])
 
 
+# As a client may offer it, after what else the head has and before it.
+OFFERS = {
+    "upgrade": ("Connection: Upgrade", "Upgrade: foo/1"),
+    "h2c": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"),
+    "lower case": ("connection: keep-alive, upgrade", "upgrade: tls/1.0, http/2"),
+    "without Connection": ("Upgrade: h2c",),
+    "with a close": ("Connection: close", "Connection: upgrade", "Upgrade: h2c"),
+    "Connection only": ("Connection: upgrade",),
+    "a websocket with a body": ("Connection: Upgrade", *UPGRADES["a websocket"]),
+}
+INNER = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+BODIES = {
+    "length": (f"Content-Length: {len(INNER)}", INNER),
+    "chunks": ("Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(INNER), INNER)),
+    "chunks and trailers": (
+        "Transfer-Encoding: chunked",
+        b"%x;a=b\r\n%b\r\n0\r\nUpgrade: foo/1\r\nConnection: upgrade\r\n\r\n" % (len(INNER), INNER),
+    ),
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+@pytest.mark.parametrize(("framing", "body"), BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_body_that_is_a_request_is_none(
+    app: RunningApp, offer: tuple[str, ...], framing: str, body: bytes, method: str
+) -> None:
+    for headers in ((*offer, framing), (framing, *offer)):
+        head = "\r\n".join([f"{method} /login HTTP/1.1", "Host: x", *headers, "", ""]).encode()
+        last = LAST if "Connection: close" not in offer else b""
+        for pieces in ([head + body + last], [head, body, last], [bytes([byte]) for byte in head + body + last]):
+            answered = statuses(talk(app, *pieces, pause_s=0.03 if len(pieces) == 3 else 0.0))
+            assert answered == ([401, 200] if last else [401])
+
+
+@pytest.mark.parametrize("offer", [(), OFFERS["h2c"]], ids=["plain", "h2c"])
+def test_a_body_that_waits_to_be_asked_for_is_asked_for_once(app: RunningApp, offer: tuple[str, ...]) -> None:
+    head, _, body = post(*offer, LENGTH, "Expect: 100-continue").partition(b"\r\n\r\n")
+    head += b"\r\n\r\n"
+    assert statuses(talk(app, head, body, pause_s=0.1)) == [100, 200]
+    assert statuses(talk(app, head.replace(b"HTTP/1.1", b"HTTP/1.0"), body, pause_s=0.1)) == [200]
+
+
+@pytest.mark.parametrize("door", ["/api/ai/chat", "/v1/chat/completions"])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_curl_that_offers_http_2_is_answered(app: RunningApp, door: str, stream: bool) -> None:
+    body = QUESTION.replace(b"}]}", b'}], "stream": true}') if stream else QUESTION
+    call = ["curl", "-sS", "--http2", "-H", f"Authorization: Bearer {TOKEN}", "-d", body.decode(), f"{app.url}{door}"]
+    answer = subprocess.run([*call, "-w", "\n%{http_code} %{http_version}"], capture_output=True, text=True, check=True)
+    assert answer.stdout.endswith("\n200 1.1")
+    assert ("data: " in answer.stdout) == stream
+
+
+@pytest.mark.parametrize("key", ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "X: y"], ids=["whole", "no key"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/api/ai/chat", "/v1/chat/completions", "/v1/models"])
+def test_a_websocket_has_one_answer_and_none_to_what_follows(app: RunningApp, path: str, key: str) -> None:
+    offer = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
+    head = "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {TOKEN}", *offer, "", ""]).encode()
+    for pieces in ([head + ALIVE], [head, ALIVE]):
+        (status,) = statuses(talk(app, *pieces, pause_s=0.03))
+        assert 400 <= status < 500
+
+
+def test_a_trailer_that_closes_is_obeyed(app: RunningApp) -> None:
+    request = b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+    trailer = b"Connection: close\r\n\r\n"
+    assert statuses(talk(app, request + trailer + ALIVE)) == [401]
+    assert statuses(talk(app, request, trailer, ALIVE, pause_s=0.03)) == [401]
+
+
 def test_after_an_upgrade_that_was_ignored_the_connection_goes_on(app: RunningApp) -> None:
     first = post("Upgrade: h2c", LENGTH).replace(b"Connection: close", b"Connection: Upgrade")
     assert statuses(talk(app, first + LAST)) == [200, 200]
@@ -160,7 +231,18 @@ BAD: dict[str, bytes] = {
     "garbage": b"\x16\x03\x01\x02\x00\x01\x00",
     "another coding last": post("Transfer-Encoding: chunked, gzip", body=CHUNKED + b"0\r\n\r\n"),
     "a tunnel": b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a tunnel with a body": b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\nContent-Length: 33\r\n\r\n" + INNER,
+    "a tunnel to a path": b"CONNECT /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a tunnel to all": b"CONNECT * HTTP/1.1\r\nHost: x\r\n\r\n",
     "a version nobody speaks": b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n",
+    "HTTP/2 in the words of HTTP/1": b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n",
+    "HTTP/2 without an offer": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
+    "no version": b"GET /healthz\r\n\r\n",
+    "an offer with both lengths": post(
+        *OFFERS["h2c"], LENGTH, "Transfer-Encoding: chunked", body=CHUNKED + b"0\r\n\r\n"
+    ),
+    "an offer with an unknown coding": post(*OFFERS["h2c"], "Transfer-Encoding: gzip", body=INNER),
+    "an offer with two lengths": post(*OFFERS["h2c"], "Content-Length: 1", "Content-Length: 2"),
     "a broken chunk": post("Transfer-Encoding: chunked", body=b"zz\r\n"),
 }
 
@@ -205,8 +287,10 @@ class Server:
         send_s: float = SEND_TIMEOUT_S,
         limit: int | None = None,
         body: bytes = b"ok",
+        keep_alive_s: float = 5,
     ) -> None:
         self._body = body
+        self._keep_alive_s = keep_alive_s
         monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", head_s)
         monkeypatch.setattr(protocol, "SEND_TIMEOUT_S", send_s)
         monkeypatch.setattr(protocol, "connection_limit", lambda: limit)
@@ -220,6 +304,7 @@ class Server:
         config = uvicorn.Config(
             answer, http=HeadLimitProtocol, port=0, lifespan="off", log_config=None, access_log=False
         )
+        config.timeout_keep_alive = self._keep_alive_s  # type: ignore[assignment]  # a part of a second
         self._server = uvicorn.Server(config)
         self._task = asyncio.create_task(self._server.serve())
         while not self._server.started:
@@ -270,6 +355,33 @@ async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(monkeypatc
                 except (TimeoutError, ConnectionResetError):
                     pass
         writer.close()
+
+
+LATE = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("pieces", [(ALIVE,), (LATE, b"abc"), (LATE, b"a", b"bc")], ids=["whole", "late", "in parts"])
+async def test_an_idle_connection_is_kept_as_long_as_is_set(
+    monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...]
+) -> None:
+    for head_s, keep_alive_s in ((0.1, 60.0), (60.0, 0.1)):
+        async with Server(monkeypatch, head_s=head_s, keep_alive_s=keep_alive_s) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(pieces[0])
+            await reader.readuntil(b"ok")
+            for piece in pieces[1:]:
+                writer.write(piece)
+                await asyncio.sleep(0.01)
+            if keep_alive_s > head_s:
+                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)
+                writer.write(ALIVE)
+                assert await reader.readuntil(b"ok")
+            else:
+                async with asyncio.timeout(30):
+                    assert await reader.read() == b""
+            writer.close()
 
 
 # More than the system takes for a connection.

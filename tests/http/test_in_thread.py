@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hfchat.api.openai_body import read_completion
-from hfchat.chat.token_count import MAX_COMPOSED_BYTES, SLICE_CHARS, max_prompt_tokens
+from hfchat.chat.token_count import max_prompt_tokens
 from hfchat.chat.turns import Turns
 from hfchat.http.in_thread import LARGE_BYTES, in_thread
 from hfchat.ledger.ledger import Ledger
@@ -48,14 +48,3 @@ def test_a_body_says_its_size_and_two_of_one_meaning_are_equal() -> None:
     one, other = read_completion(body), read_completion(body + b" ")
     assert (one.body_bytes, other.body_bytes) == (len(body), len(body) + 1)
     assert one == other
-
-
-@pytest.mark.parametrize("sign", ["\u0301", "\u0958", "é\u0323", "か\u3099", "a\u0301"])
-def test_a_long_text_counts_as_much_in_pieces_as_whole(sign: str) -> None:
-    # At every place of the pieces' borders.
-    for before in range(3):
-        short = "x" * before + sign * 10
-        long = "x" * before + sign * (2 * SLICE_CHARS)
-        longer = (len(long) - len(short)) // len(sign)
-        extra = max_prompt_tokens([Message("user", long)]) - max_prompt_tokens([Message("user", short)])
-        assert extra - longer * len(sign.encode()) in (0, longer * MAX_COMPOSED_BYTES)

@@ -4,6 +4,7 @@ import pytest
 
 from hfchat.i18n.amounts import dollars, spoken
 from hfchat.i18n.language import LANGUAGES, Language
+from hfchat.i18n.plurals import CATEGORIES, category, plural
 from hfchat.limits import WINDOWS
 
 # a window: what stands after "requests a", after "tokens for", and when what was used comes back
@@ -23,11 +24,18 @@ SPOKEN_WINDOWS: dict[str, dict[Language, tuple[str, str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("window", WINDOWS)
 def test_every_window_of_a_limit_has_words(window: str, language: Language) -> None:
     words = spoken({"window": window, "reset_s": 1}, language)
     assert (words["unit"], words["period"], words["return"]) == SPOKEN_WINDOWS[window][language]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("window", WINDOWS)
+def test_no_window_of_a_limit_has_words_that_are_not_filled(window: str, language: Language) -> None:
+    words = spoken({"window": window, "reset_s": 1, "limit": 3}, language)
+    assert all(text and not {*text} & {*"{}"} for text in words.values())
 
 
 NUMBERS = [
@@ -79,3 +87,25 @@ def test_one_request_is_not_several() -> None:
     assert spoken({"limit": 1}, "en")["requests"] == "1 request"
     assert spoken({"limit": 2}, "en")["requests"] == "2 requests"
     assert spoken({"limit": 1}, "es")["replies"] == "1 respuesta"
+
+
+PLURALS: list[tuple[Language, int, str]] = [
+    *(("ar", number, form) for number, form in ((0, "zero"), (1, "one"), (2, "two"), (3, "few"), (10, "few"))),
+    *(("ar", number, form) for number, form in ((11, "many"), (99, "many"), (100, "other"), (102, "other"))),
+    *(("ar", number, form) for number, form in ((103, "few"), (111, "many"), (1_000_000, "other"))),
+    *(("de", number, form) for number, form in ((0, "other"), (1, "one"), (2, "other"), (1_000_000, "other"))),
+    *(("es", number, form) for number, form in ((0, "other"), (1, "one"), (2, "other"), (1_000_000, "many"))),
+    *(("fr", number, form) for number, form in ((0, "one"), (1, "one"), (2, "other"), (2_000_000, "many"))),
+    *(("pt-BR", number, form) for number, form in ((0, "one"), (1, "one"), (2, "other"), (1_000_001, "other"))),
+    *(("ja", number, "other") for number in (0, 1, 2)),
+    *(("zh", number, "other") for number in (0, 1, 2)),
+    ("xx", 1, "one"),
+]
+
+
+@pytest.mark.parametrize(("language", "number", "form"), PLURALS)
+def test_the_plural_form_is_that_of_cldr(language: Language, number: int, form: str) -> None:
+    assert category(number, language) == form
+    forms = {name: name for name in CATEGORIES}
+    assert plural(forms, number, language) == form
+    assert plural({"other": "any"}, number, language) == "any"

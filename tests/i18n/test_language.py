@@ -12,8 +12,15 @@ PREFERENCES: list[tuple[str, Language]] = [
     ("en-GB,en;q=0.9,es;q=0.8", "en"),
     ("en;q=0.5, es;q=0.6", "es"),
     ("en; q=0.5 , es; q=0.6", "es"),
-    ("fr-FR, de;q=0.9, es;q=0.1", "es"),
-    ("fr, de", "en"),
+    ("fi-FI, sv;q=0.9, es;q=0.1", "es"),
+    ("fi, sv", "en"),
+    ("es-Latn-MX-x-anything", "es"),
+    ("zh-TW, en;q=0.5", "zh"),
+    ("zh-Hant-HK", "zh"),
+    ("pt-BR,pt;q=0.9,en;q=0.8", "pt"),
+    ("ar-EG", "ar"),
+    ("de-CH-1996;q=0.4, fr-CA;q=0.5", "fr"),
+    ("ja;q=0.1, *;q=0.9", "ja"),
     ("*", "en"),
     ("es, en", "es"),
     ("en, es", "en"),
@@ -25,7 +32,7 @@ PREFERENCES: list[tuple[str, Language]] = [
     ("est", "en"),
     (",;,;q=,,", "en"),
     ("\x00\udcff;q=\x00", "en"),
-    ("fr," * 100_000 + "es", "en"),
+    ("fi," * 100_000 + "es", "en"),
 ]
 
 

@@ -83,7 +83,7 @@ test("as text it says who spoke, and what was thought or noted apart", () => {
   const note = { ...textMessage("assistant", "<b>cut</b> short"), metadata: { id: "hfchat-cut" } };
   const messages = [textMessage("user", `hello ${PICTURE}`), thought, textMessage("assistant", "hi "), note];
   assert.equal(asMarkdown([{ title: "One", updated: 0, messages }, { title: "Two", updated: 0, messages: [] }], says),
-    "# One\n\n1970-01-01\n\n## You\n\nhello 🖼 cat.jpg\n\n> **Thoughts**\n>\n> hm\n> well\n\n## Assistant\n\nhi\n\n> cut short\n\n---\n\n# Two\n\n1970-01-01\n");
+    "# One\n\n1970-01-01\n\n## You\n\nhello 🖼 cat.jpg\n\n> **Thoughts**\n>\n> hm\n> well\n\n## Assistant\n\nhi \n\n> cut short\n\n---\n\n# Two\n\n1970-01-01\n");
 });
 
 const TITLES = {

@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { html, image, link, text } from "../../hfchat/page/static/replies.js";
-
-const shown = (raw, block = false) => html(raw, block, new Map());
+import { copied, image, link, text } from "../../hfchat/page/static/replies.js";
+import { rendered } from "./renderer.js";
 
 const HERE = ["/logout", "/login?token=x", "logout", "//127.0.0.1/login", "http://127.0.0.1:1/x", "&#47;logout", "\\logout", "?x", "#x", "/%6cogin",
   "javascript:alert(1)", "data:text/html,x", "http:/logout", "blob:x", "http://127.0.0.1./x"];
@@ -24,29 +23,28 @@ test("a picture is shown from its own words only", () => {
   assert.equal(image("/login", null, "x"), "x");
 });
 
-const RAW = {
-  "<b>bold</b>": "<b>bold</b>",
-  '<B onclick="x">bold</B>': "<b>bold</b>",
-  "<script>x</script>": "&lt;script&gt;x&lt;/script&gt;",
-  '<form action="/logout">': '&lt;form action=&quot;/logout&quot;&gt;',
-  "List<String>": "List&lt;String&gt;",
-  "1 < 2 > 0": "1 &lt; 2 &gt; 0",
-  '<button class="hfchat-do hfchat-do-retry">x</button>': "&lt;button class=&quot;hfchat-do hfchat-do-retry&quot;&gt;x&lt;/button&gt;",
-};
-for (const [raw, made] of Object.entries(RAW)) test(`raw HTML: ${raw}`, () => assert.equal(shown(raw), made));
-
-test("what is shown as text in a block is a paragraph with its lines", () => {
-  assert.equal(shown("<form>\na\n</form>\n", true), "<p>&lt;form&gt;<br>a<br>&lt;/form&gt;</p>\n");
-});
-
 test("only a note of the page's own has its buttons, and only those that are known", () => {
   const button = '<button class="hfchat-do hfchat-do-retry">', content = `${button}x</button>`;
-  assert.equal(text({ content, metadata: { id: "forged" } }), content);
-  assert.equal(text({ content, metadata: null }), content);
-  const own = (words) => shown(text({ content: words, metadata: { id: "hfchat-notice" } }));
-  assert.equal(own(content), content);
+  assert.equal(text({ role: "assistant", content, metadata: { id: "forged" } }), content);
+  assert.equal(text({ role: "assistant", content, metadata: null }), content);
+  const own = (words) => rendered(words, { metadata: { id: "hfchat-notice" } });
+  assert.equal(own(`a ${content}`), `<p>a ${content}</p>`);
   for (const forged of ['<button class="hfchat-do hfchat-do-program">', '<button class="hfchat-do hfchat-do-retry" onclick="x">', '<a class="hfchat-do" href="/logout">']) {
-    assert.ok(own(forged).startsWith("&lt;"), forged);
+    assert.ok(own(`a ${forged}x</button>`).startsWith("<p>a &lt;"), forged);
     assert.ok(!own(forged).includes("data-own"));
   }
 });
+
+const said = (content, metadata = null) => ({ role: "assistant", content, metadata });
+const COPIED = {
+  "a reply": [[said("    a\n\tb  ")], "    a\n\tb  "],
+  "a question": [{ role: "user", content: "\n  *a*", metadata: null }, "\n  *a*"],
+  "a thought before it": [[said("hm", { title: "Reasoning" }), said("a")], "a"],
+  "what the page says under it": [[said("a"), said("cut", { id: "hfchat-cut" }), said('<div class="hfchat-facts">x</div>', { id: "hfchat-facts" })], "a"],
+  "what it says of the page's own elements": [[said('<div class="hfchat-facts">x</div>')], '<div class="hfchat-facts">x</div>'],
+  "one in pieces": [[said("a\n\n"), said("b\n\n\n"), said("c")], "a\n\nb\n\n\nc"],
+  "pieces that lost their ends": [[said("a"), said("b")], "a\n\nb"],
+  "a failure alone": [[said("failed", { id: "hfchat-notice" })], ""],
+  "a picture's name": [{ role: "user", content: `a\n\n[🖼 cat](#hfchat-image-${"0".repeat(32)})`, metadata: null }, "a\n\n🖼 cat"],
+};
+for (const [id, [messages, words]] of Object.entries(COPIED)) test(`copied: ${id}`, () => assert.equal(copied(messages), words));

@@ -12,6 +12,7 @@ from hfchat.ledger.copy_files import (
     REVOCATIONS_KEPT_S,
     Change,
     LedgerState,
+    all_closed,
     change_name,
     check_names,
     latest_state,
@@ -55,13 +56,24 @@ def test_the_latest_state_is_found_and_what_came_before_may_go() -> None:
     assert latest_state(["changes/1"]) is None
     assert superseded(names, state_name(NEW, 1)) == [state_name(OLD, 9), state_name(OLD, 10), f"claims/{OLD}"]
     assert superseded(names, state_name(OLD, 10)) == [state_name(OLD, 9)]
+    assert not all_closed(names)
+    assert all_closed([*names, state_name(NEW, 2, closed=True)])
+    assert not all_closed([*names, state_name(OLD, 11, closed=True)])
     assert newer_claim(names, OLD)
     assert not newer_claim(names, NEW)
     assert next_epoch(names, "c" * 16) == "0000000003-" + "c" * 16
 
 
 def test_all_names_of_ours_are_known() -> None:
-    check_names([state_name(NEW, 1), state_name(NEW, 2, closed=True), f"claims/{NEW}", change_name(12, "d" * 16)])
+    check_names(
+        [
+            state_name(NEW, 1),
+            state_name(NEW, 2, closed=True),
+            f"claims/{NEW}",
+            change_name(12, "d" * 16),
+            "checks/" + "e" * 16,
+        ]
+    )
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "states/1", f"states/{NEW}.1", f"claims/{NEW}.bak", "changes/1"])

@@ -11,7 +11,14 @@ from hfchat.page.chat_interface import TURN_ID, ChatPage, with_stop
 from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, NOTICE_ID, WAIT_ID, messages_for_model
 
 # What `ChatPage` uses of `gr.ChatInterface` that Gradio promises to nobody.
-METHODS = ("_setup_events", "_append_message_to_history", "_pop_last_user_message", "_api_wrapper", "_stream_fn")
+METHODS = (
+    "_setup_events",
+    "_append_message_to_history",
+    "_message_as_message_dict",
+    "_pop_last_user_message",
+    "_api_wrapper",
+    "_stream_fn",
+)
 PARTS = ("chatbot", "textbox", "chatbot_state", "saved_input", "null_component", "fake_api_btn", "api_response")
 
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from hfchat.i18n.sentences import HISTORY
-from hfchat.page.head import CONSTANTS
+from hfchat.page.head import constants
 from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, messages_to_show
 from tests.conftest import RunningApp, make_token
 
@@ -74,7 +74,7 @@ def test_of_too_much_the_newest_is_shown() -> None:
 
 
 def test_the_script_shows_as_much_as_the_server() -> None:
-    assert CONSTANTS["most_shown"] == {"messages": MAX_SHOWN_MESSAGES, "chars": MAX_SHOWN_CHARS}
+    assert constants("en")["most_shown"] == {"messages": MAX_SHOWN_MESSAGES, "chars": MAX_SHOWN_CHARS}
 
 
 def pressed(app: RunningApp, button: str, token: str, data: list[Any]) -> Any:
@@ -123,4 +123,4 @@ def test_the_script_asks_for_no_other_sentence() -> None:
 def test_the_other_scripts_ask_for_no_sentence_that_is_not_handed_over() -> None:
     scripts = "\n".join(path.read_text("utf-8") for path in sorted(STATIC.glob("*.js")))
     used = {*re.findall(r"\bsays\.(\w+)", scripts), *re.findall(r"\bpageSays\.(\w+)", SCRIPTS)}
-    assert {"retry", "labels"} < used <= CONSTANTS["says"]["en"].keys()
+    assert {"acts", "labels"} < used <= constants("en")["says"].keys()

@@ -8,7 +8,8 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from hfchat.page.head import CONSTANTS, SCRIPTS, head
+from hfchat.i18n.language import LANGUAGES, Language
+from hfchat.page.head import SCRIPTS, constants, head
 from tests.conftest import RunningApp
 from tests.support.raw_client import ask, cookie
 
@@ -53,7 +54,7 @@ def test_each_module_is_reached_from_the_first_and_there_is_no_circle() -> None:
 
 @pytest.mark.parametrize(
     "patch",
-    ["window.fetch =", "clipboard.writeText =", "new MutationObserver(", "window.hfchat =", "#hfchat-box textarea"],
+    ["window.fetch =", 'navigator, "clipboard"', "new MutationObserver(", "window.hfchat =", "#hfchat-box textarea"],
 )
 def test_the_platform_is_changed_and_watched_in_one_place(patch: str) -> None:
     assert sum(text.count(patch) for text in TEXTS.values()) == 1
@@ -63,8 +64,9 @@ def test_modules_share_no_global_name() -> None:
     assert [name for name, text in TEXTS.items() if "window.hfchat" in text] == ["page.js"]
 
 
-def test_what_is_handed_over_ends_no_script() -> None:
-    document = head("/static/x", "{}", "data:,")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_handed_over_ends_no_script(language: Language) -> None:
+    document = head("/static/x", "{}", "data:,", language)
     found = re.search(r'<script type="application/json" id="hfchat-constants">([^<]*)</script>', document)
     assert found
-    assert json.loads(found[1]) == CONSTANTS
+    assert json.loads(found[1]) == json.loads(json.dumps(constants(language), default=dict))

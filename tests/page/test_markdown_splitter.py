@@ -42,6 +42,8 @@ def test_a_short_reply_is_one() -> None:
     "block",
     [
         "```python\na = 1\n\n" + "b = 2\n\n" * 400 + "```",
+        "```markdown\n# T\n\n```bash\nls\n\n```\n\n" + "more\n\n" * 400 + "```",
+        "```\n\n```bash\nls\n```\n\n" + "more\n\n" * 400 + "```",
         "~~~~\n```\n\n" + "still inside\n\n~~~\n\n" * 200 + "~~~~",
         "$$\na\n\n" + "b \\\\\n\n" * 400 + "$$",
         "\\[\na\n\n" + "b \\\\\n\n" * 400 + "\\]",
@@ -93,4 +95,4 @@ def test_a_dollar_sign_is_shown_with_what_comes_after_it() -> None:
 def test_one_that_was_stopped_goes_to_the_model_as_one() -> None:
     pieces = ["One.", "Two.", "Three.  "]
     history = [{"role": "user", "content": "Say it."}, *({"role": "assistant", "content": piece} for piece in pieces)]
-    assert [message.content for message in messages_for_model(history)] == ["Say it.", "One.\n\nTwo.\n\nThree."]
+    assert [message.content for message in messages_for_model(history)] == ["Say it.", "One.\n\nTwo.\n\nThree.  "]

@@ -104,7 +104,7 @@ def client(module_client: Client, stub: StubUpstream) -> Client:
 def test_gradio_client_chats_and_the_session_is_its_history(client: Client, stub: StubUpstream) -> None:
     assert client.predict("one", api_name="/chat") == "one "
     assert client.predict("two", api_name="/chat") == "two "
-    assert [message["content"] for message in stub.requests[1]["messages"]] == ["one", "one", "two"]
+    assert [message["content"] for message in stub.requests[1]["messages"]] == ["one", "one ", "two"]
 
 
 def test_gradio_client_hears_of_a_failure_and_what_came_before(client: Client, stub: StubUpstream) -> None:

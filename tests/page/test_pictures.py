@@ -142,7 +142,7 @@ def test_earlier_questions_keep_their_pictures_as_far_as_they_came() -> None:
     assert contents(sent) == [
         "one 🖼 photo.jpg",
         "I see",
-        [{"type": "text", "text": "two"}, image(picture())],
+        [{"type": "text", "text": "two "}, image(picture())],
         "ah",
         "and?",
     ]

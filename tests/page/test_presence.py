@@ -4,8 +4,11 @@ import asyncio
 
 import httpx2
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from hfchat.errors import InvalidRequest
 from hfchat.page.presence import GONE_S, LATE_S, ConnectionTracker, OpenConnections
+from hfchat.page.sessions import LEFT, PageRequest
 
 pytestmark = pytest.mark.anyio
 JOIN = "/gradio_api/queue/join"
@@ -92,3 +95,37 @@ async def test_connections_that_stay_open_are_noted_while_they_are(path: str, no
             await web.get(path)
     assert went.is_set()
     assert not connections.any("a")
+
+
+def test_a_page_that_says_it_goes_is_gone_at_once() -> None:
+    connections = OpenConnections(Clock())
+    connections.opened("a")
+    turns = [
+        connections.turn(path, session) for path, session in ((JOIN, "a"), (JOIN, "b"), ("/gradio_api/call/chat", "c"))
+    ]
+    for session in ("a", "c", "nobody"):
+        connections.left(session)
+    assert [turn.disconnected() for turn in turns] == [True, False, False]
+    assert not connections.turn(JOIN, "a").disconnected()
+
+
+@pytest.mark.parametrize(("session", "status"), [("a", 204), (None, None)], ids=["named", "not named"])
+async def test_a_page_goes_with_its_session(session: str | None, status: int | None) -> None:
+    connections = OpenConnections()
+    turn = connections.turn(JOIN, "a")
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("it is no request of Gradio's")
+
+    async def tracker(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PageRequest.KEY] = PageRequest("alice", session)
+        await ConnectionTracker(app, connections=connections)(scope, receive, send)
+
+    transport = httpx2.ASGITransport(app=tracker)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://here") as web:
+        if status is None:
+            with pytest.raises(InvalidRequest):
+                await web.post(LEFT)
+        else:
+            assert (await web.post(LEFT)).status_code == status
+    assert turn.disconnected() is (session == "a")

@@ -13,9 +13,16 @@ from tests.support.raw_client import ask, cookie
 
 def test_each_script_calls_ours() -> None:
     (renderer, message) = renderer_scripts().values()
-    for call in (b"replies.parser(", b"formulas.withoutFormulas(", b"formulas.typeset(", b"diagrams.draw("):
+    for call in (
+        b"replies.parser(",
+        b"formulas.withoutFormulas(",
+        b"formulas.typeset(",
+        b"diagrams.draw(",
+        b"fences.withSpaces(",
+    ):
         assert b"window.hfchat." + call in renderer
-    assert b"window.hfchat.replies.text(" in message
+    for call in (b"replies.text(", b"replies.copied("):
+        assert b"window.hfchat." + call in message
 
 
 def test_another_gradio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

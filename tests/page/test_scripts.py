@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
-from hfchat.page.head import CONSTANTS
+from hfchat.page.head import constants
+from hfchat.page.renderer import renderer_scripts
 
 TESTS = Path(__file__).parents[1] / "js"
 SLOW = {"formulas.test.js"}  # it measures what takes the processor long
@@ -19,9 +20,15 @@ FILES = [
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_the_scripts_do_what_they_say(path: Path) -> None:
+def test_the_scripts_do_what_they_say(path: Path, tmp_path: Path) -> None:
     (node, _) = compute_driver_executable()
-    environment = {**os.environ, "HFCHAT_CONSTANTS": json.dumps(CONSTANTS)}
+    renderer = tmp_path / "renderer.js"
+    renderer.write_bytes(next(iter(renderer_scripts().values())))
+    environment = {
+        **os.environ,
+        "HFCHAT_CONSTANTS": json.dumps(constants("en"), default=dict),
+        "HFCHAT_RENDERER": str(renderer),
+    }
     command = [node, "--no-warnings", "--import", TESTS / "setup.js", "--test", "--test-reporter=spec", path]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -11,6 +11,7 @@ from starlette.routing import Mount
 from hfchat.page.rate_limit import PageRateLimit
 from hfchat.page.requests import PageRequestMiddleware
 from hfchat.page.session_limits import Bounds, SessionLimitMiddleware, SessionLimits
+from hfchat.page.sessions import LEFT, PageRequest
 from tests.conftest import RunningApp, make_settings, running, wait_until
 from tests.support.browser import visiting
 from tests.support.raw_client import UNSET, Said, ask, bearer, functions, line_to, post
@@ -345,3 +346,35 @@ def test_what_the_page_sends_and_is_refused_is_said_in_words(browser: Browser, a
             "fetch('/gradio_api/run/predict', {method: 'POST', body: JSON.stringify({data: Array(20000).fill(0)})})"
         )
         visit.wait_for("the conversation is too long for this page")
+
+
+def test_a_page_that_goes_leaves_no_session(app: RunningApp, bounds: SessionLimits) -> None:
+    wait_until(lambda: app.in_loop(lambda: drop_all(bounds)))  # of the tests before
+    show(app, "alice", "a")
+    show(app, "alice", "b")
+    show(app, "bob", "a")
+    assert post(app, LEFT, {"session_hash": "a"}, "alice").status == 204
+    wait_until(lambda: kept(app) == 2)
+    assert (bounds._count, len(bounds._people)) == (2, 2)
+    # Nothing of it is made anew by that, and nobody goes in another's name.
+    assert post(app, LEFT, {"session_hash": "c"}, "alice").status == 204
+    assert kept(app) == 2
+    assert post(app, LEFT, {}, "alice").status == 400
+
+
+def test_a_session_in_progress_goes_when_that_has_ended(app: RunningApp, bounds: SessionLimits) -> None:
+    request = PageRequest("alice", "a")
+    key = bounds.begin(request, PREDICT, posts=True)
+    assert key == "a"
+    bounds.leave(request)
+    assert bounds._count == 1
+    bounds.end("alice", key)
+    assert (bounds._count, bounds._people) == (0, {})
+    # Who is back has not gone.
+    for _ in range(2):
+        assert bounds.begin(request, PREDICT, posts=True) == "a"
+    bounds.leave(request)
+    assert bounds.begin(request, PREDICT, posts=True) == "a"
+    for _ in range(3):
+        bounds.end("alice", key)
+    assert bounds._count == 1

@@ -1,127 +1,246 @@
-"""The Hub's fake: buckets as huggingface_hub calls them, on loopback, late and failing. The content is kept by the client's own
-storage library in a folder, as its connection info says."""
+"""The Hub on loopback, as far as `check` and `deploy` use it: accounts, bills, and Spaces with their files, builds and logs.
 
+It behaves as the real one is documented to, refusals included, and keeps what it was sent.
+"""
+
+import base64
+import hashlib
 import json
-import struct
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
+
+HF_TOKEN = "hf_QmVub2l0TGVzTW9kZWxlcw"
+
+
+def whoami(*, plan: str = "free", role: str = "write", **more: Any) -> dict[str, Any]:
+    """The body of `/api/whoami-v2`; `fineGrained` and others by name."""
+    fine_grained = more.pop("fineGrained", None)
+    token = {"displayName": "t", "role": role, **({"fineGrained": fine_grained} if fine_grained is not None else {})}
+    account = {"type": "user", "id": "1", "name": "ana", "isPro": plan == "pro", "canPay": False, "orgs": []}
+    return {**account, "auth": {"type": "access_token", "accessToken": token}, **more}
+
+
+def bill(used: float, included: float, limit: float = 0) -> dict[str, Any]:
+    """The body of `usage-v2`, in dollars."""
+    amounts = {"usedNanoUsd": used, "includedNanoUsd": included, "limitNanoUsd": limit}
+    nano = {name: round(usd * 1e9) for name, usd in amounts.items()}
+    return {"usage": {"inferenceProviders": {**nano, "numRequests": 3, "periodEnd": "2026-12-01T00:00:00.000Z"}}}
+
+
+Body = dict[str, Any] | list[Any] | str
 
 
 @dataclass
-class StubHub:
-    """One bucket, `me/ledger`. `failing`: a status by the part of a route after its name; `unacknowledged`: a write is made, and
-    then the answer is 500.
+class Space:
+    """A Space: its files, its settings, and what its machine does.
+
+    `stages` are shown in turn, the last for ever, each with the commit that it is about; None is the newest.
     """
 
-    folder: Path
-    url: str = ""
-    private: bool = True
-    token: str = "hf_QzWxEcRvTbYnUmIkOlPq2345"
-    delay_s: float = 0.0
-    failing: dict[str, int] = field(default_factory=dict)
-    unacknowledged: bool = False
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    commits: int = 0
+    sdk: str = "gradio"
+    private: bool = False
+    hardware: str = "cpu-basic"
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    stages: list[tuple[str, str | None]] = field(default_factory=lambda: [("RUNNING", None)])
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and JSON."""
-        prefix, _, rest = path.partition("/me/ledger")
-        route = rest.strip("/").partition("/")[0] or "info"
-        self.requests.append(f"{method} {route}")
-        if prefix not in ("/api/buckets", "/buckets"):
-            return 404, {"X-Error-Code": "RepoNotFound"}, {"error": "Bucket not found"}
-        if route in self.failing:
-            return self.failing[route], {}, {"error": "as the test wants it"}
-        if route == "info":
-            size = sum(file["size"] for file in self.files.values())
-            info = {"id": "me/ledger", "private": self.private, "createdAt": "2026-11-29T12:00:00.000Z"}
-            return 200, {}, {**info, "size": size, "totalFiles": len(self.files)}
-        if route.startswith("xet-"):
-            return 200, {}, {"casUrl": f"local://{self.folder}", "accessToken": "x", "exp": int(time.time()) + 3600}
-        if route == "tree":
-            return 200, {}, list(self.files.values())
-        if route == "paths-info":
-            return 200, {}, [self.files[name] for name in json.loads(body)["paths"] if name in self.files]
-        if route == "resolve":
-            file = self.files[unquote(rest.removeprefix("/resolve/"))]
-            link = f'<{self.url}/api/buckets/me/ledger/xet-read-token>; rel="xet-auth"'
-            return 200, {"X-Xet-Hash": file["xetHash"], "Link": link, "X-Linked-Size": str(file["size"])}, None
-        return self._batch(body)
-
-    def _batch(self, body: bytes) -> tuple[int, dict[str, str], Any]:
-        failed = []
-        for line in body.splitlines():
-            operation = json.loads(line)
-            name = operation["path"]
-            if operation["type"] == "addFile":
-                entry = {"type": "file", "path": name, "size": 1, "xetHash": operation["xetHash"]}
-                self.files[name] = {**entry, "size": self._size(operation["xetHash"])}
-            elif self.files.pop(name, None) is None:
-                failed.append({"path": name, "error": "not found"})
-        return (500 if self.unacknowledged else 200), {}, {"success": not failed, "failed": failed}
-
-    def _size(self, xet_hash: str) -> int:
-        """Of the content with this hash, as the client's storage library noted it: a header and segments of 48 bytes each."""
-        words = (int(xet_hash[place : place + 16], 16) for place in range(0, 64, 16))
-        key = b"".join(struct.pack("<Q", word) for word in words)
-        for shard in self.folder.rglob("*.mdb"):
-            data = shard.read_bytes()
-            if (header := data.find(key)) >= 0:
-                (segments,) = struct.unpack_from("<I", data, header + 36)
-                places = range(header + 48, header + 48 * (segments + 1), 48)
-                return sum(struct.unpack_from("<I", data, place + 36)[0] for place in places)
-        raise AssertionError(xet_hash)
+    @property
+    def sha(self) -> str:
+        return hashlib.sha1(f"commit {self.commits}".encode(), usedforsecurity=False).hexdigest()
 
 
-@contextmanager
-def stub_hub(folder: Path) -> Iterator[StubHub]:
-    """The stub, on a free port, with its content in this folder."""
-    hub = StubHub(folder)
+class StubHub:
+    """Runs in a thread of its own, on a free port. `answers` take the place of an answer, by method and path."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def __init__(self) -> None:
+        self.account: dict[str, Any] = whoami()
+        self.bill: tuple[int, Body] = (200, bill(0.02, 0.10))
+        self.spaces: dict[str, Space] = {}
+        self.answers: dict[str, tuple[int, Body]] = {}
+        self.calls: list[str] = []
+        self.headers: dict[str, str] = {}
+        self.authorizations: set[str | None] = set()
+        # What a new build goes through.
+        self.build = ["BUILDING", "APP_STARTING", "RUNNING"]
+        self.log = ["Step 1", "ERROR: it does not build"]
+        # Called after each call that was obeyed, before it is answered.
+        self.after: Callable[[str], None] = lambda _: None
 
-        def handle_one_request(self) -> None:
-            with suppress(ConnectionError):
-                super().handle_one_request()
+    def __enter__(self) -> "StubHub":
+        stub = self
 
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            time.sleep(hub.delay_s)
-            status, headers, values = 401, {}, {"error": "Invalid credentials"}
-            if self.headers["Authorization"] == f"Bearer {hub.token}":
-                status, headers, values = hub.answer(self.command, urlsplit(self.path).path, body)
-            content = b"" if values is None else json.dumps(values).encode()
-            self.send_response(status)
-            for name, value in {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(content)),
-                **headers,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+        class Handler(_Handler):
+            hub = stub
 
-        do_GET = do_POST = do_HEAD = answer  # noqa: N815
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
 
-        def log_message(self, *_: object) -> None:
-            """Silent."""
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    @property
+    def changes(self) -> list[str]:
+        """The calls that change something."""
+        return [call for call in self.calls if not call.startswith("GET ") and "/preupload/" not in call]
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Body]:
+        call = f"{method} {path}"
+        if call in self.answers:
+            return self.answers[call]
+        if path == "/api/whoami-v2":
+            return 200, self.account
+        if path == "/api/settings/billing/usage-v2":
+            assert int(query["startDate"][0]) < int(query["endDate"][0])
+            return self.bill
+        sent = json.loads(body) if body and "/commit/" not in path else {}
+        if path.startswith("/api/repos/"):
+            return self._repos(method, path, sent)
+        if path == "/api/validate-yaml":
+            return 200, {"errors": [], "warnings": []}
+        parts = path.removeprefix("/api/spaces/").split("/")
+        space = self.spaces.get("/".join(parts[:2]))
+        if space is None:
+            return 404, {"error": "Repository not found"}
+        return self._space(space, method, "/".join(parts[2:]), sent, body)
+
+    def _repos(self, method: str, path: str, sent: dict[str, Any]) -> tuple[int, Body]:
+        name = f"{sent.get('organization') or self.account['name']}/{sent['name']}"
+        if path.endswith("/delete"):
+            if self.spaces.pop(name, None) is None:
+                return 404, {"error": "Repository not found"}
+            return 200, {}
+        assert (method, sent["type"], sent["sdk"]) == ("POST", "space", "gradio")
+        if name in self.spaces:
+            return 409, {"error": "You already created this space repo"}
+        hardware = sent.get("hardware", "cpu-basic")
+        if hardware == "cpu-basic" and not self.account["isPro"]:
+            return 402, {
+                "error": "Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on free cpu-basic "
+                "requires a PRO subscription"
+            }
+        self.spaces[name] = Space(
+            files={".gitattributes": b"", "README.md": b"---\nsdk: gradio\n---\n"},
+            private=sent.get("visibility") == "private",
+            hardware=hardware,
+            secrets={item["key"]: item for item in sent.get("secrets", ())},
+            variables={item["key"]: item for item in sent.get("variables", ())},
+            stages=[("NO_APP_FILE", None)],
+        )
+        return 200, {"url": f"https://huggingface.co/spaces/{name}", "id": name, "name": name}
+
+    def _space(self, space: Space, method: str, rest: str, sent: dict[str, Any], body: bytes) -> tuple[int, Body]:
+        if rest in ("", "revision/main"):
+            siblings = [{"rfilename": path} for path in space.files]
+            return 200, {"id": "x", "siblings": siblings, "sha": space.sha, "private": space.private, "sdk": space.sdk}
+        if rest in ("secrets", "variables"):
+            return self._settings(space, method, rest, sent)
+        if rest == "runtime":
+            return 200, self._runtime(space)
+        if rest == "hardware":
+            space.hardware = sent["flavor"]
+            self._rebuild(space)
+        elif rest == "restart":
+            self._rebuild(space)
+        elif rest == "settings":
+            space.private = sent["visibility"] == "private"
+        elif rest.startswith("tree/"):
+            return 200, [
+                {"type": "file", "path": path, "size": len(content), "oid": _oid(content)}
+                for path, content in space.files.items()
+            ]
+        elif rest.startswith("preupload/"):
+            return 200, {"files": [_preupload(space, file["path"]) for file in sent["files"]]}
+        elif rest.startswith("commit/"):
+            return self._commit(space, body)
+        elif rest.startswith("logs/"):
+            lines = [json.dumps({"data": f"{line}\n", "timestamp": ""}) for line in self.log]
+            return 200, "".join(f"data: {line}\n\n" for line in lines)
+        else:
+            return 404, {"error": "Sorry, we can't find the page you are looking for."}
+        return 200, self._runtime(space) if rest != "settings" else {}
+
+    def _settings(self, space: Space, method: str, kind: str, sent: dict[str, Any]) -> tuple[int, Body]:
+        settings = space.secrets if kind == "secrets" else space.variables
+        if method == "POST":
+            settings[sent["key"]] = sent
+        elif method == "DELETE":
+            settings.pop(sent["key"], None)
+        if method != "GET":
+            self._rebuild(space)
+        shown = ("key", "value", "description") if kind == "variables" else ("key", "description")
+        return 200, {
+            key: {name: item[name] for name in shown if name in item} | {"updatedAt": "2026-11-29T10:00:00.000Z"}
+            for key, item in settings.items()
+        }
+
+    def _rebuild(self, space: Space, running: str | None = None) -> None:
+        if "app.py" not in space.files:
+            space.stages = [("NO_APP_FILE", None)]
+        else:
+            # The old build answers for a moment longer.
+            space.stages = [("RUNNING", running)] * 2 if running else []
+            space.stages += [(stage, None) for stage in self.build]
+
+    def _runtime(self, space: Space) -> dict[str, Any]:
+        stage, sha = space.stages.pop(0) if len(space.stages) > 1 else space.stages[0]
+        hardware = {"current": space.hardware, "requested": space.hardware}
+        return {"stage": stage, "hardware": hardware, "sha": sha or space.sha, "errorMessage": None}
+
+    def _commit(self, space: Space, body: bytes) -> tuple[int, Body]:
+        before = space.sha if space.stages[-1][0] == "RUNNING" else None
+        for line in map(json.loads, body.splitlines()):
+            path = line["value"].get("path")
+            if line["key"] == "file":
+                space.files[path] = base64.b64decode(line["value"]["content"])
+            elif line["key"] == "deletedFile":
+                del space.files[path]
+        space.commits += 1
+        self._rebuild(space, before)
+        return 200, {"commitUrl": "https://huggingface.co/spaces/x/y/commit/1", "commitOid": space.sha, "success": True}
+
+
+def _oid(content: bytes) -> str:
+    """Git's name of a blob."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _preupload(space: Space, path: str) -> dict[str, Any]:
+    oid = {"oid": _oid(space.files[path])} if path in space.files else {}
+    return {"path": path, "uploadMode": "regular", "shouldIgnore": False, **oid}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: StubHub
+
+    def _handle(self) -> None:
+        address = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.hub.calls.append(f"{self.command} {address.path}")
+        self.hub.authorizations.add(self.headers.get("Authorization"))
+        status, answer = self.hub.answer(self.command, address.path, parse_qs(address.query), body)
+        self.hub.after(f"{self.command} {address.path}")
+        content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+        self.send_response_only(status)
+        missing = {"X-Error-Code": "RepoNotFound"} if status == 404 else {}
+        headers = {**missing, "Content-Type": "application/json", "Date": self.date_time_string(), **self.hub.headers}
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):
+            return self._handle
+        raise AttributeError(name)
+
+    def log_message(self, *_: object) -> None:
+        pass

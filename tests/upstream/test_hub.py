@@ -166,6 +166,38 @@ async def test_usage_is_not_asked_again_of_a_server_that_refuses_the_question(st
     assert ["stream_options" in request for request in stub.requests] == [True, False, False]
 
 
+async def test_a_model_is_asked_again_in_the_form_that_it_takes_and_then_in_that_form(stub: StubUpstream) -> None:
+    def answer(request: dict[str, Any]) -> Answer:
+        if "stream_options" in request:
+            words = "Unrecognized request argument supplied: stream_options"
+        elif "max_tokens" in request:
+            words = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        elif request["messages"][0]["role"] == "system":
+            words = "System role not supported"
+        else:
+            return reply(["fine"])
+        return Answer(400, "application/json", pieces=[json.dumps({"error": {"message": words}}).encode()])
+
+    stub.answer = answer
+    async with hub(stub) as upstream:
+        assert [(await read(upstream))[0], (await read(upstream))[0]] == ["fine", "fine"]
+        assert len(stub.requests) == 5
+        assert stub.requests[-1]["messages"] == [{"role": "user", "content": "be brief\n\nhello"}]
+        assert stub.requests[-1]["max_completion_tokens"] == 64
+        await read(upstream, replace(CALL, model="org/another"))
+    assert len(stub.requests) == 9
+
+
+async def test_a_refusal_that_stays_the_same_is_the_error(stub: StubUpstream) -> None:
+    stub.answer = lambda _: Answer(400, "application/json", pieces=[b'{"error": "System role not supported"}'])
+    async with hub(stub) as upstream:
+        assert (await failure_of(upstream)).code == "unsupported_input"
+        assert len(stub.requests) == 2
+        stub.answer = lambda _: reply(["fine"])
+        await read(upstream)
+    assert stub.requests[-1]["messages"][0]["role"] == "system"
+
+
 async def test_reasoning_is_apart_from_the_reply(stub: StubUpstream) -> None:
     names = ("reasoning", "reasoning_content", "reasoning_text")
     thoughts = [{"index": 0, "delta": {"content": None, name: name}, "finish_reason": None} for name in names]

@@ -9,22 +9,22 @@ import pytest
 
 from hfchat.errors import StoreUnavailable
 from hfchat.upstream.hub_bucket import MAX_THREADS, HubBucket
-from tests.support.stub_hub import StubHub, stub_hub
+from tests.support.bucket_hub import BucketHub, bucket_hub
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[StubHub]:
-    with stub_hub(tmp_path) as stub:
+async def hub(tmp_path: Path) -> AsyncIterator[BucketHub]:
+    with bucket_hub(tmp_path) as stub:
         yield stub
 
 
-def bucket_of(hub: StubHub, **options: Any) -> HubBucket:
+def bucket_of(hub: BucketHub, **options: Any) -> HubBucket:
     return HubBucket("hf://buckets/me/ledger", **{"hf_token": hub.token, "endpoint": hub.url, **options})
 
 
-async def test_files_are_written_listed_read_and_deleted(hub: StubHub) -> None:
+async def test_files_are_written_listed_read_and_deleted(hub: BucketHub) -> None:
     bucket = bucket_of(hub)
     assert await bucket.private()
     assert await bucket.names() == []
@@ -38,7 +38,7 @@ async def test_files_are_written_listed_read_and_deleted(hub: StubHub) -> None:
     assert await bucket.names() == ["states/2"]
 
 
-async def test_a_public_bucket_is_seen(hub: StubHub) -> None:
+async def test_a_public_bucket_is_seen(hub: BucketHub) -> None:
     hub.private = False
     assert not await bucket_of(hub).private()
 
@@ -57,7 +57,7 @@ FAILURES: dict[str, tuple[dict[str, int], Callable[[HubBucket], Any], str]] = {
 
 @pytest.mark.parametrize(("failing", "call", "sentence"), FAILURES.values(), ids=FAILURES)
 async def test_a_failure_is_said(
-    hub: StubHub, failing: dict[str, int], call: Callable[[HubBucket], Any], sentence: str
+    hub: BucketHub, failing: dict[str, int], call: Callable[[HubBucket], Any], sentence: str
 ) -> None:
     hub.failing = failing
     with pytest.raises(StoreUnavailable) as failed:
@@ -66,13 +66,13 @@ async def test_a_failure_is_said(
     assert hub.token not in str(failed.value.__cause__)
 
 
-async def test_a_token_that_is_wrong_is_said(hub: StubHub) -> None:
+async def test_a_token_that_is_wrong_is_said(hub: BucketHub) -> None:
     with pytest.raises(StoreUnavailable) as failed:
         await bucket_of(hub, hf_token="hf_of_another").names()
     assert "HUGGINGFACE_API_TOKEN may not" in str(failed.value.__cause__)
 
 
-async def test_a_late_answer_is_given_up_and_hanging_calls_are_bounded(hub: StubHub) -> None:
+async def test_a_late_answer_is_given_up_and_hanging_calls_are_bounded(hub: BucketHub) -> None:
     hub.delay_s = 0.1
     bucket = bucket_of(hub, timeout_s=0.01)
     calls = await asyncio.gather(*(bucket.names() for _ in range(MAX_THREADS + 1)), return_exceptions=True)
@@ -80,7 +80,7 @@ async def test_a_late_answer_is_given_up_and_hanging_calls_are_bounded(hub: Stub
     assert says == ["the Hub did not answer within 0.01 s"] * MAX_THREADS + [f"{MAX_THREADS} requests to the Hub hang"]
 
 
-async def test_a_lost_acknowledgement_is_a_failure(hub: StubHub) -> None:
+async def test_a_lost_acknowledgement_is_a_failure(hub: BucketHub) -> None:
     hub.unacknowledged = True
     bucket = bucket_of(hub, timeout_s=0.5)
     with pytest.raises(StoreUnavailable):
@@ -89,7 +89,7 @@ async def test_a_lost_acknowledgement_is_a_failure(hub: StubHub) -> None:
 
 
 async def test_no_server_is_said(tmp_path: Path) -> None:
-    with stub_hub(tmp_path) as stopped:
+    with bucket_hub(tmp_path) as stopped:
         bucket = bucket_of(stopped, timeout_s=0.5)
     with pytest.raises(StoreUnavailable):
         await bucket.names()

@@ -74,6 +74,25 @@ BODIES: dict[str, tuple[Call, bool, dict[str, Any]]] = {
             **{"thinking": {"type": "enabled", "budget_tokens": 5}, "chat_template_kwargs": {"thinking_budget": 9}},
         },
     ),
+    "no tools": (
+        Call(
+            *("m", ASKED, 9),
+            options={
+                "tools": [],
+                "tool_choice": "auto",
+                "parallel_tool_calls": True,
+                "functions": [],
+                "function_call": "auto",
+            },
+        ),
+        False,
+        PLAIN,
+    ),
+    "a choice of what is not named here": (
+        Call("m", ASKED, 9, options={"tool_choice": "none"}),
+        False,
+        {**PLAIN, "tool_choice": "none"},
+    ),
     "a limit that is none": (Call("m", ASKED, 9, options={"max_tokens": None}), False, PLAIN),
     "a longer reply": (Call("m", ASKED, 9, options={"max_tokens": 500}), False, PLAIN),
     "a shorter one by a newer name": (

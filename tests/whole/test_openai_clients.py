@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from hfchat.auth.policy import read_policy
 from tests.conftest import RunningApp, make_settings, make_token, running
+from tests.support.raw_client import logged
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, echo, event, usage_event
 
 
@@ -222,6 +223,66 @@ def test_a_retry_waits_as_long_as_it_is_told(app: RunningApp, upstream: StubUpst
     assert said.headers["RateLimit-Remaining"]
 
 
+# What the provider answers, and what comes of it. Each is tried once: another try soon could not succeed.
+FINAL: dict[str, tuple[Answer, str]] = {
+    "no credit": (refused(402, "You have exceeded your monthly included credits"), "credits_exhausted"),
+    "the owner's token": (refused(401, "Invalid credentials in Authorization header"), "hf_token_invalid"),
+    "no permission": (
+        refused(403, "This authentication method does not have sufficient permissions"),
+        "hf_token_forbidden",
+    ),
+    "gone": (refused(410, "https://api-inference.huggingface.co is no longer supported"), "endpoint_retired"),
+    "a rate of hours": (
+        Answer(429, "application/json", headers={"retry-after": "7200"}, pieces=[b"{}"]),
+        "upstream_rate_limited",
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(("answer", "code"), FINAL.values(), ids=FINAL)
+def test_what_no_retry_can_mend_is_asked_for_once(
+    app: RunningApp, upstream: StubUpstream, answer: Answer, code: str, stream: bool
+) -> None:
+    upstream.answer = lambda _: answer
+    upstream.requests.clear()
+    with client(app, max_retries=2) as web, pytest.raises(openai.APIStatusError) as raised:
+        web.chat.completions.create(model="m", messages=ASKED, stream=stream)
+    assert (raised.value.code, len(upstream.requests)) == (code, 1)
+    assert raised.value.response.headers["X-Should-Retry"] == "false"
+
+
+@pytest.mark.parametrize("policy", [{"budget": "1200/day"}, {"rate": "1/month"}], ids=["budget", "rate"])
+def test_a_limit_that_lasts_is_an_error_at_once(app: RunningApp, policy: dict[str, str]) -> None:
+    token = make_token(str(policy), policy=read_policy(policy))
+    with client(app, token, max_retries=2) as web:
+        web.chat.completions.create(model="m", messages=ASKED)
+        with logged() as lines, pytest.raises(openai.RateLimitError) as raised:
+            web.chat.completions.create(model="m", messages=ASKED)
+    assert raised.value.response.headers["X-Should-Retry"] == "false"
+    assert int(raised.value.response.headers["Retry-After"]) > 0
+    assert len([line for line in lines if "_exceeded" in line]) == 1
+
+
+def test_the_message_says_what_to_do(app: RunningApp) -> None:
+    with client(app, make_token(ttl_s=60, now=1)) as web, pytest.raises(openai.AuthenticationError) as raised:
+        web.models.list()
+    assert "Ask whoever runs this chat for a new token" in str(raised.value.body["message"])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("base", ["", "/", "/v1//", "/v1/v1", "/v1/chat/completions", "/api/ai"])
+def test_a_wrong_base_url_is_told_the_right_one(app: RunningApp, base: str) -> None:
+    web = openai.OpenAI(base_url=app.url + base, api_key=make_token(), max_retries=0)
+    with web, pytest.raises(openai.NotFoundError, match="`/v1/chat/completions`"):
+        web.chat.completions.create(model="m", messages=ASKED)
+
+
+def test_a_token_in_our_own_header_goes_before_the_key(app: RunningApp) -> None:
+    headers = {"X-Hfchat-Token": make_token()}
+    with client(app, "hf_of_a_private_space", default_headers=headers) as web:
+        assert web.chat.completions.create(model="m", messages=ASKED).choices[0].message.content == "you said hi there"
+
+
 def test_the_async_client_does_the_same(app: RunningApp) -> None:
     async def chat() -> tuple[str, str]:
         async with openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key=make_token(), max_retries=0) as web:
@@ -245,3 +306,96 @@ def test_the_hub_client_chats_by_base_url(app: RunningApp) -> None:
     assert hub.chat_completion(ASKED, model="own/model").choices[0].message.content == "you said hi there"
     stream = hub.chat_completion(ASKED, model="own/model", stream=True)
     assert "".join(part.choices[0].delta.content or "" for part in stream) == "hi there "
+
+
+# --- what a provider says in other forms
+
+
+def in_one(message: dict[str, Any], reason: str = "stop") -> Answer:
+    choice = {"index": 0, "message": {"role": "assistant", "content": None, **message}, "finish_reason": reason}
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+    body = {"id": "c-1", "object": "chat.completion", "created": 5, "model": "m", "choices": [choice], "usage": usage}
+    return Answer(content_type="application/json", pieces=[json.dumps(body).encode()])
+
+
+def test_a_stream_of_a_server_that_does_not_stream_has_all_of_its_answer(
+    app: RunningApp, upstream: StubUpstream
+) -> None:
+    made = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
+    upstream.answer = lambda _: in_one(
+        {"content": "Let me see.", "reasoning": "hm", "tool_calls": [made]}, "tool_calls"
+    )
+    options: Any = {"model": "m", "messages": ASKED, "stream_options": {"include_usage": True}}
+    with client(app) as web:
+        chunks = list(web.chat.completions.create(**options, stream=True))
+        with web.chat.completions.stream(**options) as stream:
+            said = stream.get_final_completion()
+        unasked = list(web.chat.completions.create(model="m", messages=ASKED, stream=True))
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens == 12
+    assert all(part.usage is None for part in unasked)
+    message = said.choices[0].message
+    assert (message.content, said.choices[0].finish_reason) == ("Let me see.", "tool_calls")
+    assert message.model_extra is not None
+    assert message.model_extra["reasoning_content"] == "hm"
+    (call,) = message.tool_calls or []
+    assert (call.id, call.function.name, json.loads(call.function.arguments)) == (
+        "call_1",
+        "weather",
+        {"city": "Paris"},
+    )
+
+
+def test_an_answer_of_a_server_that_always_streams_has_all_of_its_events(
+    app: RunningApp, upstream: StubUpstream
+) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}
+    pieces = [
+        chunk({"role": "assistant", "content": "", "reasoning_content": "hm"}),
+        chunk({"content": "Let me see."}),
+        chunk({"tool_calls": [{"index": 0, **call}]}),
+        *(chunk({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}) for text in ('{"city"', ': "Paris"}')),
+        chunk({}, "tool_calls"),
+        usage_event(20, 9),
+        DONE,
+    ]
+    upstream.answer = lambda _: Answer(pieces=pieces)
+    with client(app) as web:
+        said = web.chat.completions.create(model="m", messages=ASKED)
+    message = said.choices[0].message
+    assert (said.id, said.model, said.object) == ("chatcmpl-9", "own/served", "chat.completion")
+    assert (message.content, said.choices[0].finish_reason) == ("Let me see.", "tool_calls")
+    assert message.model_extra is not None
+    assert message.model_extra["reasoning_content"] == "hm"
+    (made,) = message.tool_calls or []
+    assert json.loads(made.function.arguments) == {"city": "Paris"}
+    assert said.usage is not None
+    assert (said.usage.prompt_tokens, said.usage.completion_tokens) == (20, 9)
+
+
+def test_a_stream_that_is_cut_at_its_limit_is_gathered_with_its_thoughts(
+    app: RunningApp, upstream: StubUpstream
+) -> None:
+    upstream.answer = lambda _: Answer(pieces=[chunk({"reasoning": "word " * 7})] * 100, ending="hang", pause_s=0.001)
+    with client(app, make_token("thinker", policy=read_policy({"max_tokens": 50}))) as web:
+        said = web.chat.completions.create(model="m", messages=ASKED)
+    assert said.choices[0].finish_reason == "length"
+    assert said.choices[0].message.model_extra is not None
+    assert 50 < said.choices[0].message.model_extra["reasoning_content"].count("word") < 100
+
+
+PARTS: list[dict[str, Any]] = [
+    {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]},
+    {"content": [{"type": "text", "text": "the answer"}]},
+]
+
+
+def test_thoughts_in_parts_are_no_part_of_the_content(app: RunningApp, upstream: StubUpstream) -> None:
+    upstream.answer = lambda _: Answer(pieces=[*map(chunk, PARTS), chunk({}, "stop"), DONE])
+    with client(app) as web:
+        chunks = list(web.chat.completions.create(model="m", messages=ASKED, stream=True))
+        whole_one = web.chat.completions.create(model="m", messages=ASKED).choices[0].message
+    deltas = [part.choices[0].delta for part in chunks]
+    assert "".join(delta.content or "" for delta in deltas) == "the answer" == whole_one.content
+    assert "".join((delta.model_extra or {}).get("reasoning_content", "") for delta in deltas) == "hm"
+    assert (whole_one.model_extra or {})["reasoning_content"] == "hm"

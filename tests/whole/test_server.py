@@ -65,6 +65,18 @@ def test_a_dotenv_file_is_read(tmp_path: Path, stub: StubUpstream) -> None:
         assert len(program.out) == 3
 
 
+def test_an_idle_connection_is_closed_when_the_setting_says_so(tmp_path: Path) -> None:
+    with forked(tmp_path, JWT_SECRET=KEY, HFCHAT_KEEP_ALIVE_S="1") as program:
+        program.listening()
+        with socket.create_connection(("127.0.0.1", int(program.url.rpartition(":")[2])), timeout=30) as line:
+            line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while piece := line.recv(65_536):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" not in answer.lower()
+
+
 def test_arguments_are_not_silently_ignored(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, REPOSITORY / "app.py", "--help"], check=False, cwd=tmp_path, capture_output=True, text=True

@@ -9,14 +9,14 @@ import httpx2
 
 from hfchat.types import ADMIN_SCOPE
 from tests.conftest import KEY, make_token, wait_until
+from tests.support.bucket_hub import BucketHub, bucket_hub
 from tests.support.fork import REPOSITORY
 from tests.support.process import Process, started
-from tests.support.stub_hub import StubHub, stub_hub
 
 BODY = {"messages": [{"role": "user", "content": "Good morning to you"}]}
 
 
-def variables(hub: StubHub, folder: Path) -> dict[str, str]:
+def variables(hub: BucketHub, folder: Path) -> dict[str, str]:
     return {
         "JWT_SECRET": KEY,
         "HF_ENDPOINT": hub.url,
@@ -52,7 +52,7 @@ def command(settings: dict[str, str], folder: Path, *args: str) -> subprocess.Co
 def test_a_restart_on_an_empty_disk_forgets_nothing(tmp_path: Path) -> None:
     alice, bob, admin = make_token("alice"), make_token("bob"), make_token("root", scopes=(ADMIN_SCOPE,))
     folder = tmp_path / "disk"
-    with stub_hub(tmp_path / "hub") as hub:
+    with bucket_hub(tmp_path / "hub") as hub:
         settings = variables(hub, tmp_path)
         folder.mkdir()
         with started(folder, **settings) as process:

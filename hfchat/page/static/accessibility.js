@@ -1,17 +1,32 @@
-// Names for what Gradio names in English only, or not at all, and stops of the Tab key where something scrolls.
-import { CHAT, onChange } from "./dom.js";
-import { says } from "./language.js";
+// Names for what Gradio names by a mark, in English only, or not at all, and stops of the Tab key where something scrolls.
+import { constants } from "./constants.js";
+import { BOX, CHAT, onChange, touch } from "./dom.js";
+import { language, says } from "./language.js";
 
 // Our own line says it, in the visitor's language.
 const LOST = "Connection to the server was lost. Attempting reconnection...";
-const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, [role=listbox], .message [id^=hfchat]";
-// The thumbs under a reply that are pressed, as Gradio names them and as we do.
-const RATED = ["Liked", "Disliked"].flatMap((word) => [word, says.labels[word] ?? word]);
+const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .label-wrap, .toast-body, textarea, [role=listbox], .message [id^=hfchat], .message > [dir]";
+// The thumbs under a reply that are pressed: Gradio's names for these are no translations.
+const RATED = { Liked: "like", Disliked: "dislike" };
 // What changes the conversation that is shown.
-const CHANGES = ["retry", "undo", "edit", "submit", "clear"].map((act) => says[act]);
+const CHANGES = ["retry", "undo", "edit", "submit", "clear"];
+
+// The buttons that page/words.py has Gradio name by a mark: the mark becomes `data-act`, and the name is the page's language's.
+function nameAct(found, label) {
+  const name = RATED[label] ?? (label?.startsWith(constants.act_mark) && label.slice(constants.act_mark.length));
+  if (!name) return label;
+  found.dataset.act = name;
+  found.classList.toggle("hfchat-change", CHANGES.includes(name));
+  found.classList.toggle("hfchat-rate", ["like", "dislike"].includes(name));
+  if (["like", "dislike"].includes(name)) found.setAttribute("aria-pressed", Object.hasOwn(RATED, label));
+  if (Object.hasOwn(RATED, label)) return label;
+  found.title = says.acts[name];
+  found.setAttribute("aria-label", says.acts[name]);
+  return says.acts[name];
+}
 
 function name(found) {
-  const label = found.getAttribute("aria-label");
+  const label = nameAct(found, found.getAttribute("aria-label"));
   // Gradio reads each message out a second time, as it is written, under a name in English.
   if (/^((bot|user)'s message|Select example \d+): /.test(label)) found.removeAttribute("aria-label");
   if (found.matches(".submit-button, .stop-button")) {
@@ -20,12 +35,10 @@ function name(found) {
   }
   if (found.matches(".toast-body") && found.textContent.includes(LOST)) found.style.display = "none";
   if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
-  if (CHANGES.includes(label)) found.classList.add("hfchat-change");
-  if (RATED.includes(label) || [says.like, says.dislike].includes(label)) {
-    found.classList.add("hfchat-rate");
-    found.setAttribute("aria-pressed", RATED.includes(label));
-  }
   if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
+  // Each text is written from the side that its own words begin at.
+  if (found.matches("textarea, .message > [dir=ltr]")) found.dir = "auto";
+  if (found.matches(BOX)) found.enterKeyHint = touch() ? "enter" : "send";
   // A list has list items; what stands in this one are buttons.
   if (found.matches('.examples[role="list"]')) found.setAttribute("role", "group");
   // A list that scrolls is a stop of the Tab key of its own in Chromium, and gone when it would get the focus.
@@ -53,8 +66,10 @@ document.addEventListener("click", ({ target }) => {
   const fold = target.closest?.(".label-wrap");
   if (fold) setTimeout(name, 0, fold);
 });
+const root = document.documentElement;
 onChange(["childList", "attributes"], (changes) => {
   reach();
+  if (root.lang !== language) root.lang = language; // Gradio writes that of its words
   for (const { target, type, addedNodes } of changes) {
     if (type === "attributes") name(target);
     for (const node of addedNodes) {

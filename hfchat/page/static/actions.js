@@ -1,8 +1,8 @@
 // What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class, which replies.js
 // leaves to the page's own notices. Since a notice may come from a file, none of these shows a token.
 import { keepTyped } from "./connection.js";
-import { busy, CHAT, pause, textBox } from "./dom.js";
-import { says, speak } from "./language.js";
+import { act, busy, CHAT, pause, textBox } from "./dom.js";
+import { speak } from "./language.js";
 import { showProgram } from "./program.js";
 
 function focusOn(found) {
@@ -16,14 +16,14 @@ function openSettings() {
   focusOn(button);
 }
 
-// Gradio's own button of this name under the last message.
-const last = (label) => [...document.querySelectorAll(`${CHAT} button[aria-label="${label}"]`)].at(-1);
+// Gradio's own button that does this, under the last message.
+const last = (name) => [...document.querySelectorAll(`${CHAT} ${act(name)}`)].at(-1);
 
 // Gradio knows of a turn's end only a moment after its last word is shown; what is pressed before goes wrong.
-const whenFree = async (act) => { while (busy()) await pause(50); act(); };
+const whenFree = async (does) => { while (busy()) await pause(50); does(); };
 
 const inNotices = {
-  retry: () => whenFree(() => last(says.retry)?.click()),
+  retry: () => whenFree(() => last("retry")?.click()),
   another_model: () => {
     const picker = document.querySelector("#hfchat-model input");
     if (picker) focusOn(picker); else openSettings();
@@ -34,7 +34,7 @@ const inNotices = {
     if (menu) menu.open = true;
     focusOn(menu?.querySelector("summary"));
   }),
-  shorter: () => whenFree(() => { if (last(says.undo)) last(says.undo).click(); else focusOn(textBox()); }),
+  shorter: () => whenFree(() => { if (last("undo")) last("undo").click(); else focusOn(textBox()); }),
 };
 const inMenu = {
   ...inNotices,
@@ -48,9 +48,9 @@ const inMenu = {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button[data-do], button.hfchat-do"), inNotice = button?.closest(".message");
-  const act = button && (inNotice ? /hfchat-do-(\w+)/.exec(button.className)?.[1] : button.dataset.do);
-  const acts = inNotice ? inNotices : inMenu;
-  if (act && Object.hasOwn(acts, act)) acts[act](button);
+  const name = button && (inNotice ? /hfchat-do-(\w+)/.exec(button.className)?.[1] : button.dataset.do);
+  const does = inNotice ? inNotices : inMenu;
+  if (name && Object.hasOwn(does, name)) does[name](button);
   // A menu closes when something else is clicked, and not when a script presses a button of its own.
   const menu = document.querySelector(".hfchat-menu[open]");
   if (menu && event.isTrusted && !menu.contains(event.target)) menu.open = false;

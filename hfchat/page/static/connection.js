@@ -73,5 +73,10 @@ onChange(["childList"], () => {
   sessionStorage.removeItem(UNSENT);
   if (unsent.who === who() && unsent.typed && !box.value) type(box, unsent.typed);
 });
+// The server ends what this tab waits for, and forgets its session. No connection is held open to tell it by its end.
+window.addEventListener("pagehide", () => {
+  const session_hash = window.__gradio_session_hash__;
+  if (session_hash) navigator.sendBeacon("gradio_api/left", new Blob([JSON.stringify({ session_hash })], { type: "application/json" }));
+});
 window.addEventListener("offline", () => reached(false));
 window.addEventListener("online", () => reached(true));

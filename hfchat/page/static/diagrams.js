@@ -43,6 +43,9 @@ export function drawable(text) {
 
 const REFUSED = "form, input, button, select, textarea, iframe, object, embed, img, image, video, audio, source, use, script";
 
+// What Mermaid draws of a date or a number that is none.
+const NOWHERE = ["x", "x1", "width", "d", "transform"].map((name) => `svg [${name}*="NaN"]`).join();
+
 function clean(node) {
   for (const found of node.querySelectorAll(REFUSED)) found.replaceWith(found.textContent);
   for (const link of node.querySelectorAll("a, area")) {
@@ -68,6 +71,7 @@ export async function draw(mermaid, nodes) {
     if (drawn >= MOST.diagrams) { asCode(node, source); continue; }
     try {
       await mermaid.run({ nodes: [node] });
+      if (node.querySelector(NOWHERE)) throw new Error("nowhere");
       clean(node);
     } catch { asCode(node, source); }
     await pause(0);

@@ -10,6 +10,16 @@ const ICONS = {
 export const CHAT = "#hfchat-conversation", BOX = "#hfchat-box textarea";
 const SUBMIT = "#hfchat-box .submit-button";
 
+// The buttons that Gradio puts under a message, and above the conversation, by what they do, as accessibility.js marks them.
+export const act = (name) => `button[data-act="${name}"]`;
+
+// A key that an input method takes: its Enter chooses a word. Some browsers say so by the number alone.
+export const composing = (event) => event.isComposing || event.keyCode === 229;
+
+// On a phone or a tablet Enter begins a line, and the button sends: there is no other key for a line.
+export const touch = () => matchMedia("(pointer: coarse)").matches;
+const sends = (event) => !event.shiftKey && !composing(event) && (!touch() || event.ctrlKey || event.metaKey);
+
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -74,14 +84,19 @@ export function stopButton() {
   return found?.checkVisibility() ? found : null;
 }
 
-// Calls back before Gradio hears that the question is to be sent.
-export function beforeSubmit(listener) {
+// Calls back where Enter is pressed in the box, with whether it sends what is written.
+export function onEnter(listener) {
   // Some keyboards of phones name the key in the second only.
   for (const name of ["keydown", "keypress"]) {
     window.addEventListener(name, (event) => {
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches?.(BOX)) listener(event);
+      if (event.key === "Enter" && event.target.matches?.(BOX)) listener(event, sends(event));
     }, true);
   }
+}
+
+// Calls back before Gradio hears that the question is to be sent.
+export function beforeSubmit(listener) {
+  onEnter((event, sent) => { if (sent) listener(event); });
   window.addEventListener("click", (event) => { if (event.target.closest?.(SUBMIT)) listener(event); }, true);
 }
 
@@ -100,7 +115,7 @@ function dispatch(changes) {
 export function onChange(kinds, listener) {
   if (!observer) {
     observer = new MutationObserver(dispatch);
-    const attributeFilter = ["aria-label", "disabled", "title"];
+    const attributeFilter = ["aria-label", "disabled", "lang", "title"];
     observer.observe(document, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter });
   }
   const entry = { kinds, listener };

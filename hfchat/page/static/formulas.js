@@ -3,9 +3,10 @@
 // formula: pandoc's rule holds for the single sign. No space follows the first, none stands before the second, no digit after
 // it; nor is such a formula parted by code or an empty line.
 import { element } from "./dom.js";
+import { segments } from "./fences.js";
+import { isQuestion } from "./question.js";
 
 const PLACE = /%%%LATEX_BLOCK_(\d+)%%%/g;
-const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const ANY_FENCE = /^[\s>]*(?:`{3,}|~{3,})/;
 // Where a line begins a block whose words Markdown reads by themselves: a list's item, a table's row, a title, a quote.
 const BLOCK = /^\s*(?:[-*+|#>]|\d{1,9}[.)]\s)/;
@@ -23,25 +24,6 @@ const MACROS = /\\(?:[gex]?def|g?let|futurelet|(?:re)?newcommand|providecommand|
 const BARE = /\\[dtc]?(?:frac|binom)(?![a-zA-Z{])/g;
 const CLOSES = { "\\[": "\\]", "\\(": "\\)", "$$": "$$" };
 const closing = (open) => CLOSES[open] ?? (open.startsWith("\\begin") ? open.replace("begin", "end") : undefined);
-
-// The text outside of fenced code, and that inside, in order.
-function segments(text) {
-  const found = [{ code: false, text: "" }];
-  let fence = "";
-  for (const line of text.split(/(?<=\n)/)) {
-    const mark = FENCE.exec(line)?.[1];
-    if (!fence && mark) {
-      fence = mark;
-      found.push({ code: true, text: "" });
-    }
-    found.at(-1).text += line;
-    if (fence && found.at(-1).text !== line && mark?.startsWith(fence) && !line.trim().slice(mark.length)) {
-      fence = "";
-      found.push({ code: false, text: "" });
-    }
-  }
-  return found;
-}
 
 // The tokens of a text, each with the place of the one that would close it.
 function tokens(text) {
@@ -125,6 +107,7 @@ function withoutCostly(text, held) {
 export function withoutFormulas(text, formulas) {
   const held = (formula) => `%%%LATEX_BLOCK_${formulas.push(formula) - 1}%%%`;
   let count = 0, chars = 0;
+  if (isQuestion(text)) return text;
   // Where a message has such a holder in its own words, an invisible sign parts it.
   return segments(text.replaceAll("%%%LATEX", "%%%\u2060LATEX")).map((part) => {
     if (part.code) return part.text;

@@ -7,7 +7,7 @@
 import { pause, press, textBox } from "./dom.js";
 
 export const requests = { open: 0, asking: 0, ended: 0, emptied: "" };
-const presses = new Map(), events = new Map(), sends = [];
+const presses = new Map(), events = new Map(), sends = [], streamEnds = [];
 
 // What happens with the request of a hidden button: `before` gives the data to send, `instead` gets the data, which nobody is
 // sent, and gives those of the answer, if any, `after` gets these, or nothing where there is none.
@@ -18,6 +18,10 @@ export const onEvent = (event, does) => events.set(event, does);
 
 // `change` may give another body for each step of Gradio's, from its body and its address.
 export const beforeSending = (change) => sends.push(change);
+
+// `listener` is called when the stream of a turn has ended, in whatever way, or none will come.
+export const onStreamEnd = (listener) => streamEnds.push(listener);
+const streamEnded = () => streamEnds.forEach((listener) => listener());
 
 export const stepOf = (id) => window.gradio_config.dependencies.find((step) => step.id === id);
 
@@ -43,16 +47,18 @@ function patient(answer) {
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
+        if (!done) return controller.enqueue(value);
+        controller.close();
+        streamEnded();
       } catch (failure) {
         await pause(100);
         press("hfchat-read");
         await pause(50);
+        streamEnded();
         controller.error(failure);
       }
     },
-    cancel: (why) => reader.cancel(why),
+    cancel(why) { streamEnded(); return reader.cancel(why); },
   });
   return new Response(body, { status: answer.status, headers: answer.headers });
 }
@@ -70,11 +76,16 @@ export async function bridged([address, options], send) {
   if (pressed?.before) body = { ...body, data: pressed.before() };
   underWay(1, event);
   if (["undo", "clear"].includes(event)) requests.emptied = event;
+  const joins = url.includes("/queue/join");
   try {
     for (const change of sends) body = (await change(body, url)) ?? body;
     answer = patient(await send(address, body === given ? options : { ...options, body: JSON.stringify(body) }));
+    if (joins && !answer.ok) streamEnded();
     if (answer.ok) does?.after?.(given);
     return answer.ok && ["submit", "undo"].includes(event) ? await withDraft(answer, event, given.data[0]) : answer;
+  } catch (failure) {
+    if (joins) streamEnded();
+    throw failure;
   } finally {
     underWay(-1, event);
     requests.ended = Date.now();

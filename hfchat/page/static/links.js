@@ -1,4 +1,6 @@
 // Where a link of a message may lead, and a message's words as HTML.
+import { PUNCTUATION, SIGN } from "./cjk.js";
+
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 export const escaped = (text) => String(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
 export const withoutTags = (text) => String(text).replace(/[<>"']/g, (sign) => ENTITIES[sign]);
@@ -9,4 +11,18 @@ export function address(href) {
   try { url = new URL(href.replaceAll("&amp;", "&"), location.href); } catch { return null; }
   const here = url.hostname.replace(/\.$/, "") === location.hostname;
   return url.protocol === "mailto:" || (/^https?:$/.test(url.protocol) && !here) ? url.href : null;
+}
+
+// Where an address ends that is not marked as one: before punctuation of Chinese, Japanese and Korean, and before a letter of
+// these that follows a Latin one, "https://example.org/aを", but not in "https://example.org/wiki/京都".
+export function addressIn(text) {
+  const host = /^(?:\w+:\/\/)?[^/?#]*/.exec(text)[0].length;
+  let before = "", place = 0;
+  for (const sign of text) {
+    const joined = SIGN.test(sign) && (place < host || /[A-Za-z0-9]/.test(before));
+    if (joined || PUNCTUATION.test(sign)) return text.slice(0, place);
+    before = sign;
+    place += sign.length;
+  }
+  return text;
 }

@@ -3,6 +3,7 @@ import "./storage.js";
 import "./language.js";
 import "./fetch.js";
 import "./clipboard.js";
+import "./stream_slots.js";
 import "./turn.js"; // hears of keys and clicks before the others
 import "./actions.js";
 import "./accessibility.js";
@@ -12,8 +13,10 @@ import "./scrolling.js";
 import "./pictures/edit.js";
 import "./conversations/main.js";
 import * as diagrams from "./diagrams.js";
+import * as fences from "./fences.js";
 import * as formulas from "./formulas.js";
+import * as rawHtml from "./raw_html.js";
 import * as replies from "./replies.js";
 
 // What Gradio's renderer of messages calls, where page/renderer.py has put it in.
-window.hfchat = { diagrams, formulas, replies };
+window.hfchat = { diagrams, fences, formulas, rawHtml, replies };

@@ -1,15 +1,18 @@
 // How to use this server from a program, with the visitor's own token, which is fetched when they ask for it and kept nowhere.
+import { copy } from "./clipboard.js";
 import { button, element, openDialog } from "./dom.js";
 import { says } from "./language.js";
 
 function code(title, text) {
-  const copy = button(says.copy, async () => {
-    await navigator.clipboard?.writeText(text);
-    copy.textContent = says.copied;
+  const shown = element("code", {}, text), copies = button(says.copy, async () => {
+    copies.textContent = await copy(text).then(() => says.copied, () => {
+      getSelection().selectAllChildren(shown);
+      return says.copy_selected;
+    });
   });
   return [
-    element("div", { class: "hfchat-code" }, element("h3", {}, title), copy),
-    element("pre", { tabindex: 0, "aria-label": title }, element("code", {}, text)),
+    element("div", { class: "hfchat-code" }, element("h3", {}, title), copies),
+    element("pre", { tabindex: 0, "aria-label": title }, shown),
   ];
 }
 

@@ -1,58 +1,31 @@
-// What a message may be on the page. Gradio's Markdown renderer calls these, where page/renderer.py has put them in: for the
-// raw HTML in a message, its links and its pictures. HTML is shown as it was written, but for a few tags without attributes.
-// What the page says itself has buttons; it is known by its metadata, which no reply can write, and by a random mark from here.
-import { constants } from "./constants.js";
+// What a message may be on the page. Gradio's Markdown renderer calls these, where page/renderer.py has put them in: its reader
+// of Markdown gets rules of ours, for what models and people write, and a message's links and pictures lead out of this page.
 import { drawable } from "./diagrams.js";
-import { newId } from "./hex.js";
-import { address, escaped, withoutTags } from "./links.js";
+import { directed } from "./direction.js";
+import { del, emStrong } from "./emphasis.js";
+import { fences } from "./fences.js";
+import { address, addressIn, escaped, withoutTags } from "./links.js";
+import { withNames } from "./pictures/references.js";
+import { asQuestion, isQuestion, question, questionTokens } from "./question.js";
+import { html, isOwn, rawHtml, readHtml, tag, withOwn } from "./raw_html.js";
 
-const SHOWN = new Set(("b i u s em strong del ins sub sup br hr kbd mark small q abbr var samp code p ul ol li dl dt dd blockquote "
-  + "details summary table caption thead tbody tfoot tr th td ruby rt rp").split(" "));
-const MARKED = ` data-own="${newId()}"`;
-// The page's own elements, as page/notices.py writes them.
-const OWN_TAGS = [
-  /^<button class="hfchat-do hfchat-do-(?:retry|another_model|choose_settings|see_left|shorter)">$/,
-  /^<a class="hfchat-do" href="(?:\/login|https:\/\/(?:huggingface\.co|hf\.co)\/[^"]*)"(?: target="_blank" rel="noreferrer")?>$/,
-  /^<div class="hfchat-facts">$/,
-  /^<span class="hfchat-instead">$/,
-];
-const TAG = /<(\/?)([a-zA-Z][a-zA-Z0-9]*)((?:[\s/][^<>]*)?)>|[<>]/g;
 const PICTURE = /^data:image\/(?:png|jpe?g|gif|webp|avif|bmp|svg\+xml)[;,]/i;
 
 // The text of a message as the renderer gets it.
-export function text({ content, metadata }) {
-  if (typeof content !== "string" || !constants.own_ids.includes(metadata?.id)) return content;
-  return content.replace(/<(button|a|div|span)(?= class="hfchat-)/g, `<$1${MARKED}`);
+export function text({ role, content, metadata }) {
+  if (typeof content !== "string") return content;
+  if (role === "user") return asQuestion(content);
+  return isOwn(metadata?.id) ? withOwn(content) : content;
 }
 
-// Raw HTML of a message, as HTML that is safe to show. `open` counts the page's own elements that have not ended.
-export function html(raw, block, open) {
-  let asText = false;
-  const made = raw.replace(TAG, (tag, slash, name = "") => {
-    const known = name.toLowerCase();
-    if (!slash && tag.includes(MARKED)) {
-      const own = tag.replace(MARKED, "");
-      if (OWN_TAGS.some((pattern) => pattern.test(own))) {
-        open.set(name, (open.get(name) ?? 0) + 1);
-        return own;
-      }
-    }
-    if (slash && open.get(name)) {
-      open.set(name, open.get(name) - 1);
-      return tag;
-    }
-    if (SHOWN.has(known)) return `<${slash}${known}>`;
-    asText = true;
-    return withoutTags(tag.replace(MARKED, ""));
-  });
-  return block && asText ? `<p>${made.trim().replaceAll("\n", "<br>")}</p>\n` : made;
+// What is copied of the messages that stand together: what was said, without what was thought and what the page says itself.
+export function copied(messages) {
+  const said = [messages].flat().filter(({ metadata }) => !metadata?.title && !isOwn(metadata?.id)).map(({ content }) => content);
+  // The pieces of a reply that is not whole yet end in an empty line.
+  return withNames(said.length ? said.reduce((text, piece) => (text.endsWith("\n") ? text : `${text}\n\n`) + piece) : "");
 }
-
-// A question's picture, which pictures.js shows in its place; in a reply it leads nowhere.
-const REFERENCE = /^#hfchat-image-[0-9a-f]{32}$/;
 
 export function link(href, title, words) {
-  if (REFERENCE.test(href)) return `<a href="${href}">${words}</a>`;
   const safe = address(href);
   if (safe === null) return words;
   const hint = title ? ` title="${withoutTags(title)}"` : "";
@@ -64,20 +37,74 @@ export function image(href, title, words) {
   return link(href, title, withoutTags(words) || "🖼");
 }
 
+// The address that a text begins with, without the sentence that goes on behind it.
+function url(src) {
+  const found = this.rules.inline.url.exec(src);
+  if (!found || found[2] === "@") return false;
+  let raw = addressIn(found[0]), before;
+  if (raw === found[0]) return false;
+  do [before, raw] = [raw, this.rules.inline._backpedal.exec(raw)?.[0] ?? ""]; while (raw !== before);
+  const words = escaped(raw);
+  return raw && { type: "link", raw, text: words, href: found[1] === "www." ? `http://${raw}` : raw, tokens: [{ type: "text", raw, text: words }] };
+}
+
+const labelOf = (words) => words.toLowerCase().replace(/\s+/g, " ");
+
+// How often each label stands in a message.
+function labelsIn(message) {
+  const counts = new Map();
+  for (const [, words] of message.matchAll(/\[([^[\]]{1,200})\]/g)) counts.set(labelOf(words), (counts.get(labelOf(words)) ?? 0) + 1);
+  return counts;
+}
+
+// A definition of an address is read, and not shown, where another place cites it; what else looks like one is text: a list of
+// sources, "[^1]: A note", "[Ann]: Hello".
+function definitions() {
+  let message = "", labels = null;
+  const def = function (src) {
+    const [, label, href] = this.rules.block.def.exec(src) ?? [];
+    if (!label || label.startsWith("^") || address(href.replace(/^<(.*)>$/, "$1")) === null) return undefined;
+    labels ??= labelsIn(message);
+    return labels.get(labelOf(label)) > 1 ? false : undefined;
+  };
+  return { def, begin: (text) => { message = text; labels = null; } };
+}
+
+// What stands between angle brackets is an address where it leads somewhere: "<ns:tag>" is text.
+function autolink(src) {
+  const [, words, isMail] = this.rules.inline.autolink.exec(src) ?? [];
+  return words && (isMail || address(words) !== null) ? false : undefined;
+}
+
+// One sign below a line of text is the beginning of a list, or of a line across the page, that is being written.
+const lheading = (src) => (/^.*\n {0,3}[-=]{1,2} *(?:\n|$)/.test(src) ? undefined : false);
+
+// Gradio takes an end of a line away from code, which is that of an empty line where the code ends in one.
+function keepLastLines(tokens) {
+  for (const token of tokens) {
+    if (token.type === "code") token.text += "\n";
+    for (const inner of [token.items, token.tokens]) if (inner) keepLastLines(inner);
+  }
+}
+
 // Gradio's renderer of a message, with these rules in it.
 export function parser(marked) {
-  const open = new Map(), plainCode = (words) => `<pre><code>${escaped(words)}\n</code></pre>\n`;
+  const plainCode = (words) => `<pre><code>${escaped(words)}\n</code></pre>\n`;
   const mermaid = ({ text: words }) => {
     const diagram = drawable(words);
     return diagram === null ? plainCode(words) : `<div class="mermaid">${escaped(diagram)}</div>\n`;
   };
-  const renderer = {
-    html: (raw, block) => html(raw, block, open),
-    link,
-    image,
-    checkbox: (checked) => (checked ? "☑" : "☐"),
-    text: (words) => words.replaceAll("<", "&lt;"), // Marked leaves it raw after `<code>`
+  const renderer = { link, image, checkbox: (checked) => (checked ? "☑" : "☐") };
+  const { def, begin } = definitions(), tokenizer = { autolink, def, del, emStrong, fences, html, lheading, tag, url };
+  marked.use({ renderer, tokenizer, extensions: [{ name: "mermaid", renderer: mermaid }, question, rawHtml] });
+  const lexer = marked.lexer.bind(marked);
+  marked.lexer = (message) => {
+    begin(message);
+    const tokens = isQuestion(message) ? questionTokens(message) : readHtml(lexer(message));
+    keepLastLines(tokens);
+    return tokens;
   };
-  marked.use({ renderer, extensions: [{ name: "mermaid", renderer: mermaid }] });
+  const made = marked.parser;
+  marked.parser = (...tokens) => directed(made.apply(marked, tokens));
   return marked;
 }

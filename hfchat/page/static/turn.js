@@ -1,6 +1,6 @@
 // While a turn is in progress the next question can be written, not sent, and nothing is done to the turn but that it is
 // stopped. When it has ended, the focus that Gradio took away comes back, and what is left of a person's limits is asked for.
-import { beforeSubmit, busy, CHAT, onChange, press, stopButton, submit, textBox } from "./dom.js";
+import { beforeSubmit, busy, CHAT, onChange, onEnter, press, stopButton, submit, textBox } from "./dom.js";
 import { onPress } from "./gradio_bridge.js";
 
 let wasBusy = false, replied = false, next = null;
@@ -13,6 +13,8 @@ function notNow(event, act) {
   next = replied && !stopButton() ? act : null;
 }
 
+// Gradio would send what is written at any Enter without Shift.
+onEnter((event, sent) => { if (!sent) event.stopImmediatePropagation(); });
 beforeSubmit((event) => notNow(event, submit));
 // Gradio lets some of these begin a second turn beside the first.
 window.addEventListener("click", (event) => {

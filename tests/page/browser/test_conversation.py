@@ -26,7 +26,8 @@ def visit(browser: Browser, app: RunningApp, stub: StubUpstream) -> Iterator[Vis
 
 
 def contents(request: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(message["role"], message["content"]) for message in request["messages"]]
+    """Without the space that an echo ends in; test_exact_text.py holds that nothing else is lost."""
+    return [(message["role"], message["content"].removesuffix(" ")) for message in request["messages"]]
 
 
 def test_an_invite_link_opens_the_page_and_leaves_the_address_bar(visit: Visit) -> None:
@@ -123,10 +124,10 @@ def test_money_is_no_formula_while_it_comes_and_once_it_is_there(visit: Visit, s
         assert bot.locator("code").all_inner_texts() == ["$HOME", "$PATH"]
         formulas = ["x^2", "\\text{if $y$}", "z", "\\frac{\\sqrt{\\frac{a_{n}}{b}}}{\\text{if $c$}}", "n"]
         assert bot.locator("annotation").all_text_contents() == formulas
-        assert visit.page.locator(".message.user annotation").all_text_contents() == ["q"]
+        assert visit.page.locator(".message.user annotation").all_text_contents() == []
         if not again:
             # Until the formula around them ends, those within its text are formulas of their own.
-            assert set(visit.page.evaluate("[...window.formulas]")) - {"y", "c"} == {*formulas, "q"}
+            assert set(visit.page.evaluate("[...window.formulas]")) - {"y", "c"} == set(formulas)
             visit.page.reload()  # opened from what the browser keeps, and drawn anew
     expect(bot.locator("li").last).to_have_text("$1 (one)")
 

@@ -93,7 +93,8 @@ def asked(messages: list[tuple[str, str]]) -> list[str]:
 
 
 def contents(request: dict[str, Any]) -> list[str]:
-    return [message["content"] for message in request["messages"]]
+    """Without the space that an echo ends in; test_exact_text.py holds that nothing else is lost."""
+    return [message["content"].removesuffix(" ") for message in request["messages"]]
 
 
 def test_a_conversation_is_there_after_a_reload_and_goes_on(visit: Visit, stub: StubUpstream) -> None:
@@ -354,7 +355,7 @@ def test_an_exported_file_is_imported_elsewhere_once(browser: Browser, visit: Vi
         press(visit.page, SAYS["as_markdown"])
     text = Path(written.value.path()).read_text("utf-8")
     assert text.startswith("# hello *there*\n\n20")
-    assert "\n\n## You\n\nhello *there*\n\n## Assistant\n\nhello *there*\n\n> " in text
+    assert "\n\n## You\n\nhello *there*\n\n## Assistant\n\nhello *there* \n\n> " in text
     assert "<" not in text
     with visiting(browser, visit.app, locale="en-GB", viewport=WIDE) as other:
         other.sign_in(make_token("bob"))

@@ -172,9 +172,9 @@ def test_a_notice_from_a_file_does_no_more_than_a_notice(visit: Visit) -> None:
     content = f'{FORGED}<form action="/login"><input></form><a class="hfchat-do" href="/logout">z</a>'
     shown = visit.page.evaluate(
         """(content) => {
-          const { replies } = window.hfchat, text = replies.text({ content, metadata: { id: "hfchat-notice" } });
+          const { rawHtml, replies } = window.hfchat, raw = replies.text({ content, metadata: { id: "hfchat-notice" } });
           const made = document.createElement("template");
-          made.innerHTML = replies.html(text, true, new Map());
+          made.innerHTML = rawHtml.readHtml([{ type: "html", raw, block: true }])[0].html;
           return [...made.content.querySelectorAll("*")].map((found) => `${found.localName} ${found.className}`);
         }""",
         content,
@@ -236,6 +236,10 @@ def graph(edges: list[tuple[int, int]]) -> str:
 DIAGRAMS = {
     "edges": graph([(one, other) for one in range(15) for other in range(one)]),
     "no diagram": "```mermaid\ngraph TD\nA --&&&>((\n```",
+    "a bracket that is not closed": "```mermaid\ngraph TD\nA[one --> B[two]\n```",
+    "words of another kind": "```mermaid\nsequenceDiagram\nfoo bar baz\n```",
+    "a number that is none": '```mermaid\npie title X\n"a" : b\n```',
+    "a day that is none": "```mermaid\ngantt\ntitle A\nx y z\n```",
 }
 
 

@@ -40,7 +40,7 @@ export function asJson(conversations, pictures) {
 
 export function asMarkdown(conversations, says) {
   const said = ({ role, content, metadata }) => {
-    const text = withNames(textOf({ content })).trimEnd();
+    const text = withNames(textOf({ content }));
     if (metadata?.title) return `> **${metadata.title}**\n>\n${text.replace(/^/gm, "> ")}`;
     if (metadata?.id) return `> ${text.replace(/<[^>]*>/g, "").trim().replace(/\n/g, "\n> ")}`;
     return `## ${role === "user" ? says.you : says.assistant}\n\n${text}`;

@@ -121,7 +121,7 @@ async function begin(whose) {
   store ??= await openStore();
   panel ??= new Panel(says, does);
   if (!store.keeps) panel.note.replaceChildren(says.not_kept);
-  tab = new Tab(store, person, { ...says, retry: pageSays.retry }, changed);
+  tab = new Tab(store, person, { ...says, retry: pageSays.acts.retry }, changed);
   listen();
   beginPictures(store, person);
   tell({ news: "here" });

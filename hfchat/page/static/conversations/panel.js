@@ -1,5 +1,5 @@
 // The list of conversations beside the chat: a panel, on a narrow screen a drawer that is closed until it is asked for.
-import { button, element, icon, iconButton, whenThere } from "../dom.js";
+import { button, composing, element, icon, iconButton, whenThere } from "../dom.js";
 import { fill } from "../language.js";
 import { folded, MOST, plainTitle } from "./files.js";
 
@@ -20,7 +20,7 @@ export class Panel {
     this.toggle = button(icon("panel"), () => this.show(this.hidden), { id: "hfchat-history-toggle", "aria-controls": "hfchat-history" });
     this.fresh = iconButton("add", says.new, () => does.open(""), { id: "hfchat-history-fresh" });
     this.closing = iconButton("close", says.hide, () => this.show(false), { class: "icon" });
-    this.search = element("input", { type: "search", "aria-label": says.search, placeholder: says.search, autocomplete: "off", oninput: () => this.#seek() });
+    this.search = element("input", { type: "search", "aria-label": says.search, placeholder: says.search, autocomplete: "off", dir: "auto", enterkeyhint: "search", oninput: () => this.#seek() });
     this.said = element("p", { class: "said", role: "status" });
     this.note = element("p", { class: "note" }, says.kept_here);
     this.list = element("ul", { "aria-label": says.conversations });
@@ -80,7 +80,7 @@ export class Panel {
   #row(head) {
     const open = head.id === this.#opened, { says, does } = this;
     const row = element("li", { class: head.id === this.current ? "current" : undefined, "data-row": head.id },
-      button(head.title, () => does.open(head.id), { class: "title", title: head.title, "aria-current": head.id === this.current && "true" }),
+      button(head.title, () => does.open(head.id), { class: "title", dir: "auto", title: head.title, "aria-current": head.id === this.current && "true" }),
       button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focus(head.id, ".icon"); },
         { class: "icon", "aria-expanded": String(open), "aria-label": fill(says.actions, { title: head.title }), "data-id": head.id }));
     if (!open) return row;
@@ -91,7 +91,7 @@ export class Panel {
   }
 
   #rename(row, head) {
-    const box = element("input", { "aria-label": this.says.title, value: head.title, maxlength: MOST.title });
+    const box = element("input", { "aria-label": this.says.title, value: head.title, maxlength: MOST.title, dir: "auto", enterkeyhint: "done" });
     const end = async (keep) => {
       const title = plainTitle(box.value);
       box.onblur = null;
@@ -102,7 +102,7 @@ export class Panel {
       this.#focus(head.id, ".icon");
     };
     box.onkeydown = (event) => {
-      if (event.key === "Enter" || event.key === "Escape") { event.stopPropagation(); end(event.key === "Enter"); }
+      if (!composing(event) && (event.key === "Enter" || event.key === "Escape")) { event.stopPropagation(); end(event.key === "Enter"); }
     };
     box.onblur = () => end(true);
     row.replaceChildren(box);
@@ -120,7 +120,7 @@ export class Panel {
       this.#listed = LISTED;
       this.draw();
       const count = this.#found?.size;
-      this.say(!this.#found || !count ? "" : count === 1 ? this.says.one_found : fill(this.says.found, { count }));
+      this.say(count ? fill(this.says.found, { count }) : "");
     }, 150);
   }
 
@@ -131,7 +131,7 @@ export class Panel {
   }
 
   #key(event) {
-    if (event.key === "Escape" && !this.wide.matches) return this.show(false);
+    if (event.key === "Escape" && !composing(event) && !this.wide.matches) return this.show(false);
     if (event.key !== "Tab" || this.wide.matches) return;
     // The drawer keeps the focus: what is behind it cannot be reached.
     const stops = [...this.aside.querySelectorAll("button, input, summary")].filter((stop) => stop.checkVisibility());

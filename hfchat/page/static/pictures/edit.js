@@ -2,7 +2,7 @@
 // these: those that are left are put back when it is sent.
 import { element, type } from "../dom.js";
 import { FIELD, messageButton } from "../editing.js";
-import { pictureSays as says, says as pageSays } from "../language.js";
+import { pictureSays as says } from "../language.js";
 import { pictureItem, pictures } from "./pictures.js";
 import { referencesIn, withoutReferences, withReferences } from "./references.js";
 
@@ -13,7 +13,7 @@ async function takeOut(field) {
   if (!found.length) return;
   const shown = element("ul", { class: "hfchat-editing", "aria-label": says.to_send });
   edited.set(field, found);
-  type(field, withoutReferences(field.value).trim());
+  type(field, withoutReferences(field.value));
   field.after(shown);
   for (const { id, name } of found) {
     const item = pictureItem({ name, data: await pictures.get(id) }, () => {
@@ -32,10 +32,10 @@ export function watchEdits() {
 }
 
 window.addEventListener("click", (event) => {
-  if (messageButton(event).label !== pageSays.submit) return;
+  if (messageButton(event).does !== "submit") return;
   for (const field of document.querySelectorAll(FIELD)) {
     const left = edited.get(field);
-    if (left) type(field, withReferences(field.value.trim(), left));
+    if (left) type(field, withReferences(field.value, left));
     edited.delete(field);
   }
 }, true);

@@ -1,12 +1,12 @@
-// Pictures of questions: a conversation's text has only a reference to each, and the pictures are kept beside it. What is
+// Pictures of questions and replies: a conversation's text has only a reference to each, and the pictures are kept beside it. What is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
-import { button, element, iconButton, openDialog } from "../dom.js";
-import { beforeSending, idOf as elementIdOf, stepOf } from "../gradio_bridge.js";
+import { button, element, iconButton, openDialog, press } from "../dom.js";
+import { beforeSending, idOf as elementIdOf, onPress, stepOf } from "../gradio_bridge.js";
 import { hex } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
 import { line } from "../line.js";
-import { idIn, LINK, nameIn, plainName } from "./references.js";
+import { ASKED, idIn, LINK, nameIn, plainName } from "./references.js";
 
 export const PICTURE = { bytes: 400_000, fileMB: 50, atOnce: 4, sentChars: 3_000_000 };
 // Side and quality, the next where a picture is still too large.
@@ -98,8 +98,8 @@ class Pictures {
 
 export const pictures = new Pictures();
 
-// Those shown in the conversation, the newest first.
-const idsShown = () => [...document.querySelectorAll(LINK)].reverse().map(idIn);
+// Those asked about in the conversation, the newest first.
+const idsShown = () => [...document.querySelectorAll(ASKED)].reverse().map(idIn);
 
 // A request that asks something gets the pictures of the conversation.
 beforeSending(async (body, url) => {
@@ -112,6 +112,37 @@ beforeSending(async (body, url) => {
   return { ...body, data: body.data.map((value, input) => (input === place ? given : value)) };
 });
 
+// The pictures of a reply, which the server holds for a while: by id, who waits for them.
+const awaited = new Map();
+
+function fetched(id) {
+  return new Promise((resolve) => {
+    awaited.set(id, [...(awaited.get(id) ?? []), resolve]);
+    if (awaited.size === 1) setTimeout(press, 0, "hfchat-fetch-pictures");
+  });
+}
+
+onPress("hfchat-fetch-pictures", {
+  before: () => [[...awaited.keys()].join(" ")],
+  after: async ([json]) => {
+    const came = JSON.parse(json || "{}"), waiting = [...awaited];
+    awaited.clear();
+    for (const [id, tell] of waiting) {
+      if (came[id]) await keepSmaller(id, came[id]);
+      for (const resolve of tell) resolve(came[id]);
+    }
+  },
+});
+
+// Kept like one of a question's: drawn anew, as small; it is shown as it came.
+async function keepSmaller(id, data) {
+  try {
+    const bytes = Uint8Array.from(atob(data.slice(data.indexOf(",") + 1)), (sign) => sign.charCodeAt(0));
+    const file = new File([bytes], "", { type: data.slice(5, data.indexOf(";")) });
+    await pictures.keep({ id, data: (await pictureFrom(file, "")).data });
+  } catch { /* one that this browser cannot open is shown as its name */ }
+}
+
 // A picture that goes with a question that is written, and a button that takes it out; its name where it is gone.
 export const pictureItem = ({ name, data }, remove) =>
   element("li", {}, data ? element("img", { src: data, alt: name, title: name, draggable: "false" }) : name,
@@ -119,7 +150,10 @@ export const pictureItem = ({ name, data }, remove) =>
 
 // A question's references as pictures, wherever Gradio draws a message anew.
 async function showIn(link) {
-  const name = nameIn(link), data = await pictures.get(idIn(link));
+  const name = nameIn(link), id = idIn(link);
+  link.classList.add("hfchat-no-picture"); // until it is there
+  const data = await pictures.get(id) ?? (link.closest(".bot") && await fetched(id));
+  link.classList.remove("hfchat-no-picture");
   link.classList.add(data ? "hfchat-picture" : "hfchat-no-picture");
   if (!data || link.querySelector("img")) return;
   link.title = fill(says.enlarge, { name });

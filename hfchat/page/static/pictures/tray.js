@@ -99,7 +99,7 @@ class Tray {
   // What is typed, with the references of what is in the tray.
   get text() {
     const typed = textBox()?.value ?? "";
-    return this.items.length ? withReferences(typed.trimEnd(), this.items) : typed;
+    return this.items.length ? withReferences(typed, this.items) : typed;
   }
 
   // The question is about to be sent: Gradio takes the box's text a moment later. What is still being drawn is waited for.
@@ -126,7 +126,7 @@ class Tray {
     const found = referencesIn(area.value);
     if (!found.length) return;
     pictures.asked = [];
-    type(area, withoutReferences(area.value).trim());
+    type(area, withoutReferences(area.value));
     const gone = [];
     for (const { id, name } of found) {
       const data = await pictures.get(id);

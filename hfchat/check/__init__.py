@@ -1,0 +1,1 @@
+"""Questions to an installation: is everything set up? For the command line, and for whoever else shows the answers."""

@@ -1,0 +1,88 @@
+"""Deployment: compares a plan with what the Space has, and says what is left to do, step by step.
+
+Each step is one call, and none depends on one before it having been made by this run. So a run that was killed anywhere is
+made up for by the next, and a run with nothing to do changes nothing.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+
+from hfchat.deploy.plan import Plan
+from hfchat.deploy.space import MARK, Space, State, same_file
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, in words and as a call."""
+
+    says: str
+    make: Callable[[], None]
+
+
+def steps(plan: Plan, space: Space, state: State | None, *, hardware: str | None, private: bool) -> list[Step]:
+    """The changes that are left to make, in order: settings before files, so that the build of these is the last."""
+    if state is None:
+        return [_creation(plan, space, hardware, private=private), _commit(space, plan.files, [])]
+    found: list[Step] = []
+    if private and not state.private:
+        found.append(Step("Make it private.", space.hide))
+    if hardware is not None and space.runtime().hardware != hardware:
+        found.append(Step(f"Move it to the hardware {hardware}.", partial(space.set_hardware, hardware)))
+    found += _settings(plan, space, state)
+    changed = {path: content for path, content in plan.files.items() if not same_file(content, state.files.get(path))}
+    gone = [path for path in state.files if path.startswith("hfchat/") and path not in plan.files]
+    if changed or gone:
+        found.append(_commit(space, changed, gone))
+    return found
+
+
+def _creation(plan: Plan, space: Space, hardware: str | None, *, private: bool) -> Step:
+    secrets = {name: (value, _description(plan, name)) for name, value in plan.secrets.items()}
+    return Step(
+        f"Create the {'private' if private else 'public'} Space {plan.repo_id} on {hardware or 'cpu-basic'}, with "
+        f"{_named('secret', plan.secrets)} and {_named('variable', plan.variables)}.",
+        partial(space.create, secrets, plan.variables, hardware, private=private),
+    )
+
+
+def _settings(plan: Plan, space: Space, state: State) -> list[Step]:
+    found = [
+        Step(f"Delete the variable {name}: it is to be a secret.", partial(space.delete_variable, name))
+        for name in plan.secrets
+        if name in state.variables
+    ]
+    found += [
+        Step(f"Delete the variable {name}: it is no longer in .env.", partial(space.delete_variable, name))
+        for name in sorted(state.own_variables - plan.variables.keys() - plan.secrets.keys())
+    ]
+    found += [
+        Step(f"Delete the secret {name}: it is no longer one in .env.", partial(space.delete_secret, name))
+        for name, description in state.secrets.items()
+        if description.startswith(MARK) and name not in plan.secrets
+    ]
+    found += [
+        Step(f"Set the secret {name}.", partial(space.set_secret, name, value, description))
+        for name, value in plan.secrets.items()
+        if state.secrets.get(name) != (description := _description(plan, name))
+    ]
+    found += [
+        Step(f"Set the variable {name}.", partial(space.set_variable, name, value))
+        for name, value in plan.variables.items()
+        if state.variables.get(name) != value
+    ]
+    return found
+
+
+def _commit(space: Space, changed: dict[str, bytes], gone: list[str]) -> Step:
+    deleted = f", and delete {len(gone)}" if gone else ""
+    files = f"{len(changed)} file{'' if len(changed) == 1 else 's'}"
+    return Step(f"Upload {files}{deleted}, as one commit.", partial(space.commit, changed, gone))
+
+
+def _description(plan: Plan, name: str) -> str:
+    return f"{MARK} {plan.fingerprint(name)}"
+
+
+def _named(kind: str, names: Collection[str]) -> str:
+    return f"the {kind}{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else f"no {kind}s"

@@ -1,0 +1,155 @@
+"""Plan of a Space: which files, secrets and variables it is to have, out of a clone and its `.env`. Pure but for reading.
+
+A variable is public and copied with the Space; a secret is neither. What a Space decides for itself is left out.
+"""
+
+import base64
+import hashlib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hfchat.config.addresses import is_loopback
+from hfchat.config.settings import Settings, SettingsError, load_settings
+from hfchat.deploy.dotenv_file import read_dotenv
+from hfchat.ledger.open_store import MEMORY, SQLITE
+
+# What the program starts from. Nothing else of the folder leaves the machine.
+_FILES = ("README.md", "requirements.txt", "app.py", ".github/page.png")
+_SUFFIXES = frozenset({".py", ".json", ".js", ".css", ".html", ".lua", ".md", ".txt"})
+_LICENCES = frozenset({"LICENSE", "NOTICE"})
+_SECRETS = frozenset({"HUGGINGFACE_API_TOKEN", "JWT_SECRET", "HF_CHAT_SYSTEM_PROMPT", "HFCHAT_STORE", "JWT_JWKS_URL"})
+_DECIDED_BY_A_SPACE = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "HFCHAT_PUBLIC_URL", "SPACE_ID", "SPACE_HOST")
+# A Space reaches no other port (Hugging Face's documentation of Spaces).
+_PORTS = frozenset({80, 443, 8080})
+_SCHEME_PORTS = {"https": 443, "http": 80, "redis": 6379, "rediss": 6379, "valkey": 6379, "valkeys": 6379}
+_OPTIONAL_REDIS = b"# redis>="
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the Space `repo_id` is to have: `files` by their path in it. `notes` are sentences for the owner."""
+
+    repo_id: str
+    files: dict[str, bytes] = field(repr=False)
+    secrets: dict[str, str] = field(repr=False)
+    variables: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    def fingerprint(self, name: str) -> str:
+        """Tells whether a secret is still the one that was set, which nobody can read. Slow to guess (10 ms), and salted."""
+        password = "\0".join((self.secrets[name], self.secrets.get("JWT_SECRET", "")))
+        salt = f"{self.repo_id}\0{name}".encode()
+        return hashlib.scrypt(password.encode(), salt=salt, n=2**12, r=8, p=1, dklen=12).hex()
+
+
+def make_plan(repo_id: str, folder: Path, dotenv: Path, *, jwt_secret: str | None = None) -> Plan:
+    """The plan for a Space, from the clone in `folder`; `jwt_secret` is the one that `dotenv` is about to have.
+
+    Raises: SettingsError where the program would not start there, or could not reach what is set.
+    """
+    values = read_dotenv(dotenv)
+    if jwt_secret is not None:
+        values["JWT_SECRET"] = jwt_secret
+    on_space = dict.fromkeys(_DECIDED_BY_A_SPACE, "") | {"SPACE_ID": repo_id}
+    if values.get("HFCHAT_STORE", "").startswith((SQLITE, MEMORY)):
+        on_space["HFCHAT_STORE"] = ""
+    settings = load_settings({**values, **on_space}, dotenv)
+    problems = _unreachable(values, on_space)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    defaults = Settings.model_validate({})
+    wanted = {
+        name: value
+        for name, value in values.items()
+        if name not in on_space
+        and (field_name := name.lower()) in Settings.model_fields
+        and getattr(settings, field_name) != getattr(defaults, field_name)
+    }
+    if settings.huggingface_api_token is not None:
+        wanted["HUGGINGFACE_API_TOKEN"] = settings.huggingface_api_token.get_secret_value()
+    if settings.jwt_public_key is not None:
+        wanted["JWT_PUBLIC_KEY"] = settings.jwt_public_key.strip().replace("\n", "\\n")  # the file stays here
+    files = program_files(folder)
+    if settings.hfchat_logo is not None:
+        wanted["HFCHAT_LOGO"] = _add_logo(files, values["HFCHAT_LOGO"], settings.hfchat_logo)
+    if "HFCHAT_STORE" in wanted:
+        files["requirements.txt"] = files["requirements.txt"].replace(_OPTIONAL_REDIS, _OPTIONAL_REDIS[2:])
+    return Plan(
+        repo_id,
+        files,
+        secrets={name: value for name, value in wanted.items() if name in _SECRETS},
+        variables={name: value for name, value in wanted.items() if name not in _SECRETS},
+        notes=tuple(_notes(values, wanted, settings)),
+    )
+
+
+def program_files(folder: Path) -> dict[str, bytes]:
+    """The files that the program starts from, by their path in the Space. Raises: SettingsError where it is no clone."""
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if missing:
+        raise SettingsError(f"A Space is put up from a clone of hfchat: {folder} has no {', '.join(missing)}.")
+    package = [
+        path
+        for path in sorted((folder / "hfchat").rglob("*"))
+        if path.is_file()
+        and (path.suffix in _SUFFIXES or path.name in _LICENCES)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    paths = [*(folder / name for name in _FILES), *package]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _add_logo(files: dict[str, bytes], name: str, data_url: str) -> str:
+    """The logo's path in the Space: it may stand anywhere here."""
+    path = f"logo{Path(name).suffix.lower()}"
+    files[path] = base64.b64decode(data_url.partition(",")[2])
+    return path
+
+
+def _unreachable(values: Mapping[str, str], on_space: Mapping[str, str]) -> list[str]:
+    problems = []
+    for name in ("HF_CHAT_BASE_URL", "JWT_JWKS_URL", "HFCHAT_STORE"):
+        url = on_space.get(name, values.get(name, ""))
+        parts = urlsplit(url)
+        if not url or not parts.hostname:
+            continue
+        if _is_private(parts.hostname):
+            problems.append(f"{name}: a Space does not reach {parts.hostname}, which is in your own network.")
+        elif (parts.port or _SCHEME_PORTS.get(parts.scheme, 0)) not in _PORTS:
+            problems.append(
+                f"{name}: a Space reaches the ports 80, 443 and 8080 only; let the server listen on one of them."
+            )
+    if values.get("HFCHAT_STORE", "").startswith("unix:"):
+        problems.append("HFCHAT_STORE: a socket of this machine is not in the Space; write an address with a host.")
+    return problems
+
+
+def _is_private(host: str) -> bool:
+    if is_loopback(host) or host.endswith((".local", ".internal", ".lan")):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host
+
+
+def _notes(values: Mapping[str, str], wanted: Mapping[str, str], settings: Settings) -> list[str]:
+    notes = []
+    if settings.offline:
+        notes.append("HUGGINGFACE_API_TOKEN is not in .env: the offline stand-in will answer.")
+    if settings.hfchat_store.startswith((SQLITE, MEMORY)):
+        notes.append(
+            "The ledger is forgotten whenever the Space restarts: use counts from zero, and revoked tokens are good again. "
+            "So let tokens end soon."
+        )
+    left_out = [
+        name
+        for name in (*_DECIDED_BY_A_SPACE, "HFCHAT_STORE")
+        if name in values and name not in wanted and values[name] != str(Settings.model_fields[name.lower()].default)
+    ]
+    if left_out:
+        notes.append(f"Left out, because a Space decides it for itself: {', '.join(left_out)}.")
+    return notes

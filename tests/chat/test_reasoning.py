@@ -1,0 +1,141 @@
+"""What a model thinks aloud: told apart from its answer, whole, letter by letter, and in every cut."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfchat.chat.reasoning import ReasoningSplitter, split_reasoning
+
+HARMONY = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>the answer<|return|>"
+# What a reply is, its thoughts and its answer.
+REPLIES: dict[str, tuple[str, str, str]] = {
+    "no thought": ("the answer", "", "the answer"),
+    "a thought": ("<think>hm</think>the answer", "hm", "the answer"),
+    "with room around": ("\n<think>\nhm\n\n</think>\n\n the answer\n", "hm", "the answer\n"),
+    "two thoughts": ("<think>hm</think> <think>yes</think>the answer", "hm\n\nyes", "the answer"),
+    "an empty one": ("<think>\n\n</think>\n\nthe answer", "", "the answer"),
+    "it does not end": ("<think>a < b </thin", "a < b </thin", ""),
+    "signs in a thought": ("<think>a < b [c] </thin</think>the answer", "a < b [c] </thin", "the answer"),
+    "in capitals": ("<THINK>hm</THINK>the answer", "hm", "the answer"),
+    "<thinking>": ("<thinking>hm</thinking>the answer", "hm", "the answer"),
+    "<thought>": ("<thought>hm</thought>\nthe answer", "hm", "the answer"),
+    "<reasoning>": ("<reasoning>hm</reasoning>the answer", "hm", "the answer"),
+    "<seed:think>": ("<seed:think>hm</seed:think>the answer", "hm", "the answer"),
+    "[THINK]": ("[THINK]hm[/THINK]the answer", "hm", "the answer"),
+    "◁think▷": ("◁think▷hm◁/think▷the answer", "hm", "the answer"),
+    "thinking and response": (
+        "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>the answer<|END_RESPONSE|>",
+        "hm",
+        "the answer",
+    ),
+    "thought and solution": (
+        "<|begin_of_thought|>\nhm\n<|end_of_thought|>\n\n<|begin_of_solution|>\nthe answer<|end_of_solution|>",
+        "hm",
+        "the answer",
+    ),
+    "a channel of Gemma": ("<|channel>thought\nhm<channel|>the answer", "hm", "the answer"),
+    "harmony": (HARMONY, "hm", "the answer"),
+    "harmony from its start": (f"<|start|>assistant{HARMONY}", "hm", "the answer"),
+    "harmony without ends": (
+        "<|channel|>analysis<|message|>hm<|channel|>final<|message|>the answer",
+        "hm",
+        "the answer",
+    ),
+    "harmony with a call": (
+        "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary to=functions.x "
+        '<|constrain|>json<|message|>{"a": 1}<|call|>',
+        'hm\n\n{"a": 1}',
+        "",
+    ),
+    "harmony, the answer only": ("<|channel|>final<|message|>the answer", "", "the answer"),
+    "harmony, cut in its header": ("<|channel|>analysis<|mess", "", "<|channel|>analysis<|mess"),
+    "a tag later on": ("write `<think>x</think>`", "", "write `<think>x</think>`"),
+    "tags that are spoken about": (
+        "Put <think> before a thought and </think> after it.",
+        "",
+        "Put <think> before a thought and </think> after it.",
+    ),
+    "another tag": ("<thing>x</thing>", "", "<thing>x</thing>"),
+    "a list": ("[1] is a source", "", "[1] is a source"),
+    "a sign": ("< 5", "", "< 5"),
+    "part of a tag": ("<thi", "", "<thi"),
+    "nothing": ("", "", ""),
+}
+# The same where the thought is known by its end only: until then it is taken for the answer.
+KNOWN_BY_THE_END: dict[str, tuple[str, str, str]] = {
+    "on a line of its own": ("hm\n\n</think>\n\nthe answer", "hm", "the answer"),
+    "in a line": ("hm</think>the answer", "hm", "the answer"),
+    "after a space": ("hm </think>the answer", "hm", "the answer"),
+    "at the end": ("hm\n</think>", "hm", ""),
+    "another tag": ("hm</seed:think>the answer", "hm", "the answer"),
+    "in brackets": ("hm[/THINK]the answer", "hm", "the answer"),
+    "twice": ("hm</think>say </think> now", "hm", "say </think> now"),
+    "after code": ("`x` and\n```\ny\n```\n</think>\nthe answer", "`x` and\n```\ny\n```", "the answer"),
+    "harmony without its tags": ("analysisWe need it.assistantfinalThe answer", "We need it.", "The answer"),
+}
+SPOKEN_ABOUT = [
+    "The </think> tag ends a thought.",
+    "It ends with `</think>` here.",
+    'It ends with "</think>".',
+    "So:\n```html\n</think>\n```\n",
+    "So:\n```html\nhm</think>x",
+    "First <think>, then x</think>y.",
+    "analysis of the data",
+]
+ALL = {**REPLIES, **KNOWN_BY_THE_END, **{text: (text, "", text) for text in SPOKEN_ABOUT}}
+
+
+@pytest.mark.parametrize(("reply", "thoughts", "answer"), ALL.values(), ids=ALL)
+def test_thoughts_are_told_apart(reply: str, thoughts: str, answer: str) -> None:
+    assert split_reasoning(reply) == (thoughts, answer)
+
+
+@pytest.mark.parametrize(("reply", "thoughts", "answer"), ALL.values(), ids=ALL)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_they_are_told_apart_in_pieces_too(reply: str, thoughts: str, answer: str, size: int) -> None:
+    splitter = ReasoningSplitter()
+    given = "".join(splitter.add(reply[start : start + size]) for start in range(0, len(reply), size)) + splitter.end()
+    assert splitter.split() == (thoughts, answer)
+    # What was given as content is the content; of a thought that is known by its end, too much was given.
+    assert given == (reply if splitter.split()[1] != given else answer)
+
+
+@pytest.mark.parametrize(("reply", "thoughts", "answer"), REPLIES.values(), ids=REPLIES)
+def test_what_is_shown_only_grows_and_no_part_of_a_tag_is_shown(reply: str, thoughts: str, answer: str) -> None:
+    splitter = ReasoningSplitter()
+    for sign in reply:
+        splitter.add(sign)
+        so_far = splitter.split()
+        assert thoughts.startswith(so_far[0].strip())
+        assert answer.startswith(so_far[1])
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "<think>",
+            "</think>",
+            "<|channel|>",
+            "analysis",
+            "final",
+            "<|message|>",
+            "<|end|>",
+            "[THINK]",
+            "a ",
+            "\n",
+            "`",
+        ]
+    )
+    | st.text(max_size=4),
+    max_size=12,
+)
+
+
+@given(TEXTS, st.integers(1, 9))
+def test_any_text_is_split_alike_whole_and_in_pieces(texts: list[str], size: int) -> None:
+    text = "".join(texts)
+    splitter = ReasoningSplitter()
+    for start in range(0, len(text), size):
+        splitter.add(text[start : start + size])
+    splitter.end()
+    assert splitter.split() == split_reasoning(text)

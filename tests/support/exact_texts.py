@@ -1,0 +1,27 @@
+"""Texts that something along the way might clean, join, unescape or normalize: each has to arrive byte for byte."""
+
+EXACT_TEXTS = {
+    "indented code": "for i in range(3):\n    print(i)\n    print(-i)",
+    "indented from the second line on": "x:\n        y\n            z\n        w",
+    "tabs": "all:\n\techo a\tb\n\t\techo c",
+    "a list in a list": "- A\n  - b\n    - c\n- D",
+    "indented from the first line on": "    one\n    two",
+    "empty lines at both ends": "\n\n  one\n\n\n\ntwo  \n\n",
+    "spaces at the ends of lines": "one  \ntwo \t\n three   ",
+    "runs of spaces": "a    b     c",
+    "line ends of Windows": "one\r\n    two\r\n",
+    "line ends of old": "one\r    two",
+    "form feed and vertical tab": "one\f    two\v three",
+    "no-break and other spaces": "a\u00a0b\u2003c\u3000d\u202fe\ufefff",
+    "zero width": "a\u200bb\u200dc\u2060d\u00ade",
+    "line and paragraph separators": "a\u2028    b\u2029c\u0085d",
+    "controls": "a\0b\x1bc\x7fd",
+    "combining forms": "e\u0301 \u00e9 \u212b \ufb01 \u1100\u1161",
+    "right to left": "\u05d0\u202eabc\u202c \u2067x\u2069",
+    "beyond the basic plane": "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001d4b3",
+    "a code block": "```python\nif x:\n\treturn  1\n\n\n```\n",
+    "HTML and entities": '&lt;b&gt; <b>x</b> &amp;amp; src="/file=a" <!-- c -->',
+    "Markdown": "2*3*4 __init__ \\* C:\\new\\*.txt ~~x~~ # a\n1. b\n> c",
+    "formulas and placeholders": "$x$ \\(y\\) %%%LATEX_BLOCK_0%%% $$",
+    "JSON": '{"a": "\\u0041\\n"}',
+}
