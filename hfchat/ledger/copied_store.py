@@ -154,6 +154,18 @@ class CopiedStore:
         """Free the key."""
         await self._local.end_once(name, owner)
 
+    async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
+        """Store a record, which no copy has: who signed in before a restart signs in again."""
+        await self._local.store_record(name, content, now=now, until=until)
+
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
+        """What is stored under this name."""
+        return await self._local.read_record(name, now=now)
+
+    async def delete_record(self, name: str) -> None:
+        """Delete it."""
+        await self._local.delete_record(name)
+
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """The totals, sorted by name."""
         await self._enter(now)

@@ -55,6 +55,7 @@ VERSIONS = (
     CREATE INDEX answers_by_end ON answers (until)
     """,
     "CREATE TABLE person_limits (subject TEXT PRIMARY KEY, limits TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE records (name TEXT PRIMARY KEY, until REAL NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",
 )
 _BARRED_AND_LIMITS = """
     SELECT EXISTS (SELECT 1 FROM revocations WHERE token_id = ? AND until > ?),
@@ -165,6 +166,20 @@ class SqliteStore:
         """Free the key."""
         update = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
         await self._worker.run(lambda db: db.execute(update, (name, owner)))
+
+    async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
+        """Store it under this name."""
+        await self._worker.run(lambda db: _store_record(db, name, content, now, until))
+
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
+        """What is stored under this name."""
+        query = "SELECT content FROM records WHERE name = ? AND until > ?"
+        row = await self._worker.run(lambda db: db.execute(query, (name, now)).fetchone(), writes=False)
+        return row[0] if row else None
+
+    async def delete_record(self, name: str) -> None:
+        """Delete it."""
+        await self._worker.run(lambda db: db.execute("DELETE FROM records WHERE name = ?", (name,)))
 
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """The totals, sorted by name."""
@@ -326,3 +341,8 @@ def _begin_once(db: sqlite3.Connection, name: str, body: str, owner: str, now: f
         db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (name, body, owner, until))
         return OnceState()
     return OnceState(running=row[2] is None and row[1] != owner, other=row[0] != body, answer=row[2])
+
+
+def _store_record(db: sqlite3.Connection, name: str, content: bytes, now: float, until: float) -> None:
+    db.execute("DELETE FROM records WHERE until <= ?", (now,))
+    db.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (name, until, content))

@@ -21,7 +21,15 @@ from tests.support.raw_client import logged
 
 pytestmark = pytest.mark.anyio
 
-POLICY = Policy("own/default", None, ("own/fallback",), 100, (Limit(50, "day"),), (Limit(100_000, "day"),), 5)
+POLICY = Policy(
+    "own/default",
+    None,
+    ("own/fallback",),
+    max_tokens=100,
+    rate=(Limit(50, "day"),),
+    budget=(Limit(100_000, "day"),),
+    streams=5,
+)
 ASKED = ChatRequest((Message("user", "a question of some length, so that it costs something"),))
 PROMPT = estimated_prompt_tokens(ASKED.messages)
 WAIT = "wait"

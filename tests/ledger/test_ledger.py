@@ -25,7 +25,7 @@ from tests.support.raw_client import logged
 pytestmark = pytest.mark.anyio
 
 NOW = 1_780_315_200.0
-POLICY = Policy("m", None, (), 100, (Limit(3, "minute"),), (Limit(1000, "day"),), 2)
+POLICY = Policy("m", None, max_tokens=100, rate=(Limit(3, "minute"),), budget=(Limit(1000, "day"),), streams=2)
 ALICE = Caller("alice", "j1", NOW + 3600, POLICY)
 MOST = Usage(77, 100)
 BOB = Caller("bob", "j2", NOW + 3600, Policy("m", None, (), 100))
@@ -83,6 +83,15 @@ class Faulty:
 
     async def end_once(self, name: str, owner: str) -> None:
         await self._do("release", lambda: self.real.end_once(name, owner))
+
+    async def store_record(self, name: str, sealed: bytes, *, now: float, until: float) -> None:
+        await self._do("store_record", lambda: self.real.store_record(name, sealed, now=now, until=until))
+
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
+        return await self._do("read_record", lambda: self.real.read_record(name, now=now))
+
+    async def delete_record(self, name: str) -> None:
+        await self._do("delete_record", lambda: self.real.delete_record(name))
 
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         return await self._do("accounts", lambda: self.real.totals(subject, now=now))
@@ -171,7 +180,7 @@ async def test_each_limit_says_no_by_its_own_name(ledger: Ledger) -> None:
         await ledger.reserve(alice, MOST, on_quota.append)
     # What is refused is a request all the same, and whoever sent it is told.
     assert [quota.rate.remaining for quota in on_quota] == [3, 2, 1, 0, 0]  # type: ignore[union-attr]
-    bob = Caller("bob", "j2", NOW + 60, Policy("m", None, (), 100, (Limit(1, "hour"),)))
+    bob = Caller("bob", "j2", NOW + 60, Policy("m", None, max_tokens=100, rate=(Limit(1, "hour"),)))
     await ledger.reserve(bob, MOST, ignore)
     with pytest.raises(RateLimitExceeded) as refused:
         await ledger.reserve(bob, MOST, ignore)
@@ -219,6 +228,9 @@ CALLS: dict[str, Callable[[Ledger], Awaitable[object]]] = {
     "renew_once": lambda ledger: ledger.renew_once("name", "owner", until=NOW),
     "store_answer": lambda ledger: ledger.store_answer("name", "owner", b"sealed", until=NOW),
     "release": lambda ledger: ledger.end_once("name", "owner"),
+    "store_record": lambda ledger: ledger.store_record("name", b"sealed", until=NOW),
+    "read_record": lambda ledger: ledger.read_record("name"),
+    "delete_record": lambda ledger: ledger.delete_record("name"),
     "accounts": lambda ledger: ledger.totals(),
     "health": lambda ledger: ledger.healthy(),
 }

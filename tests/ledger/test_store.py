@@ -392,6 +392,27 @@ async def test_a_revocation_ends_when_the_token_does_and_is_never_shortened(stor
     assert not (await store.quota(ALICE, "jti-1", (), now=NOON + 100)).revoked
 
 
+# --- sealed
+
+
+async def test_what_is_sealed_is_there_until_it_ends_or_is_deleted(store: Store) -> None:
+    now = time.time()  # Redis has a clock of its own
+    assert await store.read_record("one", now=now) is None
+    await store.store_record("one", b"\x00\xff", now=now, until=now + 3600)
+    await store.store_record("two", b"2", now=now, until=now + 3600)
+    await store.store_record("one", b"new", now=now, until=now + 3600)
+    assert (await store.read_record("one", now=now), await store.read_record("two", now=now)) == (b"new", b"2")
+    await store.delete_record("one")
+    await store.delete_record("three")
+    assert (await store.read_record("one", now=now), await store.read_record("two", now=now)) == (None, b"2")
+
+
+async def test_what_was_sealed_for_a_time_ends_with_it(store: Store) -> None:
+    now = time.time()
+    await store.store_record("old", b"1", now=now - 20, until=now - 10)
+    assert await store.read_record("old", now=now) is None
+
+
 # --- all stores against each other, and the pure part
 
 

@@ -3,6 +3,7 @@
 import { keepTyped } from "./connection.js";
 import { act, busy, CHAT, pause, textBox } from "./dom.js";
 import { speak } from "./language.js";
+import { askForOwnCredit, letOwnerPay } from "./payer.js";
 import { showProgram } from "./program.js";
 
 function focusOn(found) {
@@ -34,6 +35,7 @@ const inNotices = {
     if (menu) menu.open = true;
     focusOn(menu?.querySelector("summary"));
   }),
+  own_credit: () => askForOwnCredit(inNotices.retry),
   shorter: () => whenFree(() => { if (last("undo")) last("undo").click(); else focusOn(textBox()); }),
 };
 const inMenu = {
@@ -44,6 +46,8 @@ const inMenu = {
     location.reload();
   },
   program: showProgram,
+  own_credit: () => askForOwnCredit(),
+  owner_credit: letOwnerPay,
 };
 
 document.addEventListener("click", (event) => {
