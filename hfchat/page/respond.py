@@ -105,8 +105,9 @@ def responder(
             if after:
                 yield [*view.messages(final=True), *after]
         except HfchatError as error:
+            may_pay = caller.account is not None and caller.account.may_choose and not caller.own_credit
             to_owner = ADMIN_SCOPE in caller.scopes
-            said = notice(error, language, request_id, to_owner, can_continue=view.can_continue)
+            said = notice(error, language, request_id, to_owner, may_pay=may_pay, can_continue=view.can_continue)
             yield [*view.messages(final=True), said]
         finally:
             # After the history and the question.

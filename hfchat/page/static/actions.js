@@ -3,6 +3,7 @@
 import { keepTyped } from "./connection.js";
 import { act, busy, CHAT, pause, press, textBox } from "./dom.js";
 import { speak } from "./language.js";
+import { askForOwnCredit, letOwnerPay } from "./payer.js";
 import { showProgram } from "./program.js";
 
 function focusOn(found) {
@@ -35,6 +36,7 @@ const inNotices = {
     focusOn(menu?.querySelector("summary"));
   }),
   continue: () => whenFree(() => press("hfchat-continue")),
+  own_credit: () => askForOwnCredit(inNotices.retry),
   shorter: () => whenFree(() => { if (last("undo")) last("undo").click(); else focusOn(textBox()); }),
 };
 const inMenu = {
@@ -45,6 +47,8 @@ const inMenu = {
     location.reload();
   },
   program: showProgram,
+  own_credit: () => askForOwnCredit(),
+  owner_credit: letOwnerPay,
 };
 
 document.addEventListener("click", (event) => {
