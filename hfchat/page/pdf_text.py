@@ -6,6 +6,7 @@ import binascii
 import json
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 _READER = Path(__file__).with_name("pdf_reader.py")
@@ -18,6 +19,12 @@ READ_S = 20
 # After that it is ended from outside: a page that never ends does not look at the clock.
 KILL_S = READ_S + 5
 MAX_AT_ONCE = 2
+
+
+def _environment() -> dict[str, str]:
+    """Where pypdf lies, which may be a user's own folder; and nothing of the server's environment, where the secrets are."""
+    spec = find_spec("pypdf")
+    return {"PYTHONPATH": str(Path(spec.origin).parents[1])} if spec and spec.origin else {}
 
 
 class PdfTexts:
@@ -46,11 +53,11 @@ class PdfTexts:
     async def _run(self, data: bytes) -> dict[str, object]:
         limits = map(str, (MAX_PAGES, MAX_TEXT_CHARS, READ_S))
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", str(_READER), *limits),
+            *(sys.executable, "-s", "-P", str(_READER), *limits),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={},  # the owner's secrets are there
+            env=_environment(),
         )
         try:
             async with asyncio.timeout(self._kill_s):
