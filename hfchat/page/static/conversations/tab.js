@@ -163,9 +163,9 @@ export class Tab {
     const kept = id ? await this.store.conversation(this.person, id) : {};
     if (!kept) return false;
     const { messages = [], ...conversation } = kept, first = firstShown(messages), shown = messages.slice(first);
-    const { retry } = this.says;
+    const { retry, continue: goOn } = this.says;
     if (conversation.unfinished && shown.at(-1)?.metadata?.id !== constants.notice_id) {
-      const acts = { ...(holdsReply(shown) && { continue: this.says.continue }), retry };
+      const acts = { ...(holdsReply(shown) && { continue: goOn }), retry };
       const buttons = Object.entries(acts).map(([act, words]) => `<button class="hfchat-do hfchat-do-${act}">${words}</button>`);
       const text = `${this.says.interrupted}\n\n${buttons.join(" ")}`;
       shown.push({ ...textMessage("assistant", text), metadata: { id: constants.notice_id } });
