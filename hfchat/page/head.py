@@ -39,6 +39,7 @@ _CHAT_KEYS = (
     "send",
     "stop",
     "edit_question",
+    "models_default",
 )
 _CONSTANTS: dict[str, Any] = {
     "notice_id": NOTICE_ID,
@@ -66,6 +67,18 @@ def constants(language: Language) -> dict[str, Any]:
     return {"language": language, "says": says, **_CONSTANTS}
 
 
+# Runs before anything is painted, which a module does not: the background of the theme that was chosen (static/theme.js).
+# Gradio's document has that of the system's theme in these properties.
+_FIRST_PAINT = """(() => {
+  let kept = null;
+  try { kept = localStorage.getItem("hfchat-theme"); } catch {}
+  const named = new URLSearchParams(location.search).get("__theme");
+  const theme = [named, kept].find((name) => name === "light" || name === "dark");
+  if (!theme) return;
+  const { style } = document.documentElement, [from, to] = theme === "dark" ? ["-dark", ""] : ["", "-dark"];
+  style.colorScheme = theme;
+  for (const name of ["--bg", "--col"]) style.setProperty(name + to, `var(${name}${from})`);
+})();"""
 SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}
 _STYLES = ("page.css", "conversations/history.css", "pictures/pictures.css")
 CSS = "".join((_STATIC / name).read_text("utf-8") for name in _STYLES)
@@ -83,7 +96,7 @@ def head(folder: str, imports: str, icon: str, language: Language) -> str:
     preload = '<link rel="modulepreload" fetchpriority="low" href='
     preloads = "".join(f'{preload}".{folder}/{name}">' for name in SCRIPTS)
     return (
-        f'<script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
+        f'<script>{_FIRST_PAINT}</script><script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
         f'<script type="application/json" id="hfchat-constants">{told}</script>'
         f'<script type="module" src=".{folder}/page.js"></script>'
     )

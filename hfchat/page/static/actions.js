@@ -1,9 +1,12 @@
 // What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class, which replies.js
 // leaves to the page's own notices. Since a notice may come from a file, none of these shows a token.
 import { keepTyped } from "./connection.js";
+import { copy } from "./clipboard.js";
+import { conversationAsMarkdown } from "./conversations/main.js";
 import { act, busy, CHAT, pause, textBox } from "./dom.js";
-import { speak } from "./language.js";
+import { says, speak } from "./language.js";
 import { showProgram } from "./program.js";
+import { choose } from "./theme.js";
 
 function focusOn(found) {
   found?.scrollIntoView({ block: "nearest" });
@@ -36,6 +39,15 @@ const inNotices = {
   }),
   shorter: () => whenFree(() => { if (last("undo")) last("undo").click(); else focusOn(textBox()); }),
 };
+// Says for a moment, in the place of its words, that a button has done it.
+async function copied(button) {
+  const words = button.textContent;
+  if (words === says.copied) return;
+  button.textContent = says.copied;
+  await pause(2000);
+  button.textContent = words;
+}
+
 const inMenu = {
   ...inNotices,
   language: (button) => {
@@ -44,6 +56,9 @@ const inMenu = {
     location.reload();
   },
   program: showProgram,
+  theme: (button) => choose(button.dataset.theme),
+  copy_conversation: async (button) => { await copy(conversationAsMarkdown()); await copied(button); },
+  print: (button) => { button.closest("details").open = false; window.print(); },
 };
 
 document.addEventListener("click", (event) => {
@@ -55,6 +70,22 @@ document.addEventListener("click", (event) => {
   const menu = document.querySelector(".hfchat-menu[open]");
   if (menu && event.isTrusted && !menu.contains(event.target)) menu.open = false;
   if (event.target.closest?.(".example")) setTimeout(() => focusOn(textBox()), 300);
+});
+// An empty conversation is neither copied nor printed. `toggle` does not bubble.
+document.addEventListener("toggle", ({ target }) => {
+  if (!target.matches?.(".hfchat-menu")) return;
+  const empty = !document.querySelector(`${CHAT} .message`);
+  for (const button of target.querySelectorAll("[data-do=copy_conversation], [data-do=print]")) button.disabled = empty;
+}, true);
+
+// The settings close as a menu does: by a click elsewhere, or by Escape, which in a list of choices closes the list.
+const settings = () => document.querySelector("#hfchat-settings > .label-wrap.open");
+document.addEventListener("pointerdown", ({ target, isTrusted }) => {
+  if (isTrusted && !target.closest?.("#hfchat-settings, .hfchat-do, dialog")) settings()?.click();
+});
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && event.target.ariaExpanded !== "true" && settings();
+  if (open?.parentElement.contains(event.target)) { open.click(); open.focus(); }
 });
 document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && document.querySelector(".hfchat-menu[open]");
