@@ -84,7 +84,8 @@ document.addEventListener("pointerdown", ({ target, isTrusted }) => {
   if (isTrusted && !target.closest?.("#hfchat-settings, .hfchat-do, dialog")) settings()?.click();
 });
 document.addEventListener("keydown", (event) => {
-  const open = event.key === "Escape" && event.target.ariaExpanded !== "true" && settings();
+  if (event.key !== "Escape" || event.target.ariaExpanded === "true") return;
+  const open = settings();
   if (open?.parentElement.contains(event.target)) { open.click(); open.focus(); }
 });
 document.addEventListener("keydown", (event) => {
