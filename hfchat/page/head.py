@@ -79,6 +79,11 @@ _FIRST_PAINT = """(() => {
   style.colorScheme = theme;
   for (const name of ["--bg", "--col"]) style.setProperty(name + to, `var(${name}${from})`);
 })();"""
+# How large what is clicked is, and what is touched (WCAG 2.2, 2.5.5). A rule by the kind of screen that Gradio has counts only
+# inside its own part of the page, and the list of conversations is beside it.
+_TARGETS = (
+    ":root { --hfchat-target: 2.5rem } @media (pointer: coarse), (max-width: 40rem) { :root { --hfchat-target: 2.75rem } }"
+)
 SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}
 _STYLES = ("page.css", "conversations/history.css", "pictures/pictures.css")
 CSS = "".join((_STATIC / name).read_text("utf-8") for name in _STYLES)
@@ -96,7 +101,7 @@ def head(folder: str, imports: str, icon: str, language: Language) -> str:
     preload = '<link rel="modulepreload" fetchpriority="low" href='
     preloads = "".join(f'{preload}".{folder}/{name}">' for name in SCRIPTS)
     return (
-        f'<script>{_FIRST_PAINT}</script><script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
+        f'<script>{_FIRST_PAINT}</script><script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}"><style>{_TARGETS}</style>'
         f'<script type="application/json" id="hfchat-constants">{told}</script>'
         f'<script type="module" src=".{folder}/page.js"></script>'
     )

@@ -23,7 +23,8 @@ function show() {
   const theme = now(), dark = theme === "dark" || (theme === "system" && system.matches);
   document.body.classList.toggle("dark", dark);
   document.documentElement.style.colorScheme = dark ? "dark" : "light";
-  for (const name of ["--bg", "--col", "--bg-dark", "--col-dark"]) document.documentElement.style.removeProperty(name);
+  // Beside Gradio's own part of the page: what its styles say there goes by the system.
+  document.body.style.background = "var(--body-background-fill)";
   mark();
 }
 
