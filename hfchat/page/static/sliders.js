@@ -15,7 +15,7 @@ function addSlider(field) {
   const set = (value) => { type(field, value); field.dispatchEvent(new FocusEvent("blur")); };
   const slider = element("input", { type: "range", min, max, step, "aria-label": field.getAttribute("aria-label"),
     oninput: () => type(field, slider.value), onchange: () => set(slider.value) });
-  const back = button(says.models_default, () => { set(""); field.focus(); }, { class: "hfchat-do" });
+  const back = button(says.models_default, () => { set(""); field.focus(); }, { class: "hfchat-default" });
   function show() {
     slider.value = field.value === "" ? USUAL : field.value;
     slider.classList.toggle("unset", field.value === "");

@@ -158,7 +158,7 @@ def test_a_slider_sets_its_number_and_leads_back_to_the_models_default(browser: 
         visit.rest()
         page.click("#hfchat-settings > button")
         slider, number = (page.get_by_role(role, name="Temperature") for role in ("slider", "spinbutton"))
-        back = page.locator("#hfchat-temperature .hfchat-do")
+        back = page.locator("#hfchat-temperature .hfchat-default")
         expect(number).to_have_value("")
         expect(slider).to_have_attribute("aria-valuetext", "Model's default")
         slider.focus()
