@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from hfchat import __version__
@@ -19,16 +21,23 @@ from hfchat.api.openai import CompletionsEndpoint
 from hfchat.api.openapi import documented, openapi_document
 from hfchat.api.turn import TurnAnswers
 from hfchat.auth.authenticator import Authenticator
+from hfchat.auth.credit import Credit
+from hfchat.auth.hub_sessions import HubSessions
+from hfchat.auth.hub_tokens import HubTokens
+from hfchat.auth.openid import OpenIdProvider
 from hfchat.auth.revocation import revocation
 from hfchat.auth.verifier import Verifier
 from hfchat.chat.catalog import Catalog
 from hfchat.chat.chat import Chat
 from hfchat.config.settings import Settings
 from hfchat.errors import Overloaded
-from hfchat.factory import make_ledger, make_verifier
+from hfchat.factory import make_credit, make_ledger, make_provider, make_verifier
+from hfchat.gate.access import CLIENT_METADATA, HUB_CALLBACK, HUB_SIGN_IN
 from hfchat.gate.drain import Drain
 from hfchat.gate.gate import Endpoint, Gate
+from hfchat.gate.hub_signin import HubSignIn, client_metadata
 from hfchat.gate.own_token import own_token_route
+from hfchat.gate.payer import payer_route
 from hfchat.gate.response_headers import EXPOSED
 from hfchat.gate.signin import SignIn
 from hfchat.http.body import BodyReader
@@ -37,7 +46,8 @@ from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.store import Store
 from hfchat.page.appearance import Appearance
 from hfchat.page.mount import mount_page
-from hfchat.types import ROUTER_URL, Upstream
+from hfchat.types import ROUTER_URL, Caller, Upstream
+from hfchat.upstream.by_payer import UpstreamByPayer
 from hfchat.upstream.hub import HubUpstream
 from hfchat.upstream.offline import OfflineUpstream
 
@@ -49,7 +59,13 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
     """
     verifier = make_verifier(settings)
     ledger = make_ledger(settings, store)
-    authenticate = Authenticator(verifier.verify, ledger.quota)
+    credit = make_credit(settings)
+
+    async def verify(token: str) -> Caller:
+        return credit.admit(await verifier.verify(token))
+
+    authenticate = Authenticator(verify, ledger.quota)
+    hub = _hub(settings, ledger, credit)
     upstream = upstream or _upstream(settings)
     catalog = Catalog(upstream)
     chat = Chat(
@@ -58,6 +74,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         system_prompt=settings.hf_chat_system_prompt,
         patience_s=settings.hfchat_patience_s,
         providers_of=catalog.providers,
+        own_token=hub.tokens.hf_token if hub is not None and credit.own else None,
     )
     reader = BodyReader()
     turns = TurnAnswers(chat, ledger, reader, Runs(ledger))
@@ -75,13 +92,14 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         drain=drain,
         origins=settings.hfchat_cors_origins,
         direct=direct,
+        hub_sign_in=hub is not None,
     )
     app = _Application(
         title="hfchat",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(chat, upstream, verifier, ledger),
+        lifespan=_lifespan(ledger, chat, upstream, verifier, *([hub.provider] if hub is not None else [])),
         middleware=[
             Middleware(gate.wrap),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
@@ -97,7 +115,15 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
     app.direct, app.gate = frozenset(direct), gate
     app.state.drain = drain
     app.openapi = openapi_document(app)  # type: ignore[method-assign]
-    sign_in = SignIn(authenticate, cookie, set_up=closed)
+    sessions = hub.sessions if hub is not None else None
+    sign_in = SignIn(
+        authenticate,
+        cookie,
+        set_up=closed,
+        with_token="token" in settings.sign_in,
+        hub_link=f"{settings.hub_origin}{HUB_SIGN_IN}" if hub is not None else None,
+        sessions=sessions,
+    )
 
     async def ready() -> bool:
         return not closed and not drain.began and await ledger.healthy()
@@ -108,7 +134,9 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
     app.router.routes += [
         *health_routes(ready),
         *sign_in.routes(),
-        own_token_route(cookie),
+        *(_hub_routes(settings, hub.sessions, authenticate, cookie) if hub is not None else []),
+        own_token_route(cookie, sessions),
+        payer_route(cookie, sessions),
         *docs_routes(on_space=on_space),
     ]
     mount_page(
@@ -149,9 +177,39 @@ def _appearance(settings: Settings) -> Appearance:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Hub:
+    """The sign-in with Hugging Face."""
+
+    provider: OpenIdProvider
+    tokens: HubTokens
+    sessions: HubSessions
+
+
+def _hub(settings: Settings, ledger: Ledger, credit: Credit) -> _Hub | None:
+    if not settings.hub_sign_in or settings.jwt_secret is None:
+        return None
+    origin, secret = settings.hub_origin, settings.jwt_secret.get_secret_value()
+    provider = make_provider(settings, f"{origin}{CLIENT_METADATA}", f"{origin}{HUB_CALLBACK}")
+    tokens = HubTokens(provider, ledger, secret)
+    return _Hub(provider, tokens, HubSessions(provider, tokens, ledger, credit, secret))
+
+
+def _hub_routes(
+    settings: Settings, sessions: HubSessions, authenticate: Authenticator, cookie: SessionCookie
+) -> list[Route]:
+    origin = settings.hub_origin or ""
+    metadata = client_metadata(origin, settings.hfchat_title) if settings.oauth_client_id is None else None
+    return HubSignIn(sessions, authenticate, cookie, origin=origin, client_metadata=metadata).routes()
+
+
 def _upstream(settings: Settings) -> Upstream:
-    if settings.offline:
-        return OfflineUpstream()
+    if settings.offline and settings.own_credit:
+        return UpstreamByPayer(_hub_upstream(settings), OfflineUpstream())
+    return OfflineUpstream() if settings.offline else _hub_upstream(settings)
+
+
+def _hub_upstream(settings: Settings) -> HubUpstream:
     hf_token = settings.huggingface_api_token
     return HubUpstream(
         hf_token=hf_token.get_secret_value() if hf_token else None,
@@ -161,13 +219,16 @@ def _upstream(settings: Settings) -> Upstream:
     )
 
 
-def _lifespan(*opened: Chat | Upstream | Verifier | Ledger) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    ledger: Ledger, *others: Chat | Upstream | Verifier | OpenIdProvider
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await ledger.open()
         try:
             yield
         finally:
-            for thing in opened:
+            for thing in (*others, ledger):
                 await thing.close()
 
     return lifespan

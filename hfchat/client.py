@@ -69,13 +69,14 @@ def _reply(answer: httpx2.Response) -> str:
         return str(body["reply"])
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict) and error.get("fault") in ("caller", "owner", "upstream"):
-        raise _named(error)
+        raise _named(error, answer.status_code)
     raise UpstreamInvalidResponse(message=f"What answers there (HTTP {answer.status_code}) is not hfchat.")
 
 
-def _named(error: dict[str, object]) -> HfchatError:
+def _named(error: dict[str, object], status: int) -> HfchatError:
     known = {name: error.get(name) for name in ("param", "retry_after_s", "request_id")}
     kind = catalogue().get(str(error.get("code")), HfchatError)
     named = kind(message=str(error.get("message", "")), hint=str(error.get("hint", "")), **known)  # type: ignore[arg-type]
-    named.fault = error["fault"]  # type: ignore[assignment]
+    # Both depend on who pays.
+    named.fault, named.status = error["fault"], status  # type: ignore[assignment]
     return named

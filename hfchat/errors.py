@@ -6,6 +6,7 @@
     │   ├── InvalidToken            401
     │   ├── ExpiredToken            401
     │   ├── RevokedToken            401
+    │   ├── SignInFailed            401  (the provider's fault where it fails)
     │   ├── InsufficientScope       403
     │   ├── ModelNotAllowed         403
     │   ├── InvalidRequest          400
@@ -23,9 +24,9 @@
     ├── OwnerError                  only who runs hfchat can mend it
     │   ├── ModelNotSupported       400  (the caller's fault where they named the model)
     │   ├── ModelGated              403
-    │   ├── CreditsExhausted        503
-    │   ├── HfTokenInvalid          502
-    │   ├── HfTokenForbidden        502
+    │   ├── CreditsExhausted        503  (402 where the caller pays)
+    │   ├── HfTokenInvalid          502  (401 where it is the caller's own)
+    │   ├── HfTokenForbidden        502  (403 where it is the caller's own)
     │   ├── EndpointRetired         502
     │   ├── Overloaded              503
     │   ├── StoreUnavailable        503
@@ -38,6 +39,8 @@
         ├── UpstreamUnavailable     502
         ├── UpstreamInterrupted     502
         └── UpstreamInvalidResponse 502
+
+Where callers pay for themself, an error of the account that pays is theirs to mend: `HfchatError.blame_payer`.
 
 Its sentences are in `i18n`, its JSON and headers in `http.error_response`.
 """
@@ -61,7 +64,9 @@ class HfchatError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
-    status: ClassVar[int] = 500
+    status: int = 500
+    # The status where the account that pays is the caller's own; None where the error is not about that account.
+    payer_status: ClassVar[int | None] = None
     retryable: ClassVar[bool] = False
     wait_s: ClassVar[int | None] = None
     # Another model may answer; a refused token or an empty account refuses every model.
@@ -93,10 +98,16 @@ class HfchatError(Exception):
         self.request_id = request_id
         self.message = message
         self.hint = hint
+        self.own_account = False
         self.subject: str | None = None
         self.token_id: str | None = None
         self.provider_status: int | None = None
         self.provider_request_id: str | None = None
+
+    def blame_payer(self) -> None:
+        """The call was made with the caller's own Hugging Face token: what is wrong with that account is theirs to mend."""
+        if self.payer_status is not None:
+            self.status, self.fault, self.own_account = self.payer_status, "caller", True
 
     @property
     def worth_repeating(self) -> bool:
@@ -141,6 +152,12 @@ class RevokedToken(CallerError):
     """The token was valid and is revoked."""
 
     code, status = "revoked_token", 401
+
+
+class SignInFailed(CallerError):
+    """Signing in with Hugging Face did not succeed; the fault is `upstream` where Hugging Face did not answer as it should."""
+
+    code, status = "sign_in_failed", 401
 
 
 class InsufficientScope(CallerError):
@@ -232,33 +249,38 @@ class OwnerError(HfchatError):
 
 
 class ModelNotSupported(OwnerError):
-    """No provider enabled on the owner's account serves the model."""
+    """No provider enabled on the account that pays serves the model."""
 
     code, status, fallback_may_help = "model_not_supported", 400, True
+    payer_status = 400
 
 
 class ModelGated(OwnerError):
-    """The model's terms were not accepted by the owner's account."""
+    """The model's terms were not accepted by the account that pays."""
 
     code, status, fallback_may_help = "model_gated", 403, True
+    payer_status = 403
 
 
 class CreditsExhausted(OwnerError):
     """The account that pays has no credit left."""
 
     code, status = "credits_exhausted", 503
+    payer_status = 402
 
 
 class HfTokenInvalid(OwnerError):
-    """Hugging Face does not know the owner's token, or it is past its date."""
+    """Hugging Face does not know the token of the account that pays, or it is past its date."""
 
     code, status = "hf_token_invalid", 502
+    payer_status = 401
 
 
 class HfTokenForbidden(OwnerError):
-    """The owner's token lacks the Inference Providers permission."""
+    """The token of the account that pays lacks the Inference Providers permission."""
 
     code, status = "hf_token_forbidden", 502
+    payer_status = 403
 
 
 class EndpointRetired(OwnerError):

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +11,7 @@ from hfchat.limits import Limit, Limits
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
 MODEL_ID = re.compile(r"/?[A-Za-z0-9_.@+\-]{1,100}(/[A-Za-z0-9_.@+\-]{1,100}){0,5}(:[A-Za-z0-9_.\-]{1,100})?")
 
+HUB_URL = "https://huggingface.co"
 ROUTER_URL = "https://router.huggingface.co/v1"
 CHAT_SCOPE = "chat"
 # The largest `max_tokens` of a request, a token or a setting.
@@ -57,7 +58,8 @@ class ChatRequest:
 class Call:
     """What goes upstream: the request after authorization, with the owner's system prompt in front.
 
-    `max_tokens` is for each of the `replies`.
+    `max_tokens` is for each of the `replies`. `own_token` gives the Hugging Face token of a caller who pays for themself;
+    without it the owner's is used.
     """
 
     model: str
@@ -70,6 +72,7 @@ class Call:
     passthrough: bool = False
     stream: bool = True
     body_bytes: int = field(default=0, compare=False)
+    own_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False, compare=False)
 
 
 class Source(NamedTuple):
@@ -171,10 +174,27 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class HubAccount:
+    """The Hugging Face account of somebody who signed in with it, by its user `name`, which is for people to read only.
+
+    `member` is the name in HFCHAT_MEMBERS that lets them chat on the owner's credit; without one they pay for themself.
+    `own_credit`: they pay for themself. `program`: the token is for programs, and opens no page. `may_choose` who pays: a member
+    may, where people may pay for themself at all; no token says so.
+    """
+
+    name: str
+    member: str | None = None
+    own_credit: bool = True
+    program: bool = False
+    may_choose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling and what they may, as their verified token and the owner say. `expires_at` is in seconds since 1970.
 
-    `token_id` is what a token is revoked by. Two issuers' `subject`s of the same name are two people.
+    `token_id` is what a token is revoked by. Two issuers' `subject`s of the same name are two people. `account` is there where
+    they signed in with Hugging Face.
     """
 
     subject: str
@@ -183,6 +203,17 @@ class Caller:
     policy: Policy
     scopes: frozenset[str] = frozenset({CHAT_SCOPE})
     issuer: str = OWN_ISSUER
+    account: HubAccount | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call them. Their usage is counted by `subject`."""
+        return self.account.name if self.account else self.subject
+
+    @property
+    def own_credit(self) -> bool:
+        """Whether they pay for their calls themself, with their own Hugging Face token."""
+        return self.account is not None and self.account.own_credit
 
     def expired(self, now: float) -> bool:
         """Whether the token has ended; RFC 7519 section 4.1.4: on `exp` itself it has."""

@@ -23,6 +23,7 @@ TABLE = [
     ("invalid_token", 401, "caller", False),
     ("expired_token", 401, "caller", False),
     ("revoked_token", 401, "caller", False),
+    ("sign_in_failed", 401, "caller", False),
     ("insufficient_scope", 403, "caller", False),
     ("model_not_allowed", 403, "caller", False),
     ("invalid_request", 400, "caller", False),

@@ -146,6 +146,7 @@ class ErrorBody(BaseModel):
 _ERRORS = {
     400: "The request is wrong, or the model cannot take it",
     401: "No token, or not a good one",
+    402: "The caller pays for themself, and has no credit left",
     403: "The token does not allow it",
     404: "There is nothing of this name",
     413: "The body is too large",

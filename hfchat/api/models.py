@@ -60,7 +60,7 @@ def models_router(catalog: Catalog) -> APIRouter:
         caller: Caller = request.state.caller
         offer = await catalog.offer(caller.policy, model)
         if offer is None:
-            raise NotFound(param="model")
+            raise NotFound("not_offered", params={"value": "/v1/models"})
         return JSONResponse(_in_openai_form(offer, caller.policy))
 
     return router

@@ -19,7 +19,7 @@ _EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {}}}
 _CHAT: dict[str, Any] = {
     "response_model": ReplyBody,
     "response_description": "The reply",
-    "responses": {200: {"content": _EVENTS}, **errors(400, 403, 413, 415, 429, 502, 504)},
+    "responses": {200: {"content": _EVENTS}, **errors(400, 402, 403, 413, 415, 429, 502, 504)},
     "openapi_extra": body_of(ChatBody),
     "operation_id": "chat",
     "summary": "Chat",
@@ -28,7 +28,7 @@ _COMPLETIONS: dict[str, Any] = {
     "response_description": "The reply",
     "responses": {
         200: {"content": {"application/json": {"schema": ANSWER}, **_EVENTS}},
-        **errors(400, 403, 413, 415, 429, 502, 504),
+        **errors(400, 402, 403, 413, 415, 429, 502, 504),
     },
     "openapi_extra": takes(COMPLETION),
     "operation_id": "completions",

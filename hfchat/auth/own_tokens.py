@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 from jwt.algorithms import OKPAlgorithm
 
+from hfchat.auth import hub_account
 from hfchat.auth.claims import (
     MAX_SUBJECT_CHARS,
     check_times,
@@ -26,14 +27,14 @@ from hfchat.auth.claims import (
 from hfchat.auth.policy import CLAIM, PolicyClaim, narrow, read_policy
 from hfchat.auth.public_keys import PublicKey
 from hfchat.errors import InvalidToken
-from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE, OWN_ISSUER, Caller, Policy
+from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE, OWN_ISSUER, Caller, HubAccount, Policy
 
 ALGORITHM = "HS256"
 # Providers that write every group of a person into the token: 200 groups of Entra ID, its maximum, are 11 kB.
 MAX_TOKEN_BYTES = 16_384
 SCOPES = (CHAT_SCOPE, ADMIN_SCOPE)
 _REQUIRED = ("sub", "iss", "iat", "exp", "jti")
-_KNOWN = frozenset((*_REQUIRED, "nbf", "scope", CLAIM))
+_KNOWN = frozenset((*_REQUIRED, "nbf", "scope", CLAIM, hub_account.CLAIM))
 # RFC 7515 section 2: base64url without padding; PyJWT takes it with padding too.
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _MALFORMED = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
@@ -50,9 +51,13 @@ def issue_token(
     ttl_s: int,
     scopes: tuple[str, ...] = (CHAT_SCOPE,),
     policy: PolicyClaim | None = None,
+    account: HubAccount | None = None,
+    token_id: str | None = None,
     now: int | None = None,
 ) -> str:
     """A token for this person, whose name `read_name` normalizes, valid for `ttl_s` seconds, with `policy` inside.
+
+    `account` is there for who signed in with Hugging Face; all tokens of a session have its `token_id`, so they end with it.
 
     Raises: ValueError for a subject, scope or time that is none; InvalidToken for a policy that would not be taken.
     """
@@ -69,12 +74,14 @@ def issue_token(
         "iss": OWN_ISSUER,
         "iat": now,
         "exp": now + ttl_s,
-        "jti": secrets.token_hex(12),
+        "jti": token_id or secrets.token_hex(12),
         "scope": " ".join(scopes),
     }
     if policy:
         read_policy(policy.payload())
         claims[CLAIM] = policy.payload()
+    if account is not None:
+        claims[hub_account.CLAIM] = hub_account.account_payload(account)
     return jwt.encode(claims, key, algorithm=ALGORITHM)
 
 
@@ -132,7 +139,8 @@ def _caller(claims: dict[str, Any], now: float, policy: Policy) -> Caller:
         raise wrong_claim("jti")
     scopes = read_scopes(claims)
     policy = narrow(policy, read_policy(claims.get(CLAIM, {})))
+    account = hub_account.read_account(claims[hub_account.CLAIM]) if hub_account.CLAIM in claims else None
     check_times(claims, now)
     if claims["exp"] <= now:
         raise expired(subject, claims["jti"])
-    return Caller(subject, claims["jti"], float(claims["exp"]), policy, scopes)
+    return Caller(subject, claims["jti"], float(claims["exp"]), policy, scopes, account=account)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from hfchat.auth.claims import MAX_TIME, is_name
+from hfchat.auth.hub_account import SUBJECT_PREFIX
 from hfchat.auth.verifier import Verifier
 from hfchat.errors import ExpiredToken, InvalidRequest
 from hfchat.ledger.ledger import Ledger
@@ -37,9 +38,13 @@ def revocation(verifier: Verifier, ledger: Ledger) -> Revoke:
             return token_id
         try:
             caller = await verifier.verify(token)
+            token_id, subject, until = caller.token_id, caller.subject, caller.expires_at
         except ExpiredToken as expired:
-            return expired.token_id or ""
-        await ledger.revoke(caller.token_id, caller.expires_at, subject=caller.subject)
-        return caller.token_id
+            token_id, subject, until = expired.token_id or "", expired.subject or "", 0
+        if subject.startswith(SUBJECT_PREFIX):
+            until = MAX_TIME  # a session with Hugging Face: other tokens have the same `jti`, and may end later
+        if until:
+            await ledger.revoke(token_id, until, subject=subject)
+        return token_id
 
     return revoke

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 
 from hfchat.chat.conversation import build_messages, check_messages
 from hfchat.chat.retries import OnAttempt, ProvidersOf, Retries, no_providers
@@ -19,6 +21,9 @@ from hfchat.errors import (
 )
 from hfchat.ledger.ledger import Ledger, OnQuota
 from hfchat.types import CHAT_SCOPE, MODEL_ID, Call, Caller, ChatRequest, Delta, Finish, Upstream
+
+# Gives the Hugging Face token of a caller who pays for themself.
+OwnToken = Callable[[Caller], Awaitable[str]]
 
 
 def authorize(caller: Caller, request: ChatRequest, system_prompt: str | None = None) -> Call:
@@ -64,11 +69,13 @@ class Chat:
         system_prompt: str | None = None,
         patience_s: float = 0,
         providers_of: ProvidersOf = no_providers,
+        own_token: OwnToken | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`patience_s` is how long a caller is kept waiting, in all, for a place and for what failed and may heal."""
         self._retries = Retries(upstream, providers_of)
         self._patience_s = patience_s
+        self._own_token = own_token
         self._system_prompt = system_prompt
         self._turns = Turns(ledger, clock)
 
@@ -102,7 +109,7 @@ class Chat:
         failure: BaseException | None = None
         with self._turns.begin(caller, on_quota) as turn:
             try:
-                call = authorize(caller, request, self._system_prompt)
+                call = self._paid(caller, authorize(caller, request, self._system_prompt))
                 await turn.reserve(call, deadline)
                 reply = self._retries.stream(
                     call,
@@ -139,11 +146,19 @@ class Chat:
                     else:
                         log_refused(caller, request_id, outcome)
 
+    def _paid(self, caller: Caller, call: Call) -> Call:
+        """The call; with their own token where the caller pays, and never with the owner's instead."""
+        if not caller.own_credit:
+            return call
+        if self._own_token is None:
+            raise InternalError
+        return replace(call, own_token=partial(self._own_token, caller))
+
 
 def _note_failure(error: HfchatError, request: ChatRequest, request_id: str) -> None:
     """Set whose fault it is, and log it."""
     error.request_id = request_id
-    if isinstance(error, ModelNotSupported):
+    if isinstance(error, ModelNotSupported) and not error.own_account:
         named_by_caller = request.model is not None and error.model in (None, request.model)
         error.fault = "caller" if named_by_caller else "owner"
     log_failure(error, request)

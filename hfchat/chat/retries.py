@@ -91,7 +91,8 @@ class Retries:
             if number == 1 and model == call.model and passes(error):
                 schedule.add(await self._other_providers(model, error.provider))
             wait_s = schedule.after(error)
-            if passes(error) and (wait_s is None or schedule.model != model):
+            # An account of a caller's own may be refused what others are not.
+            if passes(error) and call.own_token is None and (wait_s is None or schedule.model != model):
                 self._rest(model, error)
             if wait_s is None:
                 raise error

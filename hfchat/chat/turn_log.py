@@ -100,6 +100,7 @@ def log_turn(caller: Caller, request_id: str, outcome: str, finish: Finish | Non
         outcome=outcome,
         model=finish.model if finish else None,
         provider=finish.provider if finish else None,
+        own_credit=caller.own_credit or None,
         prompt_tokens=usage.prompt_tokens if usage else None,
         completion_tokens=usage.completion_tokens if usage else None,
         estimated=usage.estimated or None if usage else None,

@@ -1,4 +1,7 @@
-"""Usage report, `python -m hfchat usage`: everybody's totals, as a table or CSV."""
+"""Usage report, `python -m hfchat usage`: everybody's totals, as a table or CSV.
+
+Where people signed in with Hugging Face, whose subjects are numbers, a column has their names.
+"""
 
 import argparse
 import csv
@@ -7,10 +10,13 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from hfchat.auth.claims import read_name
+from hfchat.auth.hub_account import SUBJECT_PREFIX, name_record
 from hfchat.cli.ledger import ledger_exists, warn_of_new_ledger, with_ledger
 from hfchat.config.settings import find_dotenv, load_settings
+from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.meters import UsageTotals
 
 
@@ -21,15 +27,27 @@ def usage_command(args: argparse.Namespace) -> int:
         warn_of_new_ledger(settings)
         return 1
     subject = args.subject and (read_name(args.subject) or args.subject)
-    totals = with_ledger(settings, lambda ledger: ledger.totals(subject))
+    totals, names = with_ledger(settings, lambda ledger: _read(ledger, subject))
     if subject is not None and not totals:
         print(f"{subject} has used nothing yet.", file=sys.stderr)
         return 1
-    print(_csv(totals) if args.csv else _table(totals), end="")
+    columns = (*_COLUMNS, ("name", lambda row: names.get(row.subject, ""))) if names else _COLUMNS
+    print(_csv(totals, columns) if args.csv else _table(totals, columns), end="")
     return 0
 
 
-_COLUMNS: tuple[tuple[str, Callable[[UsageTotals], str | int]], ...] = (
+async def _read(ledger: Ledger, subject: str | None) -> tuple[list[UsageTotals], dict[str, str]]:
+    """The totals of everybody, or of who has this subject or, signed in with Hugging Face, this name; and those names."""
+    totals = await ledger.totals(subject)
+    everybody = totals if totals or subject is None else await ledger.totals()
+    people = [entry.subject for entry in everybody if entry.subject.startswith(SUBJECT_PREFIX)]
+    records = {person: await ledger.read_record(name_record(person)) for person in people}
+    names = {person: name.decode() for person, name in records.items() if name}
+    return totals or [entry for entry in everybody if names.get(entry.subject) == subject], names
+
+
+_Columns: TypeAlias = tuple[tuple[str, Callable[[UsageTotals], str | int]], ...]
+_COLUMNS: _Columns = (
     ("subject", lambda totals: totals.subject),
     ("issuer", lambda totals: totals.issuer),
     ("requests", lambda totals: totals.requests),
@@ -41,11 +59,11 @@ _COLUMNS: tuple[tuple[str, Callable[[UsageTotals], str | int]], ...] = (
 )
 
 
-def _csv(totals: list[UsageTotals]) -> str:
+def _csv(totals: list[UsageTotals], columns: _Columns) -> str:
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(name for name, _ in _COLUMNS)
-    rows.writerows([_escape_formula(value(row)) for _, value in _COLUMNS] for row in totals)
+    rows.writerow(name for name, _ in columns)
+    rows.writerows([_escape_formula(value(row)) for _, value in columns] for row in totals)
     return file.getvalue()
 
 
@@ -54,10 +72,10 @@ def _escape_formula(value: str | int) -> str | int:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
-def _table(totals: list[UsageTotals]) -> str:
-    rows = [[name.replace("_", " ") for name, _ in _COLUMNS]]
-    rows += [[_cell(value(row)) for _, value in _COLUMNS] for row in totals]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+def _table(totals: list[UsageTotals], columns: _Columns) -> str:
+    rows = [[name.replace("_", " ") for name, _ in columns]]
+    rows += [[_cell(value(row)) for _, value in columns] for row in totals]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
     numbers = range(2, len(_COLUMNS) - 1)
     return "".join(
         "  ".join(

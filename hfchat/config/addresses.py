@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from hfchat.http.media import is_host_name
 from hfchat.ledger.open_store import MEMORY, REDIS_SCHEMES
-from hfchat.types import ROUTER_URL
+from hfchat.types import HUB_URL, ROUTER_URL
 
 STORE = "sqlite:///.hfchat/ledger.db"
 _STORES = f"{STORE}, sqlite:////an/absolute/path.db, redis://host:6379/0, rediss://host:6379/0 or {MEMORY}"
@@ -76,6 +76,15 @@ def jwks_url(value: str) -> str:
     return value
 
 
+def provider(value: str) -> str:
+    """The address of an OpenID provider, over https: else anybody on the way could sign in as anybody."""
+    url = _without_query(value, HUB_URL).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("over http:// whoever is on the way could sign in as anybody; write https://")
+    return url
+
+
 def _without_query(value: str, example: str) -> str:
     parts = _address(value, example)
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -111,6 +120,13 @@ def store(value: str) -> str:
     elif value.lower() != MEMORY:
         raise ValueError(f"it is not the address of a store; write {_STORES}")
     return f"{scheme}://{rest}"
+
+
+def store_copy(value: str) -> str:
+    """The address of a bucket on Hugging Face."""
+    if not re.fullmatch(r"hf://buckets/[A-Za-z0-9][\w.\-]{0,95}/[A-Za-z0-9][\w.\-]{0,95}", value, re.ASCII):
+        raise ValueError("it is not the address of a bucket; write hf://buckets/OWNER/NAME")
+    return value
 
 
 def _check_redis(value: str, scheme: str) -> None:

@@ -9,6 +9,7 @@ from hfchat.auth.verifier import HMAC_KEY_BYTES, hmac_algorithms
 from hfchat.chat.token_count import SHORT_PROMPT
 from hfchat.config.addresses import is_loopback
 from hfchat.config.validators import SUBJECT_CLAIM
+from hfchat.ledger.open_store import sqlite_path
 from hfchat.limits import Limit
 from hfchat.types import ROUTER_URL
 
@@ -96,6 +97,24 @@ def budget(limit: Limit, default_tokens: int) -> list[str]:
     ]
 
 
+def store_copy(copy: str | None, store: str, token: str | None) -> list[str]:
+    """A copy of a ledger that is not a file, and a copy without a token of Hugging Face."""
+    if copy is None:
+        return []
+    problems = []
+    if sqlite_path(store) is None:
+        problems.append(
+            f"HFCHAT_STORE_COPY: it is the copy of a file, and HFCHAT_STORE={store.partition('://')[0]}://... is none; a store "
+            "that several machines share needs no copy. Remove one of the two."
+        )
+    if token is None or not token.startswith("hf_"):
+        problems.append(
+            "HFCHAT_STORE_COPY: a bucket needs a token of Hugging Face that may write to it; set HUGGINGFACE_API_TOKEN to one, "
+            "with write access to the bucket's contents."
+        )
+    return problems
+
+
 def hf_token(token: str | None, base_url: str, token_name: str) -> list[str]:
     """Another server's key that would be sent to Hugging Face."""
     if token is None or base_url != ROUTER_URL or token.startswith("hf_"):
@@ -104,3 +123,51 @@ def hf_token(token: str | None, base_url: str, token_name: str) -> list[str]:
         f"{token_name}: it does not begin with hf_, as Hugging Face's do; copy the token again from "
         "https://huggingface.co/settings/tokens, or set HF_CHAT_BASE_URL to the server that it is for"
     ]
+
+
+def members_without_sign_in(members: Collection[str]) -> list[str]:
+    """Members, where nobody can show that they are one."""
+    if not members:
+        return []
+    return [
+        "HFCHAT_MEMBERS: nobody signs in with Hugging Face here, so nobody would be a member; "
+        "set HFCHAT_SIGN_IN=huggingface, or token,huggingface, or remove it."
+    ]
+
+
+def hub_sign_in(origin: str | None, *, secret: bool) -> list[str]:
+    """A sign-in with Hugging Face that is unsafe or could not be finished."""
+    problems = []
+    if not secret:
+        problems.append(
+            "HFCHAT_SIGN_IN: the sessions of people who sign in with Hugging Face are signed with JWT_SECRET, which is not set. "
+            "Make one with: python -m hfchat secret — and write it into .env as JWT_SECRET=..., or remove huggingface."
+        )
+    if origin is None or not origin.startswith("https://"):
+        problems.append(
+            "HFCHAT_PUBLIC_URL: Hugging Face sends people back to this address after they sign in, over https only; "
+            "write it as https://chat.example.org, or remove huggingface from HFCHAT_SIGN_IN."
+        )
+    return problems
+
+
+def payers(*, router: bool, own: bool, members: bool, owner: bool) -> list[str]:
+    """A sign-in with Hugging Face after which nobody could chat, because nobody pays."""
+    if own or (members and owner):
+        return []
+    if not router:
+        return [
+            "HFCHAT_MEMBERS: with HF_CHAT_BASE_URL nobody pays for themself, so only members may chat, and there are none; "
+            "name the Hugging Face users and organisations who may."
+        ]
+    return [
+        "OAUTH_SCOPES: without inference-api nobody pays for themself, and there is nobody for whom the owner pays; add it (on a "
+        "Space under hf_oauth_scopes in README.md), or set HFCHAT_MEMBERS and HUGGINGFACE_API_TOKEN, or HFCHAT_SIGN_IN=token."
+    ]
+
+
+def client(client_id: str | None, *, secret: bool) -> list[str]:
+    """A secret of no client, which would be ignored."""
+    if client_id is not None or not secret:
+        return []
+    return ["OAUTH_CLIENT_SECRET: it belongs to an OAuth app, whose id is missing; set OAUTH_CLIENT_ID, or remove it."]

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+from hfchat.auth.hub_sessions import INFERENCE_SCOPE
 from hfchat.auth.policy import MAX_STREAMS
 from hfchat.config import addresses as address
 from hfchat.config import rules as rule
@@ -20,10 +21,10 @@ from hfchat.config.addresses import is_loopback
 from hfchat.config.validators import SECRET_BYTES
 from hfchat.ledger.open_store import SQLITE, sqlite_path
 from hfchat.limits import Limit, parse_limit
-from hfchat.types import MAX_TOKENS, ROUTER_URL, Policy
+from hfchat.types import HUB_URL, MAX_TOKENS, ROUTER_URL, Policy
 
 # HFCHAT_STORE is one too, with a password in its address.
-_SECRETS = ("JWT_SECRET", "HUGGINGFACE_API_TOKEN", "HF_TOKEN")
+_SECRETS = ("JWT_SECRET", "HUGGINGFACE_API_TOKEN", "HF_TOKEN", "OAUTH_CLIENT_SECRET")
 _SERVER_NAME = "127.0.0.1"
 # Plainer than pydantic's messages.
 _MESSAGES = {
@@ -61,6 +62,8 @@ _SOME = Field(min_length=1)
 _Algorithms = Annotated[tuple[Annotated[str, _checked(check.algorithm)], ...], _LIST, _SOME]
 _Issuers = Annotated[tuple[Annotated[str, _checked(check.issuer)], ...], _LIST, _SOME]
 _Audiences = Annotated[tuple[Annotated[str, _checked(check.claim_value)], ...], _LIST, _SOME]
+_SignIn = Annotated[tuple[Annotated[Literal["token", "huggingface"], _checked(str.lower)], ...], _LIST]
+_Members = Annotated[tuple[Annotated[str, _checked(check.member)], ...], _LIST]
 _Limit = Annotated[Limit, _checked(parse_limit)]
 
 
@@ -128,6 +131,9 @@ class Settings(BaseModel):
     hfchat_store: Annotated[str, _checked(address.store)] = Field(
         address.STORE, description="Where it is kept who has used how much.", repr=False
     )
+    hfchat_store_copy: Annotated[str, _checked(address.store_copy)] | None = Field(
+        None, description="The private bucket that keeps the ledger where the disk forgets, as on a Space."
+    )
     hfchat_rate: _Limit = Field(Limit(30, "minute"), description="Requests per person.")
     hfchat_budget: _Limit = Field(Limit(200_000, "day"), description="Tokens of prompts and replies per person.")
     hfchat_streams: int = Field(4, ge=1, le=MAX_STREAMS, description="Replies in progress at once per person.")
@@ -136,6 +142,25 @@ class Settings(BaseModel):
         ge=0,
         le=600,
         description="How long a caller is kept waiting for a retry or a place, in seconds; 0 is never.",
+    )
+    hfchat_sign_in: _SignIn = Field(
+        (), description="How people sign in: `token`, `huggingface` or both, comma-separated."
+    )
+    hfchat_members: _Members = Field(
+        (), description="Hugging Face users and organisations who chat on the owner's credit, comma-separated."
+    )
+    oauth_client_id: Annotated[str, _checked(check.claim_value)] | None = Field(
+        None, description="The id of an OAuth app at Hugging Face; set by a Space with hf_oauth."
+    )
+    oauth_client_secret: Annotated[SecretStr, _checked(check.client_secret)] | None = Field(
+        None, description="The OAuth app's secret; set by a Space with hf_oauth."
+    )
+    oauth_scopes: Annotated[str, _checked(check.scopes)] = Field(
+        "openid profile inference-api",
+        description="What people are asked to allow at Hugging Face, with spaces between.",
+    )
+    openid_provider_url: Annotated[str, _checked(address.provider)] = Field(
+        HUB_URL, description="Where people sign in with Hugging Face; set by a Space with hf_oauth."
     )
     hfchat_cors_origins: _Origins = Field((), description="Browser origins that may call the API, comma-separated.")
     hfchat_keep_alive_s: int = Field(
@@ -198,6 +223,28 @@ class Settings(BaseModel):
             budget=(self.hfchat_budget,),
             streams=self.hfchat_streams,
         )
+
+    @property
+    def sign_in(self) -> frozenset[str]:
+        """How people sign in: as the owner wrote; else with a token, and on a Space with `hf_oauth` with Hugging Face too."""
+        with_hub = self.space_id is not None and self.oauth_client_id is not None
+        return frozenset(self.hfchat_sign_in or ({"token", "huggingface"} if with_hub else {"token"}))
+
+    @property
+    def hub_origin(self) -> str | None:
+        """Where Hugging Face sends people back to. It knows a Space by its own host only, not by a custom domain."""
+        return f"https://{self.space_host.partition(',')[0]}" if self.space_host else self.hfchat_public_url
+
+    @property
+    def hub_sign_in(self) -> bool:
+        """Whether people sign in with Hugging Face; not as long as a Space is closed for want of a key."""
+        return "huggingface" in self.sign_in and self.jwt_secret is not None
+
+    @property
+    def own_credit(self) -> bool:
+        """Whether people who sign in with Hugging Face may pay for themself: their token is for its router and for no other."""
+        with_scope = INFERENCE_SCOPE in self.oauth_scopes.split()
+        return "huggingface" in self.sign_in and with_scope and self.hf_chat_base_url == ROUTER_URL
 
     @property
     def has_key(self) -> bool:
@@ -301,12 +348,28 @@ def _problems_between(settings: Settings, token_name: str) -> list[str]:
             else []
         ),
         *rule.budget(settings.hfchat_budget, settings.default_tokens),
+        *rule.store_copy(
+            settings.hfchat_store_copy, settings.hfchat_store, token.get_secret_value() if token else None
+        ),
         *rule.algorithms(
             settings.jwt_algorithms,
             secret=settings.signing_key,
             public_key=settings.jwt_public_key,
             jwks=settings.jwt_jwks_url is not None,
         ),
+        *_sign_in_problems(settings),
+    ]
+
+
+def _sign_in_problems(settings: Settings) -> list[str]:
+    if "huggingface" not in settings.sign_in:
+        return rule.members_without_sign_in(settings.hfchat_members)
+    closed = settings.space_id is not None and not settings.has_key
+    router, members = settings.hf_chat_base_url == ROUTER_URL, bool(settings.hfchat_members)
+    return [
+        *rule.hub_sign_in(settings.hub_origin, secret=closed or settings.jwt_secret is not None),
+        *rule.payers(router=router, own=settings.own_credit, members=members, owner=not settings.offline),
+        *rule.client(settings.oauth_client_id, secret=settings.oauth_client_secret is not None),
     ]
 
 

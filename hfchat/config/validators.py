@@ -133,6 +133,30 @@ def organisation(value: str) -> str:
     return value
 
 
+def member(value: str) -> str:
+    """The name of a user or an organisation on the hub, in lower case: they differ in no other way."""
+    if not re.fullmatch(r"[\w.\-]{1,100}", value, re.ASCII):
+        raise ValueError(
+            f"{value[:60]!r} is no user or organisation on Hugging Face; write it as in huggingface.co/NAME"
+        )
+    return value.lower()
+
+
+def client_secret(value: str) -> str:
+    """An OAuth app's secret, without stray characters."""
+    if re.search(r"\s", value) or not value.isascii() or not value.isprintable():
+        raise ValueError("it has a space, a line break or another stray character inside; copy it again")
+    return value
+
+
+def scopes(value: str) -> str:
+    """OAuth scopes (RFC 6749 section 3.3); those that a sign-in needs are added."""
+    names = value.split()
+    if not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}", name) for name in names):
+        raise ValueError("it has something that is no scope; write for example: openid profile inference-api")
+    return " ".join(dict.fromkeys(("openid", "profile", *names)))
+
+
 def model(value: str) -> str:
     """A model's id."""
     if not MODEL_ID.fullmatch(value):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-_EMPTY = re.compile(r"^[ \t]*(export[ \t]+)?JWT_SECRET[ \t]*=[ \t]*(''|\"\")?[ \t]*\r?$", re.MULTILINE)
+_EMPTY = re.compile(r"^[ \t]*(export[ \t]+)?JWT_SECRET[ \t]*=[ \t]*(?:(?:''|\"\")[ \t]*)?\r?$", re.MULTILINE)
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

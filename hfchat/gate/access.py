@@ -10,7 +10,19 @@ from hfchat.types import MODEL_ID
 READ = frozenset({"GET", "HEAD"})
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
 
-OPEN = {"/healthz": READ, "/readyz": READ, "/login": READ | _POST, "/logout": _POST}
+HUB_SIGN_IN, HUB_CALLBACK, CLIENT_METADATA = (
+    "/login/huggingface",
+    "/login/huggingface/callback",
+    "/.well-known/oauth-cimd",
+)
+HUB_ROUTES = (HUB_SIGN_IN, HUB_CALLBACK, CLIENT_METADATA)
+OPEN = {
+    "/healthz": READ,
+    "/readyz": READ,
+    "/login": READ | _POST,
+    "/logout": _POST,
+    **dict.fromkeys(HUB_ROUTES, _GET),  # only where people sign in with Hugging Face
+}
 API = {
     "/api/ai/chat": _POST,
     "/api/ai/usage": _GET,
@@ -32,6 +44,7 @@ PAGES = {
     "/favicon.ico": _GET,
     "/manifest.json": _GET,
     "/own-token": _POST,
+    "/payer": _POST,
     "/gradio_api/app_id": _GET,  # asked again and again by a page that lost its connection
     "/gradio_api/info": _GET,
     "/gradio_api/theme.css": _GET,
@@ -53,7 +66,12 @@ PAGE_PATTERNS = (
 
 # What a browser may fetch these as (Fetch Metadata): a document that its user sees, or the page's own sign-out. Never a picture,
 # a style or a script that a reply names.
-_OPENED_AS = {"/login": {"document"}, "/logout": {"document", "empty"}}
+_OPENED_AS = {
+    "/login": {"document"},
+    "/logout": {"document", "empty"},
+    HUB_SIGN_IN: {"document"},
+    HUB_CALLBACK: {"document"},
+}
 
 # Of `Sec-Fetch-Site`; `none` is what a person typed, or opened from a bookmark.
 _OWN_SITE = frozenset({"same-origin", "none"})

@@ -23,6 +23,7 @@ from hfchat import errors as e
 from hfchat.auth.authenticator import Authenticator
 from hfchat.chat.early_refusal import RecentRefusals, is_small, refuse_used_up
 from hfchat.gate.access import (
+    HUB_ROUTES,
     OPEN,
     READ,
     check_opening,
@@ -32,6 +33,7 @@ from hfchat.gate.access import (
     methods_of,
     same_origin_shown,
 )
+from hfchat.gate.browser_session import refuse_program
 from hfchat.gate.drain import Drain
 from hfchat.gate.language_cookie import chosen_first
 from hfchat.gate.refusals import log_refusal, refusal_response
@@ -73,12 +75,16 @@ class Gate:
         origins: Iterable[str] = (),
         public_url: str | None = None,
         direct: Mapping[str, Endpoint] | None = None,
+        hub_sign_in: bool = False,
     ) -> None:
         """`direct` are endpoints that answer without the rest of the application in between; `public_url` is the server's own
-        origin, where a proxy does not pass the `Host` header on.
+        origin, where a proxy does not pass the `Host` header on. Without `hub_sign_in` there are no HUB_ROUTES.
         """
         self._app = app or _nothing
         self._direct = direct or {}
+        self._open = (
+            OPEN if hub_sign_in else {path: methods for path, methods in OPEN.items() if path not in HUB_ROUTES}
+        )
         self._authenticate = authenticate
         self._drain = drain
         self._cookie = cookie or SessionCookie()
@@ -179,7 +185,7 @@ class Gate:
         path, method = scope["path"], scope["method"]
         if scope["query_string"].count(b"&") > MAX_QUERY_FIELDS:
             raise e.InvalidRequest("unreadable", param="query")
-        methods = OPEN.get(path)
+        methods = self._open.get(path)
         if methods is not None and method in methods:
             check_opening(headers, path, method, framed=self._cookie.framed, public_url=self._public_url)
             return None
@@ -236,6 +242,7 @@ class Gate:
         if not token:
             return None
         caller = await self._authenticate.verify(token)
+        refuse_program(caller)
         follows_a_link = method in READ and headers.get("sec-fetch-mode") == "navigate"
         if is_cross_site(headers, self._public_url) and (not follows_a_link or path.startswith("/gradio_api/")):
             raise e.MissingToken("cross_site")

@@ -18,10 +18,12 @@ def say(error: HfchatError, language: Language, *, to_owner: bool = False) -> tu
         "wait": error.retry_after_s or 0,
         "page": (error.model or "").partition(":")[0],
     }
-    hint = text.owner_hint if to_owner and text.owner_hint else text.hint
-    field = f"`{error.param}`: " if error.param and "{detail}" in text.message else ""
+    sentence, hint = text.message, text.owner_hint if to_owner and text.owner_hint else text.hint
+    if error.own_account:
+        sentence, hint = text.payer_message, text.payer_hint
+    field = f"`{error.param}`: " if error.param and "{detail}" in sentence else ""
     facts["detail"] = f"{field}{facts['detail']}"
-    message = text.message.format(**facts).strip()
+    message = sentence.format(**facts).strip()
     return message[:1].upper() + message[1:], hint.format(**facts)
 
 

@@ -1,4 +1,4 @@
-"""Session cookie: the signed token in the browser. Its name, its attributes, and how it is read.
+"""Session cookie: the signed token in the browser, or another value as secret. Its name, its attributes, and how it is read.
 
 Over https the name begins with `__Host-` (RFC 6265bis section 4.1.3.2), so no other host of the domain and no page over http
 can write it. Two cookies of the name are refused: which one is the user's is unknown.
@@ -12,7 +12,8 @@ from starlette.types import Scope
 from hfchat.errors import InvalidToken
 
 COOKIE = "hfchat_session"
-SECURE_COOKIE = f"__Host-{COOKIE}"
+SECURE_PREFIX = "__Host-"
+SECURE_COOKIE = f"{SECURE_PREFIX}{COOKIE}"
 # RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
 MAX_COOKIE_TOKEN = 3800
 # RFC 6265bis section 5.6: what a browser strips from a name before it checks the prefix. If more were stripped here, such as
@@ -23,11 +24,15 @@ COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class SessionCookie:
-    """The cookie of one server. `https`: its address is known to be https; `framed`: another site shows it in a frame."""
+    """A cookie of one server. `https`: its address is known to be https; `framed`: another site shows it in a frame.
 
-    def __init__(self, *, https: bool = False, framed: bool = False) -> None:
+    Its value is a token, or another text of base64url.
+    """
+
+    def __init__(self, *, https: bool = False, framed: bool = False, name: str = COOKIE) -> None:
         self._https = https or framed  # in a frame of another site only `Secure` cookies are stored
         self.framed = framed
+        self._base_name = name
 
     def token(self, scope: Scope) -> str:
         """The token in the request's cookie; the empty string without one. Raises: InvalidToken for two cookies."""
@@ -45,7 +50,7 @@ class SessionCookie:
         return f"{self._name(scope)}={token}; Path=/; HttpOnly; Max-Age={max(max_age_s, 0)}; {site}"
 
     def _name(self, scope: Scope) -> str:
-        return SECURE_COOKIE if self._secure(scope) else COOKIE
+        return f"{SECURE_PREFIX}{self._base_name}" if self._secure(scope) else self._base_name
 
     def _secure(self, scope: Scope) -> bool:
         # Behind two proxies there may be two of them; the gate passes `https` on only, so the first one does not decide.

@@ -1,7 +1,8 @@
 """Sentences of errors: what happened, what the caller can do, what the owner can do. In the files under `errors`.
 
 A caller is never told to pay, or to mend what only the owner can; `owner_hint` goes to the owner's log and to tokens
-with the scope `admin`. `{model}` is the model's id or the words "the model"; `{detail}` is a sentence of `details` or
+with the scope `admin`. `payer_message` and `payer_hint` are for a caller who pays for themself, of their own account.
+`{model}` is the model's id or the words "the model"; `{detail}` is a sentence of `details` or
 the provider's own words, cleaned.
 """
 
@@ -26,6 +27,8 @@ class ErrorSentences:
     message: str
     hint: str
     owner_hint: str = ""
+    payer_message: str = ""
+    payer_hint: str = ""
 
 
 # By the error's code.
@@ -43,5 +46,5 @@ THE_MODEL: Mapping[Language, str] = section("the_model")
 SIGN_IN_DETAILS = frozenset(
     key
     for key, text in DETAILS[ENGLISH].items()
-    if key == "two_sessions" or (key.startswith("token_") and key != "token_or_id" and "{" not in text)
+    if key == "two_sessions" or (key.startswith(("token_", "sign_in_")) and key != "token_or_id" and "{" not in text)
 )

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -162,6 +163,18 @@ class Ledger:
         """Free an idempotency key. Raises: StoreUnavailable."""
         await self._timeout.wait(self._store.end_once(name, owner))
 
+    async def store_record(self, name: str, content: bytes, *, until: float) -> None:
+        """Store a record under this name, in place of what is there; a secret comes sealed. Raises: StoreUnavailable."""
+        await self._timeout.wait(self._store.store_record(name, content, now=self._clock(), until=until))
+
+    async def read_record(self, name: str) -> bytes | None:
+        """What is stored under this name and has not ended. Raises: StoreUnavailable."""
+        return await self._timeout.wait(self._store.read_record(name, now=self._clock()), reads=True)
+
+    async def delete_record(self, name: str) -> None:
+        """Delete what is stored under this name. Raises: StoreUnavailable."""
+        await self._timeout.wait(self._store.delete_record(name))
+
     async def totals(self, subject: str | None = None) -> list[UsageTotals]:
         """The totals of everybody, or of one subject. Raises: StoreUnavailable."""
         totals = self._store.totals(subject, now=self._clock())
@@ -174,6 +187,10 @@ class Ledger:
         except StoreUnavailable:
             return False
         return True
+
+    async def open(self) -> None:
+        """Let the store begin what takes long, before the first call needs it. Raises: StoreUnavailable."""
+        await self._timeout.wait(self._store.open(), reads=True, timeout_s=REPORT_TIMEOUT_S)
 
     async def close(self) -> None:
         """Wait up to LAST_SETTLING_S for settlements, then close the store."""
@@ -252,7 +269,11 @@ def blocked_error(caller: Caller) -> RevokedToken:
 
 
 def _policy(caller: Caller, limits: str) -> Policy:
-    return limited(caller.policy, read_person_limits(limits)) if limits else caller.policy
+    if not limits:
+        return caller.policy
+    policy = limited(caller.policy, read_person_limits(limits))
+    # A budget protects the owner's credit: who pays for themself has none.
+    return replace(policy, budget=()) if caller.own_credit else policy
 
 
 def _revoked(caller: Caller, reason: str = "") -> RevokedToken:

@@ -155,6 +155,22 @@ class RedisStore:
         """Free the key."""
         await self._run("update_once", [name, owner, "", ""])
 
+    async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
+        """Store it under this name; it ends by the server's clock."""
+        async with self._translated():
+            await self._redis.set(f"hfchat:record:{name}", base64.b64encode(content).decode(), pxat=int(until * 1000))
+
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
+        """What is stored under this name."""
+        async with self._translated():
+            content = await self._redis.get(f"hfchat:record:{name}")
+        return base64.b64decode(content) if content else None
+
+    async def delete_record(self, name: str) -> None:
+        """Delete it."""
+        async with self._translated():
+            await self._redis.delete(f"hfchat:record:{name}")
+
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """The totals, sorted by name."""
         async with self._translated() as marker:
@@ -169,6 +185,9 @@ class RedisStore:
                         await self._scripts["totals"](keys=[marker], args=[now, person], client=pipeline)
                     rows += await pipeline.execute()
         return sorted(map(_totals, rows), key=lambda totals: (totals.subject, totals.issuer))
+
+    async def open(self) -> None:
+        """Nothing: it connects on first use."""
 
     async def close(self) -> None:
         """Close the connections."""

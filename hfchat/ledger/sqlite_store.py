@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from hfchat.ledger.copy_files import Change, LedgerState
 from hfchat.ledger.meters import (
     CLOCK_STEP_S,
     LAPSED_RETENTION_S,
@@ -24,10 +25,11 @@ from hfchat.ledger.meters import (
     first_refusal,
     window_count,
 )
+from hfchat.ledger.sqlite_state import RESTORE_REVOCATION, Snapshot, read_snapshot, restore_state
 from hfchat.ledger.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
 
-_VERSIONS = (
+VERSIONS = (
     """
     CREATE TABLE meters (
         person TEXT NOT NULL, meter TEXT NOT NULL, starts INTEGER NOT NULL, used INTEGER NOT NULL,
@@ -53,6 +55,7 @@ _VERSIONS = (
     CREATE INDEX answers_by_end ON answers (until)
     """,
     "CREATE TABLE person_limits (subject TEXT PRIMARY KEY, limits TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE records (name TEXT PRIMARY KEY, until REAL NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",
 )
 _BARRED_AND_LIMITS = """
     SELECT EXISTS (SELECT 1 FROM revocations WHERE token_id = ? AND until > ?),
@@ -96,7 +99,7 @@ class SqliteStore:
     in_order = True
 
     def __init__(self, path: Path | None) -> None:
-        self._worker = SqliteWorker(path, _VERSIONS)
+        self._worker = SqliteWorker(path, VERSIONS)
 
     def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Future[Counters]:
         """Count all of it or nothing."""
@@ -122,8 +125,7 @@ class SqliteStore:
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
-        update = "INSERT INTO revocations VALUES (?, ?) ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)"
-        await self._worker.run(lambda db: db.execute(update, (token_id, until)), synced_first=True)
+        await self._worker.run(lambda db: db.execute(RESTORE_REVOCATION, (token_id, until)), synced_first=True)
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those of the tokens that are revoked."""
@@ -165,11 +167,40 @@ class SqliteStore:
         update = "DELETE FROM answers WHERE name = ? AND owner = ? AND answer IS NULL"
         await self._worker.run(lambda db: db.execute(update, (name, owner)))
 
+    async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
+        """Store it under this name."""
+        await self._worker.run(lambda db: _store_record(db, name, content, now, until))
+
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
+        """What is stored under this name."""
+        query = "SELECT content FROM records WHERE name = ? AND until > ?"
+        row = await self._worker.run(lambda db: db.execute(query, (name, now)).fetchone(), writes=False)
+        return row[0] if row else None
+
+    async def delete_record(self, name: str) -> None:
+        """Delete it."""
+        await self._worker.run(lambda db: db.execute("DELETE FROM records WHERE name = ?", (name,)))
+
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """The totals, sorted by name."""
         names = {"now": now, "latest": now + MAX_LEASE_S, "subject": subject}
         rows = await self._worker.run(lambda db: db.execute(_TOTALS, names).fetchall(), writes=False)
         return [UsageTotals(*row) for row in rows]
+
+    async def snapshot(self, *, now: float) -> Snapshot:
+        """What is in force, for a copy."""
+        return await self._worker.run(lambda db: read_snapshot(db, now), writes=False)
+
+    async def restore(self, state: LedgerState) -> None:
+        """Bring in what a copy has."""
+        await self._worker.run(lambda db: restore_state(db, state), synced_first=True)
+
+    async def apply(self, change: Change) -> None:
+        """Make a change that a command wants, whatever was there before."""
+        await self._worker.run(lambda db: _apply(db, change), synced_first=True)
+
+    async def open(self) -> None:
+        """Nothing: the file is opened on first use."""
 
     async def close(self) -> None:
         """Close the file."""
@@ -292,6 +323,17 @@ def _reset(db: sqlite3.Connection, subject: str) -> None:
     db.execute(f"UPDATE reservations SET windows = '{{}}' WHERE {_SUBJECT} = ?", (subject,))  # noqa: S608
 
 
+def _apply(db: sqlite3.Connection, change: Change) -> None:
+    if change.kind == "revoke":
+        db.execute(RESTORE_REVOCATION, (change.name, change.value))
+    elif change.kind == "reset":
+        _reset(db, change.name)
+    elif change.value:
+        db.execute("INSERT OR REPLACE INTO person_limits VALUES (?, ?)", (change.name, change.value))
+    else:
+        db.execute("DELETE FROM person_limits WHERE subject = ?", (change.name,))
+
+
 def _begin_once(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> OnceState:
     db.execute("DELETE FROM answers WHERE until <= ? OR until > ?", (now, now + MAX_ANSWER_S))
     row = db.execute("SELECT body, owner, answer FROM answers WHERE name = ?", (name,)).fetchone()
@@ -299,3 +341,8 @@ def _begin_once(db: sqlite3.Connection, name: str, body: str, owner: str, now: f
         db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (name, body, owner, until))
         return OnceState()
     return OnceState(running=row[2] is None and row[1] != owner, other=row[0] != body, answer=row[2])
+
+
+def _store_record(db: sqlite3.Connection, name: str, content: bytes, now: float, until: float) -> None:
+    db.execute("DELETE FROM records WHERE until <= ?", (now,))
+    db.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (name, until, content))

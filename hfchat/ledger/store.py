@@ -1,4 +1,4 @@
-"""Store: the protocol of the SQLite and the Redis store: reservations and leases, usage, revocations, idempotency keys."""
+"""Store: the protocol of the SQLite and the Redis store: reservations, usage, revocations, idempotency keys, records."""
 
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
@@ -79,8 +79,24 @@ class Store(Protocol):
         """Free the key that the owner holds."""
         ...
 
+    async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
+        """Store a record under this name, in place of what is there; those that have ended are deleted."""
+        ...
+
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
+        """What is stored under this name and has not ended."""
+        ...
+
+    async def delete_record(self, name: str) -> None:
+        """Delete what is stored under this name."""
+        ...
+
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """The totals of everybody, or of one subject, sorted by name."""
+        ...
+
+    async def open(self) -> None:
+        """Begin what takes long, and return at once. A command need not call it."""
         ...
 
     async def close(self) -> None:

@@ -29,9 +29,14 @@ _STATIC = Path(__file__).parent / "static"
 _PAGE_KEYS = ("session_over", "not_now", "tabs_busy")
 _CHAT_KEYS = (
     "program_lead",
+    "program_ends",
     "program_token",
     "program_failed",
     "use_from_program",
+    "own_credit",
+    "own_credit_ask",
+    "payer_failed",
+    "cancel",
     "close",
     "copy",
     "copied",

@@ -4,6 +4,7 @@ import gradio as gr
 
 from hfchat.http.html import template
 from hfchat.i18n.amounts import spoken
+from hfchat.i18n.errors import CREDITS_PAGE
 from hfchat.i18n.language import LANGUAGES, Language
 from hfchat.i18n.sentences import CHAT, NAMES, PAGE
 from hfchat.ledger.quota import Remaining
@@ -17,6 +18,7 @@ LOW = 0.2
 _BRAND = template("page/templates/brand.html")
 _ACCOUNT_MENU = template("page/templates/account_menu.html")
 _REMAINING = template("page/templates/remaining.html")
+_PAYER = template("page/templates/payer.html")
 
 
 def brand(look: Appearance) -> str:
@@ -31,7 +33,7 @@ def account_menu(request: gr.Request) -> str:
     return _ACCOUNT_MENU.render(
         texts=PAGE[language],
         chat=CHAT[language],
-        username=request.username or "",
+        username=visitor_of(request).caller.name,
         left=left,
         low=low,
         other_languages={other: NAMES[other] for other in LANGUAGES if other != language},
@@ -39,8 +41,8 @@ def account_menu(request: gr.Request) -> str:
 
 
 def remaining_html(request: gr.Request) -> tuple[str, str]:
-    """What the visitor has left of each limit, for the menu; and of those that are low, for all to see. As HTML."""
-    _, quota, language = visitor_of(request)
+    """Who pays and what is left of each limit, for the menu; and who pays and what is low, always in sight. As HTML."""
+    caller, quota, language = visitor_of(request)
     left, low = [], []
     for key, remaining in (("left_of_rate", quota.rate), ("left_of_budget", quota.budget)):
         if remaining is not None:
@@ -48,8 +50,12 @@ def remaining_html(request: gr.Request) -> tuple[str, str]:
             left.append(sentence)
             if remaining.remaining < remaining.limit and remaining.remaining <= max(remaining.limit * LOW, 1):
                 low.append(sentence)
+    payer = "" if caller.account is None else PAGE[language]["pays_self" if caller.own_credit else "pays_owner"]
+    if payer:
+        low.insert(0, payer)
+    in_menu = _PAYER.render(payer=payer, account=caller.account, chat=CHAT[language], credits_page=CREDITS_PAGE)
     return (
-        _REMAINING.render(sentences=left, tag="p", css_class="hfchat-left"),
+        in_menu + _REMAINING.render(sentences=left, tag="p", css_class="hfchat-left"),
         _REMAINING.render(sentences=low, tag="span", css_class="hfchat-low"),
     )
 

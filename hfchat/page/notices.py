@@ -20,7 +20,11 @@ from hfchat.types import Finish, Source
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>$~&:@])")
 # Beside those where the next model of the list is asked by itself.
 _ANOTHER_MODEL = frozenset({"model_not_allowed", "unsupported_input", "upstream_rejected"})
-# Where the owner mends it: the words of the link, and where it leads.
+# Of a visitor who pays for themself, where their own token does not do.
+_SIGN_IN_WITH_HUB = frozenset({"hf_token_invalid", "hf_token_forbidden"})
+# What a visitor's own credit goes on after.
+_OWNERS_ALLOWANCE = frozenset({"budget_exceeded", "credits_exhausted"})
+# Where the owner, or who pays for themself, mends it: the words of the link, and where it leads.
 _OWNERS_PAGES = {
     "model_not_supported": ("enable_provider", PROVIDERS_PAGE),
     "model_gated": ("accept_terms", "https://huggingface.co/{model}"),
@@ -37,8 +41,13 @@ _ADDRESS = re.compile(r"https?://[^\s<>\\\x00-\x1f]+")
 MAX_SOURCES = 20
 
 
-def notice(error: HfchatError, language: Language, request_id: str, to_owner: bool) -> dict[str, Any]:
-    """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on."""
+def notice(
+    error: HfchatError, language: Language, request_id: str, to_owner: bool, *, may_pay: bool = False
+) -> dict[str, Any]:
+    """What failed and what helps, as a message of Gradio's, with buttons that the page's script acts on.
+
+    `may_pay`: the owner pays now, and the visitor may go on on their own credit instead.
+    """
     if error.reason == "empty_content":
         return page_note(PAGE[language]["empty_message"], NOTICE_ID)
     if error.reason in _OF_PICTURES:
@@ -52,7 +61,7 @@ def notice(error: HfchatError, language: Language, request_id: str, to_owner: bo
     if error.code == "invalid_request":
         hint = ""  # where programs find the form
     number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
-    lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner), number)
+    lines = (f"⚠️ **{message}**", hint, _buttons(error, language, to_owner, may_pay), number)
     return page_note("\n\n".join(filter(None, lines)), NOTICE_ID)
 
 
@@ -65,12 +74,15 @@ def stopped_notice(language: Language) -> dict[str, Any]:
     )
 
 
-def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
+def _buttons(error: HfchatError, language: Language, to_owner: bool, may_pay: bool) -> str:
     """What helps, the likeliest first. Every error has one: where nothing else helps, trying again is offered."""
     texts = CHAT[language]
+    if error.own_account and error.code in _SIGN_IN_WITH_HUB:
+        # In a tab of its own: the page may stand in a frame, and what is written stays.
+        return f'<a class="hfchat-do" href="/login/huggingface" target="_blank" rel="noreferrer">{texts["sign_in_again"]}</a>'
     if error.status == 401:
         return f'<a class="hfchat-do" href="/login">{texts["sign_in_again"]}</a>'
-    acts = []
+    acts = ["own_credit"] if may_pay and error.code in _OWNERS_ALLOWANCE else []
     if error.retryable and (error.retry_after_s or 0) <= _LONG_WAIT_S:
         acts.append("retry")
     named_wrong = error.code == "invalid_request" and error.param == "model"
@@ -85,7 +97,7 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool) -> str:
     if error.code == "invalid_request" and error.param in ("temperature", "top_p", "max_tokens", "system_prompt"):
         acts.append("choose_settings")
     buttons = [_button(act, texts[act]) for act in acts or ["retry"]]
-    if to_owner and error.code in _OWNERS_PAGES:
+    if (to_owner or error.own_account) and error.code in _OWNERS_PAGES:
         words, page = _OWNERS_PAGES[error.code]
         address = escape(page.format(model=(error.model or "").partition(":")[0]))
         buttons.append(f'<a class="hfchat-do" href="{address}" target="_blank" rel="noreferrer">{texts[words]}</a>')

@@ -92,7 +92,9 @@ def responder(
             if after:
                 yield [*view.messages(final=True), *after]
         except HfchatError as error:
-            yield [*view.messages(final=True), notice(error, language, request_id, ADMIN_SCOPE in caller.scopes)]
+            may_pay = caller.account is not None and caller.account.may_choose and not caller.own_credit
+            to_owner = ADMIN_SCOPE in caller.scopes
+            yield [*view.messages(final=True), notice(error, language, request_id, to_owner, may_pay=may_pay)]
         finally:
             # After the history and the question.
             ratings.answered(request.session_hash, len(history) + 1, request_id, view.answered)

@@ -91,6 +91,8 @@ class HubUpstream:
             error = translate(failure)
             if not isinstance(error, e.LimitReached):
                 error.model = call.model
+            if call.own_token is not None:
+                error.blame_payer()
             if error is failure:
                 raise
             raise error from failure
@@ -131,7 +133,8 @@ class HubUpstream:
 
     async def _post(self, call: Call, *, ask_usage: bool) -> aiohttp.ClientResponse:
         try:
-            url, headers = await self._destination(call.model)
+            own_token = await call.own_token() if call.own_token is not None else None
+            url, headers = await self._destination(call.model, own_token)
             return await self._pool.post(url, headers, call_body(call, ask_usage=ask_usage), self._read_timeout_s(call))
         except Exception as failure:
             error = translate(failure)
@@ -140,18 +143,19 @@ class HubUpstream:
             # No reply had begun that could be interrupted.
             raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
 
-    async def _destination(self, model: str) -> tuple[str, dict[str, str]]:
-        """The address and the headers of a call, by the hub client. Raises: InvalidRequest for a model that is an address: the
-        hub client would post to it, with the owner's token.
+    async def _destination(self, model: str, own_token: str | None = None) -> tuple[str, dict[str, str]]:
+        """The address and the headers of a call, by the hub client, with the caller's `own_token`, which bills nobody else, or
+        the owner's. Raises: InvalidRequest for a model that is an address: the hub client would post to it, with the token.
         """
         if "://" in model:
             raise e.InvalidRequest("model_id", param="model")
+        hf_token, bill_to = (own_token, None) if own_token is not None else (self._hf_token, self._bill_to)
         client = _RequestCapture(
             base_url=self._base_url,
             provider="auto" if self._base_url is None else None,
-            api_key=self._hf_token or _NO_TOKEN,
-            bill_to=self._bill_to,
-            headers={} if self._hf_token else {"authorization": None},  # type: ignore[dict-item]
+            api_key=hf_token or _NO_TOKEN,
+            bill_to=bill_to,
+            headers={} if hf_token else {"authorization": None},  # type: ignore[dict-item]
         )
         await client.chat_completion([], model=model, stream=True)
         headers = {name: value for name, value in client.request.headers.items() if value is not None}

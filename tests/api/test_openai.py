@@ -225,7 +225,7 @@ def test_whatever_may_cost_something_is_reserved(
     token = make_token("thrifty", policy=read_policy({"budget": f"{at_least}/day", "max_tokens": 100}))
     said = ask(app, {**QUESTION, **asked}, token=token)
     assert (said.status_code, said.json()["error"]["code"]) == (429, "budget_exceeded")
-    roomy = make_token("roomy", policy=read_policy({"budget": f"{at_least + 700}/day", "max_tokens": 100}))
+    roomy = make_token("roomy", policy=read_policy({"budget": f"{at_least + 1800}/day", "max_tokens": 100}))
     assert ask(app, {**QUESTION, **asked}, token=roomy).status_code == 200
 
 

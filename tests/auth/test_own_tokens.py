@@ -395,6 +395,7 @@ def test_an_issued_token_carries_the_limits_it_was_given() -> None:
         default_model="c/d",
         models=frozenset({"c/d"}),
         max_tokens=10,
+        default_tokens=10,
         rate=(Limit(30, "minute"), Limit(5, "hour")),
         budget=(Limit(200_000, "day"), Limit(9, "week")),
         streams=1,

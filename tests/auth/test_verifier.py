@@ -542,6 +542,7 @@ def test_a_policy_narrows_what_the_owner_allows() -> None:
         default_model="c/d",
         models=frozenset({"c/d"}),
         max_tokens=100,
+        default_tokens=100,
         rate=(Limit(5, "minute"),),
         budget=(Limit(200_000, "day"), Limit(10, "month")),
     )

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -244,6 +245,16 @@ async def test_what_answers_again_is_left_alone_no_longer() -> None:
     await run(retries, "fall/one")  # both fail and rest, then the first answers
     await run(retries, "fall/one")
     assert upstream.models_called[-1] == "own/m"
+
+
+async def test_what_fails_on_a_callers_own_account_rests_for_nobody() -> None:
+    async def own_token() -> str:
+        return "hf_own"
+
+    retries = Retries(Upstream(lambda *_: e.UpstreamRateLimited()), providers, backoff_s=0.001)
+    _, error = await run(retries, call=replace(CALL, own_token=own_token), patience_s=0)
+    assert isinstance(error, e.UpstreamRateLimited)
+    assert retries._resting == {}
 
 
 async def test_where_all_rest_they_are_tried_all_the_same() -> None:

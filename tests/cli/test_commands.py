@@ -17,6 +17,7 @@ from typing import Any
 import jwt
 import pytest
 
+from hfchat.auth.hub_account import name_record
 from hfchat.auth.own_tokens import verify_token
 from hfchat.auth.policy import PolicyClaim
 from hfchat.cli.main import main
@@ -411,6 +412,23 @@ def test_the_usage_is_csv_for_programs(capsys: pytest.CaptureFixture[str], books
     assert rows[("zoe", "hfchat")]["held_tokens"] == "172"
     assert ('q"u,o\u2028te', "hfchat") in rows
     assert len(rows) == 5
+
+
+def test_who_signed_in_with_hugging_face_is_found_by_name(capsys: pytest.CaptureFixture[str], books: str) -> None:
+    async def name() -> None:
+        ledger = Ledger(SqliteStore(Path(".hfchat/ledger.db").resolve()))
+        await ledger.store_record(name_record("hf:63f0a1"), b"=alison", until=2**33)
+        await ledger.close()
+
+    spend("hf:63f0a1", Usage(5, 6))
+    asyncio.run(name())
+    status, out, _ = run(capsys, "usage", "=alison")
+    assert (status, [line.split()[0] for line in out.splitlines()]) == (0, ["subject", "hf:63f0a1"])
+    assert [line.split()[-1] for line in out.splitlines()] == ["name", "=alison"]
+    assert run(capsys, "usage", "hf:63f0a1")[1] == out
+    rows = list(csv.DictReader(io.StringIO(run(capsys, "usage", "--csv")[1])))
+    assert [row["name"] for row in rows if row["name"]] == ["'=alison"]
+    assert run(capsys, "usage", "hf:other")[0] == 1
 
 
 def test_who_has_used_nothing_is_a_no(capsys: pytest.CaptureFixture[str], books: str) -> None:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from hfchat.auth.verifier import Verifier
 from hfchat.config.addresses import is_loopback
 from hfchat.config.settings import Settings, SettingsError, load_settings
+from hfchat.factory import make_credit
 from hfchat.limits import Limit
 from hfchat.types import ROUTER_URL, Policy
 from tests.conftest import KEY
@@ -80,10 +81,17 @@ DEFAULTS: dict[str, Any] = {
     "jwt_required_scope": None,
     "jwt_subject_claim": "sub",
     "hfchat_store": f"sqlite:///{Path.cwd().resolve()}/.hfchat/ledger.db",
+    "hfchat_store_copy": None,
     "hfchat_rate": Limit(30, "minute"),
     "hfchat_budget": Limit(200_000, "day"),
     "hfchat_streams": 4,
     "hfchat_patience_s": 20,
+    "hfchat_sign_in": (),
+    "hfchat_members": (),
+    "oauth_client_id": None,
+    "oauth_client_secret": None,
+    "oauth_scopes": "openid profile inference-api",
+    "openid_provider_url": "https://huggingface.co",
     "hfchat_cors_origins": (),
     "hfchat_keep_alive_s": 75,
     "hfchat_public_url": None,
@@ -163,6 +171,10 @@ GOOD: list[tuple[str, str, Any]] = [
     ("HFCHAT_CORS_ORIGINS", "vscode-webview://1aBc,moz-extension://2c12-62c7", ("vscode-webview://1aBc", "moz-extension://2c12-62c7")),
     ("HFCHAT_CORS_ORIGINS", "ionic://localhost:8100", ("ionic://localhost:8100",)),
     ("HFCHAT_KEEP_ALIVE_S", "620", 620),
+    ("OAUTH_CLIENT_ID", "c0ffee-12", "c0ffee-12"),
+    ("OAUTH_SCOPES", "inference-api  email", "openid profile inference-api email"),
+    ("OPENID_PROVIDER_URL", "https://huggingface.co/", "https://huggingface.co"),
+    ("OPENID_PROVIDER_URL", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
     ("HFCHAT_PUBLIC_URL", "https://chat.example.org/", "https://chat.example.org"),
     ("HFCHAT_LOG_FORMAT", "json", "json"),
     ("GRADIO_SERVER_NAME", "::1", "::1"),
@@ -267,6 +279,12 @@ WRONG = [
     ("JWT_REQUIRED_SCOPE", 'ch"at', "is not one scope", "without spaces and commas"),
     ("JWT_SUBJECT_CLAIM", "user id", "not a claim's name", "for example sub, id or email"),
     ("JWT_SUBJECT_CLAIM", "a" * 101, "not a claim's name", "for example sub, id or email"),
+    ("HFCHAT_STORE_COPY", "me/ledger", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/me", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/me/ledger/today", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://datasets/me/ledger", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/../ledger", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/me/ledger", "needs a token of Hugging Face", "HUGGINGFACE_API_TOKEN"),
     ("HFCHAT_STORE", "ledger.db", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
     ("HFCHAT_STORE", "sqlite://ledger.db", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
     ("HFCHAT_STORE", "sqlite:///a.db?mode=ro", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
@@ -292,6 +310,14 @@ WRONG = [
     ("HFCHAT_STREAMS", "0", "must be 1 or more", "at once"),
     ("HFCHAT_STREAMS", "10001", "must be 10000 or less", "at once"),
     ("HFCHAT_STREAMS", "all", "not a whole number", "at once"),
+    ("HFCHAT_SIGN_IN", "token,google", "must be 'token' or 'huggingface'", "comma-separated"),
+    ("HFCHAT_MEMBERS", "alice,my org", "'my org' is no user or organisation", "huggingface.co/NAME"),
+    ("HFCHAT_MEMBERS", "ａlice", "is no user or organisation", "huggingface.co/NAME"),
+    ("OAUTH_CLIENT_SECRET", "a b", "a space", "copy it again"),
+    ("OAUTH_SCOPES", 'openid "x"', "no scope", "openid profile inference-api"),
+    ("OPENID_PROVIDER_URL", "http://huggingface.co", "sign in as anybody", "write https://"),
+    ("OPENID_PROVIDER_URL", "https://huggingface.co/?a=b", "a `?`", "write it without"),
+    ("OPENID_PROVIDER_URL", "huggingface.co", "is not a whole address", "https://huggingface.co"),
     ("HF_CHAT_MEDIA_HOSTS", "*", "is not the full name of a host", "pictures.example.org"),
     ("HF_CHAT_MEDIA_HOSTS", "a.example,169.254.169.254", "is not the full name", "no IP address"),
     ("HF_CHAT_MEDIA_HOSTS", "a.0x7f", "is not the full name", "no IP address"),
@@ -418,7 +444,7 @@ UNKNOWN = [
     ("HFCHAT_MODEL", "did you mean HF_CHAT_MODEL?"),
     ("hf_chat_model", "did you mean HF_CHAT_MODEL?"),
     ("HFCHAT_STOR", "did you mean HFCHAT_STORE?"),
-    ("HFCHAT_MEMBERS", "remove it"),
+    ("HFCHAT_SIGNIN", "did you mean HFCHAT_SIGN_IN?"),
     ("HFCHAT_ZZZZZZZZZZZ", "remove it"),
 ]
 
@@ -626,6 +652,7 @@ def test_what_is_no_public_key_is_refused_with_what_to_write(
 
 JWKS = "https://login.example.org/jwks.json"
 EC_KEY = {"JWT_PUBLIC_KEY": SOME_PEM}
+BUCKET = "hf://buckets/my-org/my_ledger.1"
 # what is set, and what begins each line of the refusal
 BETWEEN: dict[str, tuple[dict[str, str], list[str]]] = {
     "two sets of keys": ({**EC_KEY, "JWT_JWKS_URL": JWKS}, ["JWT_PUBLIC_KEY: JWT_JWKS_URL is set too"]),
@@ -667,6 +694,22 @@ BETWEEN: dict[str, tuple[dict[str, str], list[str]]] = {
         {"SPACE_ID": "a/b", "JWT_ISSUER": "x", "JWT_AUDIENCE": "y"},
         ["JWT_ISSUER: there is no key", "JWT_AUDIENCE: there is no key"],
     ),
+    **{
+        f"a copy of {store}": (
+            {"JWT_SECRET": KEY, "HF_TOKEN": HF_TOKEN, "HFCHAT_STORE_COPY": BUCKET, "HFCHAT_STORE": store},
+            [f"HFCHAT_STORE_COPY: it is the copy of a file, and HFCHAT_STORE={store.partition('/')[0]}//... is none"],
+        )
+        for store in ("memory://", "redis://host", "valkeys://host", "unix:///run/redis.sock")
+    },
+    "a copy and another server's key": (
+        {
+            "JWT_SECRET": KEY,
+            "HUGGINGFACE_API_TOKEN": "sk-0a9b8c7d6e5f",
+            "HF_CHAT_BASE_URL": "http://localhost:1/v1",
+            "HFCHAT_STORE_COPY": BUCKET,
+        },
+        ["HFCHAT_STORE_COPY: a bucket needs a token of Hugging Face"],
+    ),
     "a long reply": (
         {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "1000000", "HF_CHAT_DEFAULT_TOKENS": "500000"},
         ["HFCHAT_BUDGET: 200000/day is less than a question and a reply of HF_CHAT_DEFAULT_TOKENS=500000"],
@@ -690,6 +733,7 @@ TOGETHER: dict[str, dict[str, str]] = {
     "a secret and a public key": {"JWT_SECRET": KEY, **EC_KEY, "JWT_ALGORITHMS": "HS256,ES256"},
     "a provider": {"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "RS256, PS512, EdDSA", "JWT_AUDIENCE": "chat"},
     "a secret and a provider": {"JWT_SECRET": KEY, "JWT_JWKS_URL": JWKS},
+    "a copy": {"JWT_SECRET": KEY, "HF_TOKEN": HF_TOKEN, "HFCHAT_STORE_COPY": BUCKET},
     "a default at the ceiling": {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "500", "HF_CHAT_DEFAULT_TOKENS": "500"},
     "a ceiling below the default that nobody set": {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "500"},
     "as large a reply as the budget": {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "10", "HFCHAT_BUDGET": "110/week"},
@@ -919,3 +963,76 @@ def test_the_addresses_are_written_as_a_browser_takes_them(
 ) -> None:
     settings = make_settings(**variables)
     assert (settings.public_url, settings.local_url) == (public, local)
+
+
+WITH_HUB = {"JWT_SECRET": KEY, "HFCHAT_SIGN_IN": "huggingface", "HFCHAT_PUBLIC_URL": "https://chat.example.org"}
+SPACE = {"SPACE_ID": "me/chat", "SPACE_HOST": "me-chat.hf.space,chat.example.org", "OAUTH_CLIENT_ID": "c0ffee"}
+OTHER_SERVER = {"HF_CHAT_BASE_URL": "http://localhost:11434/v1"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "ways", "origin"),
+    [
+        ({"JWT_SECRET": KEY}, {"token"}, None),
+        (WITH_HUB, {"huggingface"}, "https://chat.example.org"),
+        ({**WITH_HUB, "HFCHAT_SIGN_IN": " Token, HuggingFace "}, {"token", "huggingface"}, "https://chat.example.org"),
+        ({"JWT_SECRET": KEY, **SPACE}, {"token", "huggingface"}, "https://me-chat.hf.space"),
+        ({"JWT_SECRET": KEY, **SPACE, "HFCHAT_SIGN_IN": "token"}, {"token"}, "https://me-chat.hf.space"),
+        ({"JWT_SECRET": KEY, **SPACE, "OAUTH_CLIENT_ID": ""}, {"token"}, "https://me-chat.hf.space"),
+    ],
+    ids=["default", "hub", "both", "a Space", "a Space with tokens", "a Space without hf_oauth"],
+)
+def test_how_people_sign_in(variables: dict[str, str], ways: set[str], origin: str | None) -> None:
+    settings = load(**variables)
+    assert (settings.sign_in, settings.hub_origin) == (ways, origin)
+    assert settings.hub_sign_in is ("huggingface" in ways)
+
+
+def test_a_space_without_a_key_stays_closed_and_starts() -> None:
+    settings = load(**SPACE)
+    assert (settings.has_key, settings.hub_sign_in) == (False, False)
+
+
+UNSAFE: dict[str, tuple[dict[str, str], str]] = {
+    "no key": ({"JWT_SECRET": ""}, "HFCHAT_SIGN_IN: the sessions"),
+    "another's key only": (
+        {"JWT_SECRET": "", "JWT_JWKS_URL": "https://a.example/jwks"},
+        "HFCHAT_SIGN_IN: the sessions",
+    ),
+    "no public address": ({"HFCHAT_PUBLIC_URL": ""}, "HFCHAT_PUBLIC_URL: Hugging Face sends people back"),
+    "a public address without TLS": ({"HFCHAT_PUBLIC_URL": "http://chat.example.org"}, "HFCHAT_PUBLIC_URL: Hugging"),
+    "another server and no members": (OTHER_SERVER, "HFCHAT_MEMBERS: with HF_CHAT_BASE_URL nobody pays"),
+    "no scope and no members": ({"OAUTH_SCOPES": "openid"}, "OAUTH_SCOPES: without inference-api"),
+    "members and no token of the owner's": ({"OAUTH_SCOPES": "openid", "HFCHAT_MEMBERS": "a"}, "OAUTH_SCOPES: without"),
+    "a secret of no client": ({"OAUTH_CLIENT_SECRET": "s3cr3t"}, "OAUTH_CLIENT_SECRET: it belongs to"),
+    "members who cannot sign in": (
+        {"HFCHAT_SIGN_IN": "token", "HFCHAT_MEMBERS": "a"},
+        "HFCHAT_MEMBERS: nobody signs in",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), UNSAFE.values(), ids=UNSAFE)
+def test_an_unsafe_or_useless_sign_in_does_not_start(change: dict[str, str], said: str) -> None:
+    problem = refusal({**WITH_HUB, **change})
+    assert problem.startswith(said)
+    assert "\n" not in problem
+
+
+PAYERS: dict[str, tuple[dict[str, str], bool, bool]] = {
+    "without a token of the owner's": ({}, False, True),
+    "with one": ({"HUGGINGFACE_API_TOKEN": HF_TOKEN}, True, True),
+    "another server": ({**OTHER_SERVER, "HFCHAT_MEMBERS": "a"}, True, False),
+    "without the scope": (
+        {"HUGGINGFACE_API_TOKEN": HF_TOKEN, "OAUTH_SCOPES": "openid", "HFCHAT_MEMBERS": "a"},
+        True,
+        False,
+    ),
+    "no sign-in": ({"HFCHAT_SIGN_IN": "token"}, False, False),
+}
+
+
+@pytest.mark.parametrize(("change", "owner", "own"), PAYERS.values(), ids=PAYERS)
+def test_who_may_pay(change: dict[str, str], owner: bool, own: bool) -> None:
+    credit = make_credit(load(**{**WITH_HUB, **change}))
+    assert (credit.owner, credit.own) == (owner, own)

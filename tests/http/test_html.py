@@ -20,7 +20,7 @@ def test_a_value_is_text() -> None:
 
 def test_a_name_inside_a_sentence_is_text() -> None:
     texts = {"sign_in": "", "confirm_lead": "for <i> {name}", "confirm_button": "{name}", "confirm_help": ""}
-    person = {"subject": EVIL, "issuer": EVIL}
+    person = {"name": EVIL, "issuer": EVIL}
     document = template("gate/templates/confirm.html").render(
         language="en", texts=texts, token=EVIL, caller=person, session=None, own_issuer="hfchat"
     )

@@ -18,6 +18,6 @@ for (const [html, expected] of Object.entries(HTML)) {
 }
 
 test("what Gradio's renderer makes of a message is directed", () => {
-  const marked = { defaults: "kept", use() {}, parser(tokens) { return `<ul>${tokens}${this.defaults}</ul>`; } };
+  const marked = { defaults: "kept", use() {}, lexer: (text) => text, parser(tokens) { return `<ul>${tokens}${this.defaults}</ul>`; } };
   assert.equal(parser(marked).parser("x "), '<ul dir="auto">x kept</ul>');
 });

@@ -4,7 +4,8 @@ import { test } from "node:test";
 
 import { read, rendered } from "./renderer.js";
 
-const flat = (html) => html.replace(/>\s+</g, "><").replace(/\s+</g, "<");
+// From which side a block is written is tested apart.
+const flat = (html) => html.replaceAll(' dir="auto"', "").replace(/>\s+</g, "><").replace(/\s+</g, "<");
 const shows = (table) => {
   for (const [text, html] of Object.entries(table)) test(JSON.stringify(text), () => assert.equal(flat(rendered(text)), html));
 };

@@ -29,7 +29,11 @@ test("only a note of the page's own has its buttons, and only those that are kno
   assert.equal(text({ role: "assistant", content, metadata: null }), content);
   const own = (words) => rendered(words, { metadata: { id: "hfchat-notice" } });
   assert.equal(own(`a ${content}`), `<p>a ${content}</p>`);
-  for (const forged of ['<button class="hfchat-do hfchat-do-program">', '<button class="hfchat-do hfchat-do-retry" onclick="x">', '<a class="hfchat-do" href="/logout">']) {
+  for (const known of [
+    '<button class="hfchat-do hfchat-do-own_credit">x</button>',
+    '<a class="hfchat-do" href="/login/huggingface" target="_blank" rel="noreferrer">x</a>',
+  ]) assert.equal(own(`a ${known}`), `<p>a ${known}</p>`);
+  for (const forged of ['<button class="hfchat-do hfchat-do-program">', '<button class="hfchat-do hfchat-do-retry" onclick="x">', '<a class="hfchat-do" href="/logout">', '<a class="hfchat-do" href="/login/huggingface/callback">']) {
     assert.ok(own(`a ${forged}x</button>`).startsWith("<p>a &lt;"), forged);
     assert.ok(!own(forged).includes("data-own"));
   }

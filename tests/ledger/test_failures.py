@@ -157,7 +157,7 @@ async def test_the_file_and_its_folder_are_made_on_first_use_for_their_owner_alo
     assert file.parent.stat().st_mode & 0o077 == 0
     with sqlite3.connect(file) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
     assert file.stat().st_mode & 0o077 == 0
     db.close()
 

@@ -84,6 +84,15 @@ class Faulty:
     async def end_once(self, name: str, owner: str) -> None:
         await self._do("release", lambda: self.real.end_once(name, owner))
 
+    async def store_record(self, name: str, sealed: bytes, *, now: float, until: float) -> None:
+        await self._do("store_record", lambda: self.real.store_record(name, sealed, now=now, until=until))
+
+    async def read_record(self, name: str, *, now: float) -> bytes | None:
+        return await self._do("read_record", lambda: self.real.read_record(name, now=now))
+
+    async def delete_record(self, name: str) -> None:
+        await self._do("delete_record", lambda: self.real.delete_record(name))
+
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         return await self._do("accounts", lambda: self.real.totals(subject, now=now))
 
@@ -219,6 +228,9 @@ CALLS: dict[str, Callable[[Ledger], Awaitable[object]]] = {
     "renew_once": lambda ledger: ledger.renew_once("name", "owner", until=NOW),
     "store_answer": lambda ledger: ledger.store_answer("name", "owner", b"sealed", until=NOW),
     "release": lambda ledger: ledger.end_once("name", "owner"),
+    "store_record": lambda ledger: ledger.store_record("name", b"sealed", until=NOW),
+    "read_record": lambda ledger: ledger.read_record("name"),
+    "delete_record": lambda ledger: ledger.delete_record("name"),
     "accounts": lambda ledger: ledger.totals(),
     "health": lambda ledger: ledger.healthy(),
 }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hfchat.errors import BudgetExceeded, HfchatError, RateLimitExceeded, TooManyStreams
+from hfchat.ledger.copied_store import CopiedStore
 from hfchat.ledger.meters import (
     CLOCK_STEP_S,
     LAPSED_RETENTION_S,
@@ -28,15 +29,17 @@ from hfchat.ledger.meters import (
 )
 from hfchat.ledger.open_store import open_store
 from hfchat.ledger.quota import Quota, Remaining
+from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.ledger.store import Store
 from hfchat.limits import Limit
 from hfchat.types import Policy, Usage
+from tests.support.late_bucket import LateBucket
 from tests.support.ledger_questions import ALICE, DAY, NOON, account, ask, reserve, used
 from tests.support.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.anyio
 
-STORES = ("memory", "sqlite", "redis")
+STORES = ("memory", "sqlite", "redis", "copied")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,15 @@ def store_url(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "copied":
+        # Its clock says which windows have ended: none of those in these tests.
+        copied = CopiedStore(SqliteStore(None), LateBucket(), clock=lambda: 0, write_every_s=0)
+        await copied.open()
+        while not copied.is_open:
+            await asyncio.sleep(0)
+        yield copied
+        await copied.close()
+        return
     opened = open_store(store_url(request.param, tmp_path, request))
     yield opened
     await opened.close()
@@ -378,6 +390,27 @@ async def test_a_revocation_ends_when_the_token_does_and_is_never_shortened(stor
     assert await store.revoked(["jti-1"], now=NOON + 99.9) == {"jti-1"}
     assert await store.revoked(["jti-1"], now=NOON + 100) == set()
     assert not (await store.quota(ALICE, "jti-1", (), now=NOON + 100)).revoked
+
+
+# --- sealed
+
+
+async def test_what_is_sealed_is_there_until_it_ends_or_is_deleted(store: Store) -> None:
+    now = time.time()  # Redis has a clock of its own
+    assert await store.read_record("one", now=now) is None
+    await store.store_record("one", b"\x00\xff", now=now, until=now + 3600)
+    await store.store_record("two", b"2", now=now, until=now + 3600)
+    await store.store_record("one", b"new", now=now, until=now + 3600)
+    assert (await store.read_record("one", now=now), await store.read_record("two", now=now)) == (b"new", b"2")
+    await store.delete_record("one")
+    await store.delete_record("three")
+    assert (await store.read_record("one", now=now), await store.read_record("two", now=now)) == (None, b"2")
+
+
+async def test_what_was_sealed_for_a_time_ends_with_it(store: Store) -> None:
+    now = time.time()
+    await store.store_record("old", b"1", now=now - 20, until=now - 10)
+    assert await store.read_record("old", now=now) is None
 
 
 # --- all stores against each other, and the pure part

@@ -1,59 +1,30 @@
-"""View of a reply while it streams: what a model thinks aloud is told apart from its answer, and how long it took."""
+"""Before the first word the page says what is waited for: a place, a slow model, another try."""
 
 import pytest
 
 from hfchat.chat.retries import Attempt
-from hfchat.i18n.language import Language
-from hfchat.page.reply_view import ReplyView
-from hfchat.types import Delta, Finish
+from hfchat.page.reply_view import LONG_S, PLACE_S, QUIET_S, ReplyView
+
+ONE, TWO, PINNED = "org/one:fastest", "org/two", "org/one:prov"
+# the attempts so far, how long nothing came since, what is said
+WAITS: dict[str, tuple[list[str], float, str]] = {
+    "a moment without a place": ([], PLACE_S / 2, ""),
+    "without a place": ([], PLACE_S, "Waiting until one of your other replies ends…"),
+    "a moment": ([ONE], QUIET_S / 2, ""),
+    "some time": ([ONE], QUIET_S, "Waiting for `one:fastest`…"),
+    "a long time": ([ONE], LONG_S, "`one:fastest` is slow: it may be loading. You can stop it, or keep waiting."),
+    "the same again": ([ONE, ONE], 0, "`one:fastest` does not answer: trying again (attempt 2)…"),
+    "a third time": ([ONE, ONE, ONE], 0, "`one:fastest` does not answer: trying again (attempt 3)…"),
+    "another provider": ([ONE, PINNED], 0, "`one:fastest` does not answer: trying `one:prov`…"),
+    "another model": ([ONE, ONE, TWO], 0, "`one:fastest` does not answer: trying `two`…"),
+}
 
 
-def a_turn(language: Language = "en") -> tuple[ReplyView, list[float]]:
-    now = [100.0]
-    shown = ReplyView(language, lambda: now[0])
-    shown.trying(Attempt("model"))
-    return shown, now
-
-
-@pytest.mark.parametrize("tags", [False, True], ids=["its own field", "between tags"])
-def test_a_thought_has_its_time_once_it_is_over(tags: bool) -> None:
-    shown, now = a_turn()
-    shown.add(Delta("<think>hm") if tags else Delta("", "hm"))
-    (thought,) = shown.messages()
-    assert (thought["content"], thought["metadata"]) == ("hm", {"title": "Thinking…", "status": "pending"})
-    now[0] += 2.34
-    shown.add(Delta("</think>yes" if tags else "yes"))
-    for _ in range(2):
-        thought, answer = shown.messages()
-        assert thought["metadata"] == {"title": "Reasoning", "status": "done", "duration": 2.3}
-        assert answer == {"role": "assistant", "content": "yes"}
-        now[0] += 5
-
-
-def test_a_thought_that_is_known_by_its_end_is_folded_when_that_comes() -> None:
-    shown, now = a_turn()
-    shown.add(Delta("hm"))
-    assert [message["content"] for message in shown.messages()] == ["hm"]
-    now[0] += 2
-    shown.add(Delta("</think>yes"))
-    thought, answer = shown.messages()
-    assert (thought["content"], thought["metadata"]["duration"], answer["content"]) == ("hm", 2.0, "yes")
-    shown.add(Finish("model"))
-    assert [message["content"] for message in shown.messages(final=True)] == ["hm", "yes"]
-
-
-def test_a_thought_without_an_answer_is_over_in_the_end() -> None:
-    shown, _ = a_turn("es")
-    shown.add(Delta("", "hm"))
-    assert shown.messages()[0]["metadata"]["title"] == "Pensando…"
-    shown.add(Finish("model", "length", None))
-    (thought,) = shown.messages(final=True)
-    assert thought["metadata"] == {"title": "Razonamiento", "status": "done", "duration": 0.1}
-
-
-def test_what_may_yet_become_a_tag_is_waited_for() -> None:
-    shown, _ = a_turn()
-    shown.add(Delta("<thi"))
-    assert [message["content"] for message in shown.messages()] == [""]
-    shown.add(Delta("s"))
-    assert [message["content"] for message in shown.messages()] == ["<this"]
+@pytest.mark.parametrize(("models", "silent_s", "said"), WAITS.values(), ids=WAITS)
+def test_what_is_waited_for_is_said(models: list[str], silent_s: float, said: str) -> None:
+    now = 100.0
+    view = ReplyView("en", lambda: now)
+    for number, model in enumerate(models, 1):
+        view.trying(Attempt(model, number))
+    now += silent_s
+    assert view.messages()[0]["content"] == said

@@ -65,6 +65,8 @@ def client(app: RunningApp, token: str | None = None, **more: Any) -> openai.Ope
 
 
 ASKED: list[Any] = [{"role": "system", "content": "And brief."}, {"role": "user", "content": "hi there"}]
+# One system message: the owner's words, then the caller's.
+SENT: list[Any] = [{"role": "system", "content": "Be kind.\n\nAnd brief."}, ASKED[1]]
 
 
 def test_a_completion_comes_back_as_the_provider_wrote_it(app: RunningApp, upstream: StubUpstream) -> None:
@@ -80,7 +82,7 @@ def test_a_completion_comes_back_as_the_provider_wrote_it(app: RunningApp, upstr
     assert said.usage is not None
     assert said.usage.total_tokens == 12
     sent = upstream.requests[-1]
-    assert sent["messages"] == [{"role": "system", "content": "Be kind."}, *ASKED]
+    assert sent["messages"] == SENT
     assert (sent["model"], sent["seed"], sent["top_k"], sent["stream"]) == ("own/model", 7, 5, False)
     assert sent["chat_template_kwargs"] == {"enable_thinking": False}
     assert sent["max_tokens"] == 1024
@@ -131,7 +133,7 @@ def test_tools_stream_their_arguments(app: RunningApp, upstream: StubUpstream) -
     upstream.answer = say
     with client(app) as web:
         assert web.chat.completions.create(model="m", messages=after).choices[0].message.content == "you said sunny"
-    assert upstream.requests[-1]["messages"][1:] == after
+    assert upstream.requests[-1]["messages"] == [*SENT, *after[2:]]
 
 
 class Recipe(BaseModel):
@@ -252,7 +254,7 @@ def test_what_no_retry_can_mend_is_asked_for_once(
     assert raised.value.response.headers["X-Should-Retry"] == "false"
 
 
-@pytest.mark.parametrize("policy", [{"budget": "1200/day"}, {"rate": "1/month"}], ids=["budget", "rate"])
+@pytest.mark.parametrize("policy", [{"budget": "1165/day"}, {"rate": "1/month"}], ids=["budget", "rate"])
 def test_a_limit_that_lasts_is_an_error_at_once(app: RunningApp, policy: dict[str, str]) -> None:
     token = make_token(str(policy), policy=read_policy(policy))
     with client(app, token, max_retries=2) as web:

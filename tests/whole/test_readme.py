@@ -167,12 +167,12 @@ def test_every_error_stands_in_the_readme_with_its_status_and_whose_fault_it_is(
 
 def test_the_routes_in_the_readme_are_those_that_the_gate_lets_pass() -> None:
     rows = "".join(routes for routes, *_ in rows_of("The API"))
-    listed = set(re.findall(r"`(GET|POST) (/[\w./]*)`", rows))
+    listed = set(re.findall(r"`(GET|POST) (/[\w./-]*)`", rows))
     doors = {(method, path) for path, methods in {**OPEN, **API}.items() for method in methods - {"HEAD"}}
     assert doors <= listed
     assert all(method in PAGES[path] for method, path in listed - doors)
     open_rows = "".join(routes for routes, said, *_ in rows_of("The API") if "(open)" in said)
-    assert {path for _, path in re.findall(r"`(GET|POST) (/[\w./]+)`", open_rows)} == OPEN.keys()
+    assert {path for _, path in re.findall(r"`(GET|POST) (/[\w./-]+)`", open_rows)} == OPEN.keys()
 
 
 def test_the_limits_in_the_readme_are_settings_with_their_defaults_and_claims() -> None:

@@ -1,6 +1,9 @@
 """As a Hugging Face Space: HTTPS by its own name, in a frame of huggingface.co, in a browser that blocks foreign cookies."""
 
 import datetime
+import http.client
+import json
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -16,9 +19,13 @@ from playwright.sync_api import Browser, expect
 
 from hfchat.config.settings import Settings
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
-from tests.support.browser import BOX, chromium, open_invite_link
+from tests.support.browser import BOX, TURN, chromium, open_invite_link
+from tests.support.hub_sign_in import OWNERS_TOKEN, StubRouter, hub_settings
+from tests.support.openid_provider import ORGANISATION, OpenIdProvider, openid_provider
+from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, usage_event
 
 HOST = "somebody-chat.hf.space"
+HUB_HOST = "somebody-hub.hf.space"
 HUB = "huggingface.co"
 
 
@@ -47,9 +54,7 @@ class Frame(BaseHTTPRequestHandler):
     """What huggingface.co shows around a Space."""
 
     def do_GET(self) -> None:
-        body = (
-            f'<!doctype html><title>Space</title><iframe width=900 height=700 src="https://{HOST}{self.path}">'.encode()
-        )
+        body = f'<!doctype html><title>Space</title><iframe width=900 height=700 src="https://{self.path[1:] or HOST}/">'.encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
@@ -70,6 +75,26 @@ def hub_port(certificate: Path) -> Iterator[int]:
         server.shutdown()
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OpenIdProvider]:
+    with openid_provider() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def hub_space(certificate: Path, provider: OpenIdProvider, shared_stub: StubUpstream) -> Iterator[RunningApp]:
+    """A Space with `hf_oauth: true`."""
+    provider.client_secret = "s3cr3t"
+    variables = {
+        "SPACE_ID": "somebody/hub", "SPACE_HOST": HUB_HOST, "HFCHAT_SIGN_IN": "", "HFCHAT_PUBLIC_URL": "",
+        "OAUTH_CLIENT_ID": "c0ffee", "OAUTH_CLIENT_SECRET": "s3cr3t", "OAUTH_SCOPES": "openid profile inference-api",
+        "HFCHAT_MEMBERS": "acme", "HF_CHAT_MAX_TOKENS": "100", "HFCHAT_BUDGET": "400/day",
+    }  # fmt: skip
+    settings = hub_settings(provider, **variables)
+    with running(settings, StubRouter(shared_stub), ssl_certfile=str(certificate)) as app:
+        yield app
+
+
 def space_settings(**variables: str) -> Settings:
     return make_settings(SPACE_ID="somebody/chat", SPACE_HOST=HOST, **variables)
 
@@ -81,8 +106,9 @@ def space(certificate: Path) -> Iterator[RunningApp]:
 
 
 @pytest.fixture(scope="module")
-def browser(space: RunningApp, hub_port: int) -> Iterator[Browser]:
-    hosts = f"MAP {HOST} 127.0.0.1:{space.port}, MAP {HUB} 127.0.0.1:{hub_port}"
+def browser(space: RunningApp, hub_space: RunningApp, hub_port: int) -> Iterator[Browser]:
+    ports = {HOST: space.port, HUB_HOST: hub_space.port, HUB: hub_port}
+    hosts = ", ".join(f"MAP {host} 127.0.0.1:{port}" for host, port in ports.items())
     with chromium(f"--host-resolver-rules={hosts}", "--test-third-party-cookie-phaseout", whole=True) as found:
         yield found
 
@@ -123,4 +149,73 @@ def test_an_invite_link_opens_the_page_in_a_window_of_its_own(browser: Browser) 
     open_invite_link(page, f"https://{HOST}/login?token={make_token('ana')}")
     expect(page.locator(".hfchat-menu summary strong")).to_have_text("ana")
     assert page.url == f"https://{HOST}/"
+    context.close()
+
+
+def call(app: RunningApp, token: str) -> int:
+    """The status of a chat call with this token."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", app.port, context=context, timeout=60)
+    body = json.dumps({"messages": [{"role": "user", "content": "hello"}]})
+    connection.request("POST", "/api/ai/chat", body, {"Authorization": f"Bearer {token}"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def test_a_member_signs_in_with_hugging_face_runs_out_and_goes_on(
+    browser: Browser, hub_space: RunningApp, provider: OpenIdProvider, stub: StubUpstream
+) -> None:
+    provider.click = True
+    provider.person["orgs"] = [ORGANISATION]
+    stub.answer = lambda _: Answer(pieces=[event("so be it", finish_reason="stop"), usage_event(320, 10), DONE])
+    context = browser.new_context(ignore_https_errors=True, locale="en-GB")
+    outer = context.new_page()
+    outer.goto(f"https://{HUB}/{HUB_HOST}")
+    with context.expect_page() as opened:
+        outer.frame_locator("iframe").get_by_role("link", name="Sign in with Hugging Face").click()
+    page = opened.value
+    page.get_by_role("link", name="Authorize").click()
+    low = page.locator("#hfchat-low")
+    expect(page.locator(".hfchat-menu summary strong")).to_have_text("alice")
+    expect(low).to_contain_text("Whoever runs this chat pays")
+    assert page.url == f"https://{HUB_HOST}/"
+    frame = outer.frame_locator("iframe")
+    frame.get_by_role("link", name="go on here").click()
+    expect(frame.locator(".hfchat-menu summary strong")).to_have_text("alice")
+
+    page.fill(BOX, "one")
+    page.keyboard.press("Enter")
+    expect(page.locator(".message.bot")).to_contain_text("so be it")
+    expect(page.locator(TURN)).to_be_enabled()
+    page.fill(BOX, "two")
+    page.keyboard.press("Enter")
+    page.locator("button.hfchat-do-own_credit").click()
+    dialog = page.locator("dialog")
+    expect(dialog).to_contain_text("Hugging Face charges your own account")
+    dialog.get_by_role("button", name="Go on on your own credit").click()
+    expect(page.locator("#hfchat-conversation")).not_to_contain_text("Too few tokens")
+    expect(page.get_by_text("so be it")).to_have_count(2)
+    expect(low).to_contain_text("You pay: your own Hugging Face credit")
+    paid_with = [headers["authorization"].removeprefix("Bearer ") for headers in stub.headers]
+    assert paid_with == [OWNERS_TOKEN, provider.tokens[0]]
+
+    page.click(".hfchat-menu summary")
+    expect(page.locator(".hfchat-menu").get_by_role("link", name="See your credit")).to_be_visible()
+    page.click("[data-do=program]")
+    expect(dialog).to_contain_text("It ends when you sign out here")
+    token = dialog.locator("pre").last.inner_text()
+    assert call(hub_space, token) == 200
+    page.keyboard.press("Escape")
+    page.click(".hfchat-menu summary")
+    page.click("[data-do=owner_credit]")
+    expect(low).to_contain_text("Whoever runs this chat pays")
+    page.locator(".hfchat-menu").get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name=re.compile("^Keep")).click()
+    expect(page.get_by_role("link", name="Sign in with Hugging Face")).to_be_visible()
+    assert call(hub_space, token) == 401
+    outer.reload()
+    expect(frame.get_by_role("link", name="Sign in with Hugging Face")).to_be_visible()
     context.close()

@@ -5,6 +5,7 @@ import { copy } from "./clipboard.js";
 import { conversationAsMarkdown } from "./conversations/main.js";
 import { act, busy, CHAT, pause, textBox } from "./dom.js";
 import { says, speak } from "./language.js";
+import { askForOwnCredit, letOwnerPay } from "./payer.js";
 import { showProgram } from "./program.js";
 import { choose } from "./theme.js";
 
@@ -37,6 +38,7 @@ const inNotices = {
     if (menu) menu.open = true;
     focusOn(menu?.querySelector("summary"));
   }),
+  own_credit: () => askForOwnCredit(inNotices.retry),
   shorter: () => whenFree(() => { if (last("undo")) last("undo").click(); else focusOn(textBox()); }),
 };
 // Says for a moment, in the place of its words, that a button has done it.
@@ -59,6 +61,8 @@ const inMenu = {
   theme: (button) => choose(button.dataset.theme),
   copy_conversation: async (button) => { await copy(conversationAsMarkdown()); await copied(button); },
   print: (button) => { button.closest("details").open = false; window.print(); },
+  own_credit: () => askForOwnCredit(),
+  owner_credit: letOwnerPay,
 };
 
 document.addEventListener("click", (event) => {

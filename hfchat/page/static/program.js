@@ -19,10 +19,10 @@ function code(title, text) {
 async function ownToken() {
   const answer = await fetch("/own-token", { method: "POST", headers: { "X-Hfchat-Asks": "1" } });
   if (!answer.ok) throw new Error(answer.status);
-  return (await answer.json()).token;
+  return answer.json();
 }
 
-function examples(token) {
+function examples({ token, ends_with_session: ends }) {
   const url = location.origin;
   const curl = `curl ${url}/api/ai/chat \\
   -H 'Authorization: Bearer ${token}' \\
@@ -35,7 +35,8 @@ models = client.models.list()
 messages = [{"role": "user", "content": "Hello!"}]
 answer = client.chat.completions.create(model=models.data[0].id, messages=messages)
 print(answer.choices[0].message.content)`;
-  return [...code("curl", curl), ...code("Python", python), ...code(says.program_token, token)];
+  const end = ends ? [element("p", {}, says.program_ends)] : [];
+  return [...end, ...code("curl", curl), ...code("Python", python), ...code(says.program_token, token)];
 }
 
 export async function showProgram() {

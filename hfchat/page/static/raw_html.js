@@ -13,8 +13,8 @@ const KNOWN = new Set([...INLINE, ...BLOCK, ...VOID]);
 const MARKED = ` data-own="${newId()}"`;
 // The page's own elements, as page/notices.py writes them.
 const OWN_TAGS = [
-  /^<button class="hfchat-do hfchat-do-(?:retry|another_model|choose_settings|see_left|shorter)">$/,
-  /^<a class="hfchat-do" href="(?:\/login|https:\/\/(?:huggingface\.co|hf\.co)\/[^"]*)"(?: target="_blank" rel="noreferrer")?>$/,
+  /^<button class="hfchat-do hfchat-do-(?:retry|another_model|choose_settings|see_left|shorter|own_credit)">$/,
+  /^<a class="hfchat-do" href="(?:\/login(?:\/huggingface)?|https:\/\/(?:huggingface\.co|hf\.co)\/[^"]*)"(?: target="_blank" rel="noreferrer")?>$/,
   /^<div class="hfchat-facts">$/,
   /^<span class="hfchat-instead">$/,
 ];
