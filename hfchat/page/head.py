@@ -86,9 +86,7 @@ _FIRST_PAINT = """(() => {
 })();"""
 # How large what is clicked is, and what is touched (WCAG 2.2, 2.5.5). A rule by the kind of screen that Gradio has counts only
 # inside its own part of the page, and the list of conversations is beside it.
-_TARGETS = (
-    ":root { --hfchat-target: 2.5rem } @media (pointer: coarse), (max-width: 40rem) { :root { --hfchat-target: 2.75rem } }"
-)
+_TARGETS = ":root { --hfchat-target: 2.5rem } @media (pointer: coarse), (max-width: 40rem) { :root { --hfchat-target: 2.75rem } }"
 SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}
 _STYLES = ("page.css", "conversations/history.css", "pictures/pictures.css")
 CSS = "".join((_STATIC / name).read_text("utf-8") for name in _STYLES)

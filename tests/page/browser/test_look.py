@@ -1,4 +1,4 @@
-"""How the page looks: light or dark by hand, one row of header, a column to read; and what its menu and keys do, in a real Chromium."""
+"""How the page looks, and what its menu and keys do, in a real Chromium."""
 
 import re
 from typing import Any
@@ -11,7 +11,9 @@ from tests.support.browser import BOX, TURN, Visit, visiting
 
 DARK = "document.body.classList.contains('dark')"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-BARS = "#hfchat-history-bar button, .hfchat-brand h1, #hfchat-model input, #hfchat-settings > button, .hfchat-menu summary"
+BARS = (
+    "#hfchat-history-bar button, .hfchat-brand h1, #hfchat-model input, #hfchat-settings > button, .hfchat-menu summary"
+)
 
 
 def choose(visit: Visit, theme: str) -> None:
@@ -101,7 +103,9 @@ def test_text_is_held_to_a_column_on_a_wide_screen(browser: Browser, app: Runnin
         visit.ask("word " * 200)
         expect(page.locator(".message.bot").first).to_contain_text("word word")
         expect(page.locator(TURN)).to_be_enabled()
-        reply, box = (page.locator(one).first.bounding_box() for one in (".message.bot .message-content", "#hfchat-box"))
+        reply, box = (
+            page.locator(one).first.bounding_box() for one in (".message.bot .message-content", "#hfchat-box")
+        )
         assert reply
         assert box
         assert 600 < reply["width"] <= 46 * 16
@@ -147,7 +151,9 @@ def test_a_conversation_is_copied_as_markdown_and_printed_from_the_menu(browser:
         copy.click()
         expect(copy).to_have_text("Copied")
         copied = page.evaluate("navigator.clipboard.readText()")
-        assert re.match(r"# a bold question\n\n\d{4}-\d\d-\d\d\n\n## You\n\na \*\*bold\*\* question\n\n## Assistant\n\n", copied)
+        assert re.match(
+            r"# a bold question\n\n\d{4}-\d\d-\d\d\n\n## You\n\na \*\*bold\*\* question\n\n## Assistant\n\n", copied
+        )
         page.locator("[data-do=print]").click()
         assert page.evaluate("window.printed") is False
 
@@ -185,7 +191,8 @@ def test_a_slider_sets_its_number_and_leads_back_to_the_models_default(browser: 
 def test_the_browser_is_asked_to_keep_conversations_once_there_is_one(browser: Browser, app: RunningApp) -> None:
     with visiting(browser, app, locale="en-GB") as visit:
         visit.page.add_init_script(
-            "window.asked = 0; navigator.storage.persist = async () => { asked += 1; navigator.storage.persisted = async () => true; return true; }"
+            """window.asked = 0; navigator.storage.persist = async () => {
+              asked += 1; navigator.storage.persisted = async () => true; return true; }"""
         )
         page = visit.sign_in().page
         note = page.locator("#hfchat-history .note")
