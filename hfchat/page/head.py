@@ -104,7 +104,8 @@ def head(folder: str, imports: str, icon: str, language: Language) -> str:
     preload = '<link rel="modulepreload" fetchpriority="low" href='
     preloads = "".join(f'{preload}".{folder}/{name}">' for name in SCRIPTS)
     return (
-        f'<script>{_FIRST_PAINT}</script><script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}"><style>{_TARGETS}</style>'
+        f'<script>{_FIRST_PAINT}</script><script type="importmap">{imports}</script>{preloads}'
+        f'<link rel="icon" href="{icon}"><style>{_TARGETS}</style>'
         f'<script type="application/json" id="hfchat-constants">{told}</script>'
         f'<script type="module" src=".{folder}/page.js"></script>'
     )
