@@ -106,12 +106,11 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
         return turn
 
     def _setup_other_events(self) -> None:
-        """Undo, clear, and an example question, which is written into the box."""
+        """Undo, and an example question, which is written into the box. A new chat, which the script begins, is all of Clear."""
         taken_back = self.chatbot.undo(
             self._pop_last_user_message, self.chatbot, [self.chatbot, self.textbox], **self._quick
         )
         taken_back.then(_synchronize, self.chatbot, self.chatbot_state, **self._quick)
-        self.chatbot.clear(_synchronize, self.chatbot, self.chatbot_state, **self._quick)
         self.chatbot.example_select(self.example_populated, None, self.textbox, **self._quick)
 
     def _setup_api(self) -> None:

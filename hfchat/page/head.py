@@ -47,6 +47,7 @@ _CHAT_KEYS = (
     "stop",
     "edit_question",
     "continue",
+    "models_default",
 )
 _CONSTANTS: dict[str, Any] = {
     "notice_id": NOTICE_ID,
@@ -80,6 +81,21 @@ def constants(language: Language) -> dict[str, Any]:
     return {"language": language, "says": says, **_CONSTANTS}
 
 
+# Runs before anything is painted, which a module does not: the background of the theme that was chosen (static/theme.js).
+# Gradio's document has that of the system's theme in these properties.
+_FIRST_PAINT = """(() => {
+  let kept = null;
+  try { kept = localStorage.getItem("hfchat-theme"); } catch {}
+  const named = new URLSearchParams(location.search).get("__theme");
+  const theme = [named, kept].find((name) => name === "light" || name === "dark");
+  if (!theme) return;
+  const { style } = document.documentElement, [from, to] = theme === "dark" ? ["-dark", ""] : ["", "-dark"];
+  style.colorScheme = theme;
+  for (const name of ["--bg", "--col"]) style.setProperty(name + to, `var(${name}${from})`);
+})();"""
+# How large what is clicked is, and what is touched (WCAG 2.2, 2.5.5). A rule by the kind of screen that Gradio has counts only
+# inside its own part of the page, and the list of conversations is beside it.
+_TARGETS = ":root { --hfchat-target: 2.5rem } @media (pointer: coarse), (max-width: 40rem) { :root { --hfchat-target: 2.75rem } }"
 SCRIPTS = {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in sorted(_STATIC.rglob("*.js"))}
 _STYLES = ("page.css", "conversations/history.css", "pictures/pictures.css")
 # Outside of those, which Gradio writes anew: it would not hold for what is beside Gradio's own elements.
@@ -99,7 +115,8 @@ def head(folder: str, imports: str, icon: str, language: Language) -> str:
     preload = '<link rel="modulepreload" fetchpriority="low" href='
     preloads = "".join(f'{preload}".{folder}/{name}">' for name in SCRIPTS)
     return (
-        f'<script type="importmap">{imports}</script>{preloads}<link rel="icon" href="{icon}">'
-        f'<style>{_PRINT}</style><script type="application/json" id="hfchat-constants">{told}</script>'
+        f'<script>{_FIRST_PAINT}</script><script type="importmap">{imports}</script>{preloads}'
+        f'<link rel="icon" href="{icon}"><style>{_TARGETS}{_PRINT}</style>'
+        f'<script type="application/json" id="hfchat-constants">{told}</script>'
         f'<script type="module" src=".{folder}/page.js"></script>'
     )

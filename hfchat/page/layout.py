@@ -1,4 +1,4 @@
-"""Page layout, from top to bottom: header, settings, conversation, text box; all of it Gradio components."""
+"""Page layout, from top to bottom: header with the settings, conversation, text box; all of it Gradio components."""
 
 from typing import Any
 
@@ -51,10 +51,10 @@ def build_page(
         with gr.Row(elem_id="hfchat-header", equal_height=False):
             gr.Markdown(brand(look), elem_id="hfchat-brand", sanitize_html=False, latex_delimiters=[])
             settings.header()
+            settings.panel()
             who = gr.Markdown(elem_id="hfchat-who", sanitize_html=False, latex_delimiters=[])
         if offline:
             gr.Markdown(i18n("hfchat_offline"), elem_id="hfchat-offline", latex_delimiters=[])
-        settings.panel()
         chatbot = gr.Chatbot(
             label=i18n("hfchat_conversation"),
             placeholder=look.greeting or i18n("hfchat_greeting"),

@@ -52,8 +52,8 @@ class ChatSettings:
             container=False,
             allow_custom_value=True,  # what is not listed is refused by the core, in words, and not by Gradio
             elem_id="hfchat-model",
-            scale=3,
-            min_width=200,
+            scale=0,
+            min_width=0,
         )
 
     def panel(self) -> None:
@@ -75,9 +75,14 @@ class ChatSettings:
                     info=self.i18n("hfchat_temperature_info"),
                     step=0.1,
                     min_width=220,
+                    elem_id="hfchat-temperature",
                 )
                 self.top_p = gr.Number(
-                    label=self.i18n("hfchat_top_p"), info=self.i18n("hfchat_top_p_info"), step=0.05, min_width=220
+                    label=self.i18n("hfchat_top_p"),
+                    info=self.i18n("hfchat_top_p_info"),
+                    step=0.05,
+                    min_width=220,
+                    elem_id="hfchat-top-p",
                 )
             self.system_prompt = gr.Textbox(
                 label=self.i18n("hfchat_system_prompt"),

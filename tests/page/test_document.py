@@ -15,7 +15,8 @@ from tests.support.raw_client import ask, cookie
 
 def test_the_page_begins_with_our_scripts_plain_and_compressed(offline_app: RunningApp) -> None:
     first = (
-        rb'<head><script nonce="[\w-]{22}" type="importmap">[^<]*</script><link rel="modulepreload" '
+        rb'<head><script nonce="[\w-]{22}">[^<]*</script>'
+        rb'<script nonce="[\w-]{22}" type="importmap">[^<]*</script><link rel="modulepreload" '
         rb'.*<script nonce="[\w-]{22}" type="module" src="./static/hfchat-[0-9a-f]{16}/page.js"></script>.*'
         rb'<script nonce="[\w-]{22}" type="module" crossorigin src="./assets/index-'
     )

@@ -9,7 +9,7 @@ const NAMED = "[aria-label], [title], .examples, .submit-button, .stop-button, .
 // The thumbs under a reply that are pressed: Gradio's names for these are no translations.
 const RATED = { Liked: "like", Disliked: "dislike" };
 // What changes the conversation that is shown.
-const CHANGES = ["retry", "undo", "edit", "submit", "clear"];
+const CHANGES = ["retry", "undo", "edit", "submit"];
 
 // The buttons that page/words.py has Gradio name by a mark: the mark becomes `data-act`, and the name is the page's language's.
 function nameAct(found, label) {
@@ -34,7 +34,11 @@ function name(found) {
     if (label !== words) found.setAttribute("aria-label", words);
   }
   if (found.matches(".toast-body") && found.textContent.includes(LOST)) found.style.display = "none";
-  if (found.matches(".label-wrap")) found.setAttribute("aria-expanded", found.classList.contains("open"));
+  if (found.matches(".label-wrap")) {
+    found.setAttribute("aria-expanded", found.classList.contains("open"));
+    const words = found.firstElementChild.textContent;
+    if (found.title !== words) found.title = words; // it may be shown as an icon
+  }
   if (label && Object.hasOwn(says.labels, label)) found.setAttribute("aria-label", says.labels[label]);
   // Each text is written from the side that its own words begin at.
   if (found.matches("textarea, .message > [dir=ltr]")) found.dir = "auto";

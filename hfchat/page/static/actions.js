@@ -1,10 +1,13 @@
 // What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class, which replies.js
 // leaves to the page's own notices. Since a notice may come from a file, none of these shows a token.
 import { keepTyped } from "./connection.js";
+import { copy } from "./clipboard.js";
+import { conversationAsMarkdown } from "./conversations/main.js";
 import { act, busy, CHAT, pause, press, textBox } from "./dom.js";
-import { speak } from "./language.js";
+import { says, speak } from "./language.js";
 import { askForOwnCredit, letOwnerPay } from "./payer.js";
 import { showProgram } from "./program.js";
+import { choose } from "./theme.js";
 
 function focusOn(found) {
   found?.scrollIntoView({ block: "nearest" });
@@ -39,6 +42,15 @@ const inNotices = {
   own_credit: () => askForOwnCredit(inNotices.retry),
   shorter: () => whenFree(() => { if (last("undo")) last("undo").click(); else focusOn(textBox()); }),
 };
+// Says for a moment, in the place of its words, that a button has done it.
+async function copied(button) {
+  const words = button.textContent;
+  if (words === says.copied) return;
+  button.textContent = says.copied;
+  await pause(2000);
+  button.textContent = words;
+}
+
 const inMenu = {
   ...inNotices,
   language: (button) => {
@@ -47,6 +59,9 @@ const inMenu = {
     location.reload();
   },
   program: showProgram,
+  theme: (button) => choose(button.dataset.theme),
+  copy_conversation: async (button) => { await copy(conversationAsMarkdown()); await copied(button); },
+  print: (button) => { button.closest("details").open = false; window.print(); },
   own_credit: () => askForOwnCredit(),
   owner_credit: letOwnerPay,
 };
@@ -60,6 +75,23 @@ document.addEventListener("click", (event) => {
   const menu = document.querySelector(".hfchat-menu[open]");
   if (menu && event.isTrusted && !menu.contains(event.target)) menu.open = false;
   if (event.target.closest?.(".example")) setTimeout(() => focusOn(textBox()), 300);
+});
+// An empty conversation is neither copied nor printed. `toggle` does not bubble.
+document.addEventListener("toggle", ({ target }) => {
+  if (!target.matches?.(".hfchat-menu")) return;
+  const empty = !document.querySelector(`${CHAT} .message`);
+  for (const button of target.querySelectorAll("[data-do=copy_conversation], [data-do=print]")) button.disabled = empty;
+}, true);
+
+// The settings close as a menu does: by a click elsewhere, or by Escape, which in a list of choices closes the list.
+const settings = () => document.querySelector("#hfchat-settings > .label-wrap.open");
+document.addEventListener("pointerdown", ({ target, isTrusted }) => {
+  if (isTrusted && !target.closest?.("#hfchat-settings, .hfchat-do, dialog")) settings()?.click();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.target.ariaExpanded === "true") return;
+  const open = settings();
+  if (open?.parentElement.contains(event.target)) { open.click(); open.focus(); }
 });
 document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && document.querySelector(".hfchat-menu[open]");

@@ -10,6 +10,7 @@ import "./accessibility.js";
 import "./model_picker.js";
 import "./editing.js";
 import "./scrolling.js";
+import "./sliders.js";
 import "./pictures/edit.js";
 import "./conversations/main.js";
 import * as diagrams from "./diagrams.js";
@@ -17,6 +18,9 @@ import * as fences from "./fences.js";
 import * as formulas from "./formulas.js";
 import * as rawHtml from "./raw_html.js";
 import * as replies from "./replies.js";
+import { beginTheme } from "./theme.js";
+
+beginTheme();
 
 // What Gradio's renderer of messages calls, where page/renderer.py has put it in.
 window.hfchat = { diagrams, fences, formulas, rawHtml, replies };

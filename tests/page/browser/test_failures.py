@@ -142,14 +142,14 @@ def test_a_setting_out_of_bounds_is_named_and_the_settings_open(visit: Visit, up
     visit.page.click("#hfchat-settings > button")
     visit.wait_for("The limit is 1,024, also if this is empty.")
     visit.rest()
-    visit.page.get_by_label("Temperature").fill("3")
+    visit.page.get_by_role("spinbutton", name="Temperature").fill("3")
     visit.page.click("#hfchat-settings > button")
     expect(visit.page.locator("#hfchat-reset")).to_be_hidden()
     visit.ask("a question")
     visit.wait_for("temperature: it must be at most 2.")
     assert upstream.calls == []
     visit.page.get_by_role("button", name="Open the settings").click()
-    expect(visit.page.get_by_label("Temperature")).to_be_visible()
+    expect(visit.page.get_by_role("spinbutton", name="Temperature")).to_be_visible()
 
 
 def test_another_model_that_answers_says_so(visit: Visit, upstream: ScriptedUpstream) -> None:

@@ -1,6 +1,7 @@
 // Conversations as text to search, and as files. A file may come from anybody: of it only what is listed here gets in, as text,
 // in bounded amounts.
 import { newId } from "../hex.js";
+import { withoutMarks } from "../plain_text.js";
 import { picturesFrom, withNames, withoutReferences } from "../pictures/references.js";
 import { messagesFrom, same, textOf } from "./messages.js";
 import { VERSION } from "./store.js";
@@ -20,7 +21,7 @@ function ratedFrom(given, count, messages) {
 export function titleOf(messages, says) {
   const asked = messages.find((message) => message.role === "user");
   const text = asked ? textOf(asked).slice(0, 2000) : "";
-  const words = plainTitle(withoutReferences(text)) || plainTitle(withNames(text));
+  const words = plainTitle(withoutMarks(withoutReferences(text))) || plainTitle(withNames(text));
   if (words.length <= 60) return words || says.untitled;
   return `${words.slice(0, 60).replace(/\s\S{0,20}$/u, "")}…`;
 }

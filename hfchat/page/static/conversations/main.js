@@ -4,11 +4,13 @@ import { onEvent, onPress, requests } from "../gradio_bridge.js";
 import { fill, historySays as says, says as pageSays } from "../language.js";
 import { endLine, line } from "../line.js";
 import { pictures } from "../pictures/pictures.js";
-import { picturesOf } from "../pictures/references.js";
+import { picturesOf, withoutReferences } from "../pictures/references.js";
 import { beginPictures, typedText } from "../pictures/tray.js";
+import { beginPreviousQuestions } from "../previous_questions.js";
 import { asJson, asMarkdown, freshOf, fromJson, holds, MOST } from "./files.js";
-import { messagesFrom } from "./messages.js";
+import { messagesFrom, textOf } from "./messages.js";
 import { Panel } from "./panel.js";
+import { askToPersist, keptHere } from "./storage_permission.js";
 import { openStore } from "./store.js";
 import { Tab } from "./tab.js";
 
@@ -17,6 +19,13 @@ let store, person, panel, tab, tabs, wanted = null;
 const SETTINGS = "hfchat-settings";
 
 const tell = (news) => tabs?.postMessage({ person, ...news });
+
+// All that this tab's conversation has, what is not shown too.
+const messages = () => (tab ? [...tab.earlier, ...tab.shown] : []);
+export const conversationAsMarkdown = () => asMarkdown([{ title: says.untitled, updated: Date.now(), ...tab?.conversation, messages: messages() }], says);
+beginPreviousQuestions(() => messages().filter(({ role }) => role === "user").map((message) => withoutReferences(textOf(message)).trim()).filter(Boolean));
+
+async function showKept() { panel.note.replaceChildren(says[await keptHere()]); }
 
 async function list() {
   panel.heads = await store.heads(person);
@@ -113,6 +122,7 @@ async function changed(what) {
   if (["full", "not_saved", "copied"].includes(what)) line(says[what]);
   else if (what === "opened") line(tab.earlier.length ? says.earlier : "");
   else endLine(says.full, says.not_saved);
+  if (what === "saved" && store.keeps) askToPersist().then(showKept);
   await listAnew();
 }
 
@@ -120,7 +130,7 @@ async function begin(whose) {
   person = whose;
   store ??= await openStore();
   panel ??= new Panel(says, does);
-  if (!store.keeps) panel.note.replaceChildren(says.not_kept);
+  if (store.keeps) showKept(); else panel.note.replaceChildren(says.not_kept);
   tab = new Tab(store, person, { ...says, retry: pageSays.acts.retry, continue: pageSays.continue }, changed);
   listen();
   beginPictures(store, person);

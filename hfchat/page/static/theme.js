@@ -1,0 +1,46 @@
+// Light, dark, or as the system: chosen by hand, and kept in this browser. Gradio's own `?__theme=` goes first until something
+// is chosen. head.py has what runs before the first paint.
+import { onChange } from "./dom.js";
+
+const KEY = "hfchat-theme", PARAMETER = "__theme";
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+const known = (theme) => (theme === "light" || theme === "dark" ? theme : "");
+
+// What was chosen: "light", "dark" or "system". `address` is the page's.
+export const chosen = (address, kept) => known(new URL(address).searchParams.get(PARAMETER)) || known(kept) || "system";
+const now = () => chosen(location.href, localStorage.getItem(KEY));
+
+function mark() {
+  for (const button of document.querySelectorAll("[data-theme]")) {
+    const pressed = String(button.dataset.theme === now());
+    if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
+  }
+}
+
+// Gradio's styles go by the class of the body.
+function show() {
+  const theme = now(), dark = theme === "dark" || (theme === "system" && system.matches);
+  document.body.classList.toggle("dark", dark);
+  document.documentElement.style.colorScheme = dark ? "dark" : "light";
+  // Beside Gradio's own part of the page: what its styles say there goes by the system.
+  document.body.style.background = "var(--body-background-fill)";
+  mark();
+}
+
+export function choose(theme) {
+  if (known(theme)) localStorage.setItem(KEY, theme); else localStorage.removeItem(KEY);
+  const address = new URL(location.href);
+  address.searchParams.delete(PARAMETER);
+  history.replaceState(history.state, "", address);
+  show();
+}
+
+// Gradio asks this when it begins; later it goes by the system's, where it began so: ours comes after it.
+export function beginTheme() {
+  if (now() !== "system") document.querySelector("gradio-app").setAttribute("theme_mode", now());
+  show();
+  system.addEventListener("change", () => setTimeout(show));
+  window.addEventListener("storage", ({ key }) => { if (key === KEY) show(); });
+  onChange(["childList"], mark);
+}
