@@ -99,7 +99,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(chat, upstream, verifier, *([hub.provider] if hub is not None else []), ledger),
+        lifespan=_lifespan(ledger, chat, upstream, verifier, *([hub.provider] if hub is not None else [])),
         middleware=[
             Middleware(gate.wrap),
             # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
@@ -220,14 +220,15 @@ def _hub_upstream(settings: Settings) -> HubUpstream:
 
 
 def _lifespan(
-    *opened: Chat | Upstream | Verifier | OpenIdProvider | Ledger,
+    ledger: Ledger, *others: Chat | Upstream | Verifier | OpenIdProvider
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await ledger.open()
         try:
             yield
         finally:
-            for thing in opened:
+            for thing in (*others, ledger):
                 await thing.close()
 
     return lifespan

@@ -5,8 +5,12 @@ from hfchat.auth.jwks import Jwks
 from hfchat.auth.openid import OpenIdProvider
 from hfchat.auth.verifier import Verifier
 from hfchat.config.settings import Settings
+from hfchat.ledger.bucket import Bucket
+from hfchat.ledger.command_store import CommandStore
+from hfchat.ledger.copied_store import COPY_TIMEOUT_S, CopiedStore
 from hfchat.ledger.ledger import Ledger
-from hfchat.ledger.open_store import open_store
+from hfchat.ledger.open_store import open_store, sqlite_path
+from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.ledger.store import Store
 
 
@@ -47,4 +51,24 @@ def make_provider(settings: Settings, client_id: str, redirect_uri: str) -> Open
 
 def make_ledger(settings: Settings, store: Store | None = None) -> Ledger:
     """The ledger on the store in the settings, or on this one."""
-    return Ledger(store or open_store(settings.hfchat_store))
+    if store is not None or settings.hfchat_store_copy is None:
+        return Ledger(store or open_store(settings.hfchat_store))
+    local = SqliteStore(sqlite_path(settings.hfchat_store))
+    return Ledger(CopiedStore(local, make_bucket(settings)), timeout_s=COPY_TIMEOUT_S)
+
+
+def make_command_ledger(settings: Settings) -> Ledger:
+    """The ledger for a command, which may run beside the server: of two, one alone may use a copy."""
+    if settings.hfchat_store_copy is None:
+        return make_ledger(settings)
+    return Ledger(CommandStore(make_bucket(settings)), timeout_s=COPY_TIMEOUT_S)
+
+
+def make_bucket(settings: Settings, endpoint: str | None = None) -> Bucket:
+    """The bucket of HFCHAT_STORE_COPY, which is set; `endpoint` is another Hub than the one that HF_ENDPOINT names."""
+    from hfchat.upstream.hub_bucket import HubBucket  # the hub's client takes long to import
+
+    hf_token = settings.huggingface_api_token
+    return HubBucket(
+        settings.hfchat_store_copy or "", hf_token=hf_token.get_secret_value() if hf_token else "", endpoint=endpoint
+    )

@@ -16,6 +16,7 @@ from hfchat.auth.own_tokens import issue_token
 from hfchat.config.file_modes import open_to_others
 from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_settings, secret_files
 from hfchat.http.protocol import HeadLimitProtocol
+from hfchat.ledger.open_store import sqlite_path
 from hfchat.logs import configure_logging, sum_up_log
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
 from hfchat.zero_gpu import start_zero_gpu
@@ -99,6 +100,8 @@ def greeting(settings: Settings, private: Iterable[Path] = ()) -> str:
     lines = [f"hfchat listens on {url}"]
     if not settings.has_key:
         lines.append("It is closed until JWT_SECRET is set: open the page and follow the steps.")
+    if settings.space_id is not None and settings.hfchat_store_copy is None and sqlite_path(settings.hfchat_store):
+        lines.append("A Space forgets who used how much, and who was revoked, at each restart: set HFCHAT_STORE_COPY.")
     if settings.offline:
         own = " those who do not sign in with Hugging Face" if settings.hub_sign_in and settings.own_credit else ""
         lines.append(

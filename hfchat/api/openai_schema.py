@@ -1,11 +1,12 @@
 """JSON Schema of `/v1/chat/completions` for the OpenAPI document: the fields that are passed on, and the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hfchat.api.message_fields import MESSAGE_FIELDS, PARTS, PICTURE, ROLES
+from hfchat.api.message_fields import MESSAGE_FIELDS, PARTS, PICTURE, ROLES, TEXT_PARTS_ONLY
 from hfchat.api.openai_body import MAX_MESSAGES, MAX_REPLIES
 from hfchat.api.request_fields import FIELDS, Kind
+from hfchat.chat.conversation import INSTRUCTION_ROLES
 from hfchat.http.media import PICTURE_PARTS
 from hfchat.types import MAX_TOKENS, MODEL_ID
 from hfchat.upstream.request_body import MAX_TOKENS_NAMES
@@ -34,14 +35,18 @@ def _part(kind: str, fields: Mapping[str, Kind]) -> dict[str, Any]:
     return {**_object(fields, type={"const": kind}, **picture), "required": ["type", *picture]}
 
 
-_CONTENT = {
+def _message(roles: Iterable[str], parts: Mapping[str, Mapping[str, Kind]], description: str) -> dict[str, Any]:
+    part = {"anyOf": [_part(kind, fields) for kind, fields in parts.items()]}
+    content = {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": part}], "description": description}
+    return {**_object(MESSAGE_FIELDS, role={"enum": sorted(roles)}, content=content), "required": ["role"]}
+
+
+_MESSAGE = {
     "anyOf": [
-        {"type": ["string", "null"]},
-        {"type": "array", "items": {"anyOf": [_part(kind, fields) for kind, fields in PARTS.items()]}},
-    ],
-    "description": "A text, or parts: texts and pictures.",
+        _message(set(ROLES) - set(INSTRUCTION_ROLES), PARTS, "A text, or parts: texts and pictures."),
+        _message(INSTRUCTION_ROLES, TEXT_PARTS_ONLY, "A text, or parts of text."),
+    ]
 }
-_MESSAGE = {**_object(MESSAGE_FIELDS, role={"enum": [*ROLES]}, content=_CONTENT), "required": ["role"]}
 
 COMPLETION: dict[str, Any] = {
     **_object(

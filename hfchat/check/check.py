@@ -10,11 +10,12 @@ import httpx2
 from hfchat.check.account import Account, ask_account, ask_credit, permission
 from hfchat.check.answer import Answer, failed, unknown, wrong
 from hfchat.check.http import FAILURES
-from hfchat.check.machine import ask_port, ask_store, clock, key, sqlite
+from hfchat.check.machine import ask_copy, ask_port, ask_store, clock, key, sqlite
 from hfchat.check.models import CALL_TIMEOUT_S, Listing, ask_listing, ask_model, model_listed, unique
 from hfchat.check.proxy import ask_proxy
 from hfchat.config.settings import Settings, SettingsError
 from hfchat.errors import EndpointRetired
+from hfchat.factory import make_bucket
 from hfchat.ledger.open_store import sqlite_path
 from hfchat.types import ROUTER_URL
 from hfchat.upstream.hub import HubUpstream
@@ -50,6 +51,7 @@ async def check(
         ):
             port = tasks.create_task(ask_port(local, settings))
             store = tasks.create_task(ask_store(settings))
+            copy = tasks.create_task(_copy(settings, hub_url))
             proxy = tasks.create_task(_proxy(web, settings))
             listing = tasks.create_task(ask_listing(upstream, base_url))
             head = tasks.create_task(_head(web, base_url))
@@ -68,6 +70,7 @@ async def check(
         key(settings),
         clock(account.result().date or (head.result() or {}).get("date")),
         store.result(),
+        *copy.result(),
         *([sqlite()] if sqlite_path(settings.hfchat_store) is not None else []),
         port.result(),
         *proxy.result(),
@@ -122,6 +125,12 @@ async def _call(
     if settings.offline:
         return [unknown("call", "call_offline", model=settings.hf_chat_model)]
     return [await ask_model(upstream, settings.hf_chat_model, listing, timeout_s=timeout_s)]
+
+
+async def _copy(settings: Settings, hub_url: str) -> list[Answer]:
+    if settings.hfchat_store_copy is None:
+        return []
+    return [await ask_copy(make_bucket(settings, None if hub_url == HUB_URL else hub_url))]
 
 
 async def _proxy(client: httpx2.AsyncClient, settings: Settings) -> list[Answer]:

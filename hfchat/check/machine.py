@@ -12,9 +12,11 @@ from hfchat.check.answer import Answer, good, unknown, wrong
 from hfchat.check.http import FAILURES, Response, fetch
 from hfchat.config.settings import Settings
 from hfchat.errors import StoreUnavailable
-from hfchat.factory import make_ledger
 from hfchat.ids import random_id
-from hfchat.ledger.open_store import MEMORY, sqlite_path
+from hfchat.ledger.bucket import Bucket
+from hfchat.ledger.copy_files import CHECKS, check_names
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.open_store import MEMORY, open_store, sqlite_path
 from hfchat.ledger.sqlite_file import SQLITE_VERSION, has_wal_reset_bug
 
 # A minute is what issuers of tokens allow for clocks that differ.
@@ -52,7 +54,7 @@ async def ask_store(settings: Settings) -> Answer:
         return (good if writable else wrong)(
             "store", "store_not_there_yet" if writable else "store_no_folder", path=str(path), folder=str(folder)
         )
-    ledger = make_ledger(settings)
+    ledger = Ledger(open_store(settings.hfchat_store))  # a copy is asked about by itself
     name = f"check-{random_id(64)}"
     try:
         await ledger.begin_once(name, name, name, until=time.time() + 60)
@@ -63,6 +65,20 @@ async def ask_store(settings: Settings) -> Answer:
     finally:
         await ledger.close()
     return good("store", "store_writable")
+
+
+async def ask_copy(bucket: Bucket) -> Answer:
+    """Whether the ledger's copy can be read and takes a file, which is deleted again; a program that uses it is not disturbed."""
+    name = f"{CHECKS}{random_id(64)}"
+    try:
+        if not await bucket.private():
+            return wrong("copy", "copy_public")
+        check_names(await bucket.names())
+        await bucket.write(name, b"")
+        await bucket.delete([name])
+    except StoreUnavailable as failure:
+        return wrong("copy", "copy_refuses", cause=str(failure.__cause__ or ""))
+    return good("copy", "copy_writable")
 
 
 def sqlite(version: tuple[int, int, int] = SQLITE_VERSION) -> Answer:

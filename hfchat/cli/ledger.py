@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hfchat.config.settings import Settings, SettingsError
-from hfchat.factory import make_ledger
+from hfchat.factory import make_command_ledger
 from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.open_store import MEMORY, sqlite_path
 from hfchat.logs import configure_logging
@@ -19,7 +19,7 @@ def ledger_exists(settings: Settings) -> bool:
     if settings.hfchat_store == MEMORY:
         raise SettingsError(f"HFCHAT_STORE: {MEMORY} is inside the running program, where no command reaches it.")
     path = sqlite_path(settings.hfchat_store)
-    return path is None or path.exists()
+    return settings.hfchat_store_copy is not None or path is None or path.exists()
 
 
 def warn_of_new_ledger(settings: Settings) -> None:
@@ -33,8 +33,9 @@ def with_ledger(settings: Settings, use: Callable[[Ledger], Awaitable[T]]) -> T:
     configure_logging(settings.hfchat_log_format)
 
     async def run() -> T:
-        ledger = make_ledger(settings)
+        ledger = make_command_ledger(settings)
         try:
+            await ledger.open()
             return await use(ledger)
         finally:
             await ledger.close()

@@ -122,6 +122,13 @@ def store(value: str) -> str:
     return f"{scheme}://{rest}"
 
 
+def store_copy(value: str) -> str:
+    """The address of a bucket on Hugging Face."""
+    if not re.fullmatch(r"hf://buckets/[A-Za-z0-9][\w.\-]{0,95}/[A-Za-z0-9][\w.\-]{0,95}", value, re.ASCII):
+        raise ValueError("it is not the address of a bucket; write hf://buckets/OWNER/NAME")
+    return value
+
+
 def _check_redis(value: str, scheme: str) -> None:
     parts = _split(value)
     if parts is None or not (parts.path.strip("/") if scheme == "unix" else parts.hostname):

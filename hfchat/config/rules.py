@@ -9,6 +9,7 @@ from hfchat.auth.verifier import HMAC_KEY_BYTES, hmac_algorithms
 from hfchat.chat.token_count import SHORT_PROMPT
 from hfchat.config.addresses import is_loopback
 from hfchat.config.validators import SUBJECT_CLAIM
+from hfchat.ledger.open_store import sqlite_path
 from hfchat.limits import Limit
 from hfchat.types import ROUTER_URL
 
@@ -94,6 +95,24 @@ def budget(limit: Limit, default_tokens: int) -> list[str]:
         f"HFCHAT_BUDGET: {limit} is less than a question and a reply of HF_CHAT_DEFAULT_TOKENS={default_tokens} may cost, so "
         f"nobody could ask anything; write {minimum}/{limit.window} or more, or a smaller HF_CHAT_DEFAULT_TOKENS."
     ]
+
+
+def store_copy(copy: str | None, store: str, token: str | None) -> list[str]:
+    """A copy of a ledger that is not a file, and a copy without a token of Hugging Face."""
+    if copy is None:
+        return []
+    problems = []
+    if sqlite_path(store) is None:
+        problems.append(
+            f"HFCHAT_STORE_COPY: it is the copy of a file, and HFCHAT_STORE={store.partition('://')[0]}://... is none; a store "
+            "that several machines share needs no copy. Remove one of the two."
+        )
+    if token is None or not token.startswith("hf_"):
+        problems.append(
+            "HFCHAT_STORE_COPY: a bucket needs a token of Hugging Face that may write to it; set HUGGINGFACE_API_TOKEN to one, "
+            "with write access to the bucket's contents."
+        )
+    return problems
 
 
 def hf_token(token: str | None, base_url: str, token_name: str) -> list[str]:

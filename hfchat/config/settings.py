@@ -131,6 +131,9 @@ class Settings(BaseModel):
     hfchat_store: Annotated[str, _checked(address.store)] = Field(
         address.STORE, description="Where it is kept who has used how much.", repr=False
     )
+    hfchat_store_copy: Annotated[str, _checked(address.store_copy)] | None = Field(
+        None, description="The private bucket that keeps the ledger where the disk forgets, as on a Space."
+    )
     hfchat_rate: _Limit = Field(Limit(30, "minute"), description="Requests per person.")
     hfchat_budget: _Limit = Field(Limit(200_000, "day"), description="Tokens of prompts and replies per person.")
     hfchat_streams: int = Field(4, ge=1, le=MAX_STREAMS, description="Replies in progress at once per person.")
@@ -345,6 +348,9 @@ def _problems_between(settings: Settings, token_name: str) -> list[str]:
             else []
         ),
         *rule.budget(settings.hfchat_budget, settings.default_tokens),
+        *rule.store_copy(
+            settings.hfchat_store_copy, settings.hfchat_store, token.get_secret_value() if token else None
+        ),
         *rule.algorithms(
             settings.jwt_algorithms,
             secret=settings.signing_key,

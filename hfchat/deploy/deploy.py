@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hfchat.deploy.plan import Plan
+from hfchat.deploy.refusals import DeployError
 from hfchat.deploy.space import MARK, Space, State, same_file
 
 
@@ -22,9 +23,9 @@ class Step:
 
 def steps(plan: Plan, space: Space, state: State | None, *, hardware: str | None, private: bool) -> list[Step]:
     """The changes that are left to make, in order: settings before files, so that the build of these is the last."""
+    found = _bucket(plan, space)
     if state is None:
-        return [_creation(plan, space, hardware, private=private), _commit(space, plan.files, [])]
-    found: list[Step] = []
+        return [*found, _creation(plan, space, hardware, private=private), _commit(space, plan.files, [])]
     if private and not state.private:
         found.append(Step("Make it private.", space.hide))
     if hardware is not None and space.runtime().hardware != hardware:
@@ -35,6 +36,23 @@ def steps(plan: Plan, space: Space, state: State | None, *, hardware: str | None
     if changed or gone:
         found.append(_commit(space, changed, gone))
     return found
+
+
+def _bucket(plan: Plan, space: Space) -> list[Step]:
+    """The bucket of the ledger, before the Space that needs it. Raises: DeployError for a public one."""
+    if plan.bucket is None:
+        return []
+    private = space.bucket_private(plan.bucket)
+    if private is False:
+        raise DeployError(
+            f"The bucket {plan.bucket} is public, and the ledger names people. Make it private in its settings, or write another "
+            "one into HFCHAT_STORE_COPY."
+        )
+    return (
+        []
+        if private
+        else [Step(f"Create the private bucket {plan.bucket}.", partial(space.create_bucket, plan.bucket))]
+    )
 
 
 def _creation(plan: Plan, space: Space, hardware: str | None, *, private: bool) -> Step:

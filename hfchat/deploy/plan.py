@@ -25,6 +25,7 @@ _DECIDED_BY_A_SPACE = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "HFCHAT_PUBLI
 # A Space reaches no other port (Hugging Face's documentation of Spaces).
 _PORTS = frozenset({80, 443, 8080})
 _SCHEME_PORTS = {"https": 443, "http": 80, "redis": 6379, "rediss": 6379, "valkey": 6379, "valkeys": 6379}
+_BUCKETS = "hf://buckets/"
 _OPTIONAL_REDIS = b"# redis>="
 
 
@@ -37,6 +38,12 @@ class Plan:
     secrets: dict[str, str] = field(repr=False)
     variables: dict[str, str]
     notes: tuple[str, ...] = ()
+
+    @property
+    def bucket(self) -> str | None:
+        """The bucket that keeps the ledger, as `OWNER/NAME`."""
+        address = self.variables.get("HFCHAT_STORE_COPY")
+        return address.removeprefix(_BUCKETS) if address else None
 
     def fingerprint(self, name: str) -> str:
         """Tells whether a secret is still the one that was set, which nobody can read. Slow to guess (10 ms), and salted."""
@@ -82,7 +89,7 @@ def make_plan(repo_id: str, folder: Path, dotenv: Path, *, jwt_secret: str | Non
         files,
         secrets={name: value for name, value in wanted.items() if name in _SECRETS},
         variables={name: value for name, value in wanted.items() if name not in _SECRETS},
-        notes=tuple(_notes(values, wanted, settings)),
+        notes=tuple(_notes(repo_id, values, wanted, settings)),
     )
 
 
@@ -136,14 +143,17 @@ def _is_private(host: str) -> bool:
         return "." not in host
 
 
-def _notes(values: Mapping[str, str], wanted: Mapping[str, str], settings: Settings) -> list[str]:
+def _notes(repo_id: str, values: Mapping[str, str], wanted: Mapping[str, str], settings: Settings) -> list[str]:
     notes = []
     if settings.offline:
         notes.append("HUGGINGFACE_API_TOKEN is not in .env: the offline stand-in will answer.")
-    if settings.hfchat_store.startswith((SQLITE, MEMORY)):
+    if settings.hfchat_store_copy is not None:
+        notes.append(f"HUGGINGFACE_API_TOKEN must be allowed to write to the contents of {settings.hfchat_store_copy}.")
+    elif settings.hfchat_store.startswith((SQLITE, MEMORY)):
         notes.append(
             "The ledger is forgotten whenever the Space restarts: use counts from zero, and revoked tokens are good again. "
-            "So let tokens end soon."
+            f"Write HFCHAT_STORE_COPY={_BUCKETS}{repo_id}-ledger into .env to keep it in a private bucket, which is made then, "
+            "or let tokens end soon."
         )
     left_out = [
         name

@@ -122,6 +122,21 @@ class Space:
         with self._explained(hardware):
             self._api.request_space_hardware(self.repo_id, _flavor(hardware))
 
+    def bucket_private(self, bucket: str) -> bool | None:
+        """Whether only its owner can read this bucket, `OWNER/NAME`; None where there is none that the token may see."""
+        with self._explained():
+            try:
+                return self._api.bucket_info(bucket).private is True
+            except HfHubHTTPError as refused:
+                if refused.response.status_code != 404:
+                    raise
+                return None
+
+    def create_bucket(self, bucket: str) -> None:
+        """Make a private bucket; one that is there stays as it is."""
+        with self._explained():
+            self._api.create_bucket(bucket, private=True, exist_ok=True)  # without `private` it would be public
+
     def set_secret(self, name: str, value: str, description: str) -> None:
         """Set a secret."""
         with self._explained(secrets=[value]):

@@ -188,6 +188,10 @@ class Ledger:
             return False
         return True
 
+    async def open(self) -> None:
+        """Let the store begin what takes long, before the first call needs it. Raises: StoreUnavailable."""
+        await self._timeout.wait(self._store.open(), reads=True, timeout_s=REPORT_TIMEOUT_S)
+
     async def close(self) -> None:
         """Wait up to LAST_SETTLING_S for settlements, then close the store."""
         if self._settling:

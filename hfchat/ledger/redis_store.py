@@ -186,6 +186,9 @@ class RedisStore:
                     rows += await pipeline.execute()
         return sorted(map(_totals, rows), key=lambda totals: (totals.subject, totals.issuer))
 
+    async def open(self) -> None:
+        """Nothing: it connects on first use."""
+
     async def close(self) -> None:
         """Close the connections."""
         with suppress(RedisError, OSError, TimeoutError, _RESET):

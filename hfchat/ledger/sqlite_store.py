@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from hfchat.ledger.copy_files import Change, LedgerState
 from hfchat.ledger.meters import (
     CLOCK_STEP_S,
     LAPSED_RETENTION_S,
@@ -24,10 +25,11 @@ from hfchat.ledger.meters import (
     first_refusal,
     window_count,
 )
+from hfchat.ledger.sqlite_state import RESTORE_REVOCATION, Snapshot, read_snapshot, restore_state
 from hfchat.ledger.sqlite_worker import SqliteWorker
 from hfchat.types import Usage
 
-_VERSIONS = (
+VERSIONS = (
     """
     CREATE TABLE meters (
         person TEXT NOT NULL, meter TEXT NOT NULL, starts INTEGER NOT NULL, used INTEGER NOT NULL,
@@ -97,7 +99,7 @@ class SqliteStore:
     in_order = True
 
     def __init__(self, path: Path | None) -> None:
-        self._worker = SqliteWorker(path, _VERSIONS)
+        self._worker = SqliteWorker(path, VERSIONS)
 
     def reserve(self, reservation: Reservation, *, now: float, lease_ends: float) -> Future[Counters]:
         """Count all of it or nothing."""
@@ -123,8 +125,7 @@ class SqliteStore:
 
     async def revoke(self, token_id: str, *, now: float, until: float) -> None:
         """Refuse the token from now on."""
-        update = "INSERT INTO revocations VALUES (?, ?) ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)"
-        await self._worker.run(lambda db: db.execute(update, (token_id, until)), synced_first=True)
+        await self._worker.run(lambda db: db.execute(RESTORE_REVOCATION, (token_id, until)), synced_first=True)
 
     async def revoked(self, token_ids: Collection[str], *, now: float) -> set[str]:
         """Those of the tokens that are revoked."""
@@ -185,6 +186,21 @@ class SqliteStore:
         names = {"now": now, "latest": now + MAX_LEASE_S, "subject": subject}
         rows = await self._worker.run(lambda db: db.execute(_TOTALS, names).fetchall(), writes=False)
         return [UsageTotals(*row) for row in rows]
+
+    async def snapshot(self, *, now: float) -> Snapshot:
+        """What is in force, for a copy."""
+        return await self._worker.run(lambda db: read_snapshot(db, now), writes=False)
+
+    async def restore(self, state: LedgerState) -> None:
+        """Bring in what a copy has."""
+        await self._worker.run(lambda db: restore_state(db, state), synced_first=True)
+
+    async def apply(self, change: Change) -> None:
+        """Make a change that a command wants, whatever was there before."""
+        await self._worker.run(lambda db: _apply(db, change), synced_first=True)
+
+    async def open(self) -> None:
+        """Nothing: the file is opened on first use."""
 
     async def close(self) -> None:
         """Close the file."""
@@ -305,6 +321,17 @@ def _reset(db: sqlite3.Connection, subject: str) -> None:
     db.execute(f"DELETE FROM meters WHERE {_SUBJECT} = ?", (subject,))  # noqa: S608  a constant of ours
     # What they reserved is counted in no window any more, so settling it gives nothing back.
     db.execute(f"UPDATE reservations SET windows = '{{}}' WHERE {_SUBJECT} = ?", (subject,))  # noqa: S608
+
+
+def _apply(db: sqlite3.Connection, change: Change) -> None:
+    if change.kind == "revoke":
+        db.execute(RESTORE_REVOCATION, (change.name, change.value))
+    elif change.kind == "reset":
+        _reset(db, change.name)
+    elif change.value:
+        db.execute("INSERT OR REPLACE INTO person_limits VALUES (?, ?)", (change.name, change.value))
+    else:
+        db.execute("DELETE FROM person_limits WHERE subject = ?", (change.name,))
 
 
 def _begin_once(db: sqlite3.Connection, name: str, body: str, owner: str, now: float, until: float) -> OnceState:

@@ -95,6 +95,10 @@ class Store(Protocol):
         """The totals of everybody, or of one subject, sorted by name."""
         ...
 
+    async def open(self) -> None:
+        """Begin what takes long, and return at once. A command need not call it."""
+        ...
+
     async def close(self) -> None:
         """Close the connection."""
         ...

@@ -75,6 +75,6 @@ def test_schemathesis_finds_nothing(program: Process, tmp_path: Path, who: str, 
         timeout=120,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "Tested: 6" in run.stdout
+    assert "Tested: 7" in run.stdout
     assert httpx2.get(f"{program.url}/readyz").status_code == 200
     assert not [line for line in program.err if " ERROR " in line or "Traceback" in line]

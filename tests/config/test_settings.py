@@ -81,6 +81,7 @@ DEFAULTS: dict[str, Any] = {
     "jwt_required_scope": None,
     "jwt_subject_claim": "sub",
     "hfchat_store": f"sqlite:///{Path.cwd().resolve()}/.hfchat/ledger.db",
+    "hfchat_store_copy": None,
     "hfchat_rate": Limit(30, "minute"),
     "hfchat_budget": Limit(200_000, "day"),
     "hfchat_streams": 4,
@@ -278,6 +279,12 @@ WRONG = [
     ("JWT_REQUIRED_SCOPE", 'ch"at', "is not one scope", "without spaces and commas"),
     ("JWT_SUBJECT_CLAIM", "user id", "not a claim's name", "for example sub, id or email"),
     ("JWT_SUBJECT_CLAIM", "a" * 101, "not a claim's name", "for example sub, id or email"),
+    ("HFCHAT_STORE_COPY", "me/ledger", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/me", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/me/ledger/today", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://datasets/me/ledger", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/../ledger", "not the address of a bucket", "hf://buckets/OWNER/NAME"),
+    ("HFCHAT_STORE_COPY", "hf://buckets/me/ledger", "needs a token of Hugging Face", "HUGGINGFACE_API_TOKEN"),
     ("HFCHAT_STORE", "ledger.db", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
     ("HFCHAT_STORE", "sqlite://ledger.db", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
     ("HFCHAT_STORE", "sqlite:///a.db?mode=ro", "not the address of a store", "sqlite:///.hfchat/ledger.db"),
@@ -645,6 +652,7 @@ def test_what_is_no_public_key_is_refused_with_what_to_write(
 
 JWKS = "https://login.example.org/jwks.json"
 EC_KEY = {"JWT_PUBLIC_KEY": SOME_PEM}
+BUCKET = "hf://buckets/my-org/my_ledger.1"
 # what is set, and what begins each line of the refusal
 BETWEEN: dict[str, tuple[dict[str, str], list[str]]] = {
     "two sets of keys": ({**EC_KEY, "JWT_JWKS_URL": JWKS}, ["JWT_PUBLIC_KEY: JWT_JWKS_URL is set too"]),
@@ -686,6 +694,22 @@ BETWEEN: dict[str, tuple[dict[str, str], list[str]]] = {
         {"SPACE_ID": "a/b", "JWT_ISSUER": "x", "JWT_AUDIENCE": "y"},
         ["JWT_ISSUER: there is no key", "JWT_AUDIENCE: there is no key"],
     ),
+    **{
+        f"a copy of {store}": (
+            {"JWT_SECRET": KEY, "HF_TOKEN": HF_TOKEN, "HFCHAT_STORE_COPY": BUCKET, "HFCHAT_STORE": store},
+            [f"HFCHAT_STORE_COPY: it is the copy of a file, and HFCHAT_STORE={store.partition('/')[0]}//... is none"],
+        )
+        for store in ("memory://", "redis://host", "valkeys://host", "unix:///run/redis.sock")
+    },
+    "a copy and another server's key": (
+        {
+            "JWT_SECRET": KEY,
+            "HUGGINGFACE_API_TOKEN": "sk-0a9b8c7d6e5f",
+            "HF_CHAT_BASE_URL": "http://localhost:1/v1",
+            "HFCHAT_STORE_COPY": BUCKET,
+        },
+        ["HFCHAT_STORE_COPY: a bucket needs a token of Hugging Face"],
+    ),
     "a long reply": (
         {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "1000000", "HF_CHAT_DEFAULT_TOKENS": "500000"},
         ["HFCHAT_BUDGET: 200000/day is less than a question and a reply of HF_CHAT_DEFAULT_TOKENS=500000"],
@@ -709,6 +733,7 @@ TOGETHER: dict[str, dict[str, str]] = {
     "a secret and a public key": {"JWT_SECRET": KEY, **EC_KEY, "JWT_ALGORITHMS": "HS256,ES256"},
     "a provider": {"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "RS256, PS512, EdDSA", "JWT_AUDIENCE": "chat"},
     "a secret and a provider": {"JWT_SECRET": KEY, "JWT_JWKS_URL": JWKS},
+    "a copy": {"JWT_SECRET": KEY, "HF_TOKEN": HF_TOKEN, "HFCHAT_STORE_COPY": BUCKET},
     "a default at the ceiling": {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "500", "HF_CHAT_DEFAULT_TOKENS": "500"},
     "a ceiling below the default that nobody set": {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "500"},
     "as large a reply as the budget": {"JWT_SECRET": KEY, "HF_CHAT_MAX_TOKENS": "10", "HFCHAT_BUDGET": "110/week"},

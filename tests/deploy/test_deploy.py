@@ -136,6 +136,28 @@ def test_what_is_done_is_shown_meanwhile(run: Run) -> None:
     assert places == sorted(places)
 
 
+def test_the_ledger_s_bucket_is_made_private_and_once(hub: StubHub, run: Run, folder: Path) -> None:
+    bucket = "hf://buckets/ana/chat-ledger"
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", f"HFCHAT_STORE_COPY={bucket}")
+    status, _, err = run()
+    assert (status, hub.buckets) == (0, {"ana/chat-ledger": True})
+    assert hub.spaces[NAME].variables["HFCHAT_STORE_COPY"]["value"] == bucket
+    assert err.index("Create the private bucket ana/chat-ledger.") < err.index("Create the public Space")
+    assert f"write to the contents of {bucket}" in err
+    assert "forgotten" not in err
+    hub.calls.clear()
+    assert run()[0] == 0
+    assert hub.changes == []
+
+
+def test_a_public_bucket_is_refused(hub: StubHub, run: Run, folder: Path) -> None:
+    hub.buckets["ana/chat-ledger"] = False
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_STORE_COPY=hf://buckets/ana/chat-ledger")
+    status, _, err = run()
+    assert (status, hub.changes) == (1, [])
+    assert "ana/chat-ledger is public" in err
+
+
 def test_a_second_run_changes_nothing(hub: StubHub, run: Run, folder: Path) -> None:
     run()
     before, dotenv = as_it_is(hub), (folder / ".env").read_text()

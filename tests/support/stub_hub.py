@@ -62,6 +62,8 @@ class StubHub:
         self.account: dict[str, Any] = whoami()
         self.bill: tuple[int, Body] = (200, bill(0.02, 0.10))
         self.spaces: dict[str, Space] = {}
+        # Whether each is private.
+        self.buckets: dict[str, bool] = {}
         self.answers: dict[str, tuple[int, Body]] = {}
         self.calls: list[str] = []
         self.headers: dict[str, str] = {}
@@ -106,11 +108,24 @@ class StubHub:
             return self._repos(method, path, sent)
         if path == "/api/validate-yaml":
             return 200, {"errors": [], "warnings": []}
+        if path.startswith("/api/buckets/"):
+            return self._buckets(method, path.removeprefix("/api/buckets/"), sent)
         parts = path.removeprefix("/api/spaces/").split("/")
         space = self.spaces.get("/".join(parts[:2]))
         if space is None:
             return 404, {"error": "Repository not found"}
         return self._space(space, method, "/".join(parts[2:]), sent, body)
+
+    def _buckets(self, method: str, name: str, sent: dict[str, Any]) -> tuple[int, Body]:
+        if method == "POST":
+            if name in self.buckets:
+                return 409, {"error": "You already created this bucket"}
+            self.buckets[name] = sent.get("visibility") == "private"
+            return 200, {"url": f"https://huggingface.co/buckets/{name}"}
+        if name not in self.buckets:
+            return 404, {"error": "Bucket not found"}
+        facts = {"id": name, "private": self.buckets[name], "createdAt": "2026-11-29T12:00:00.000Z"}
+        return 200, {**facts, "size": 0, "totalFiles": 0}
 
     def _repos(self, method: str, path: str, sent: dict[str, Any]) -> tuple[int, Body]:
         name = f"{sent.get('organization') or self.account['name']}/{sent['name']}"
