@@ -102,7 +102,7 @@ def test_nothing_serious_is_found_anywhere_on_the_page(
             visit.ask(asked)
             expect(visit.page.locator(".message.user").last).to_contain_text(asked)
             expect(visit.page.locator(TURN)).to_be_enabled()
-        expect(visit.page.locator(".hfchat-do")).to_have_count(2)
+        expect(visit.page.locator(".hfchat-do")).to_have_count(3)
         expect(visit.page.locator("pre[tabindex], table[tabindex]")).to_have_count(2)
         check("answered, and failed")
         visit.open_menu()
