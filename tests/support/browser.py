@@ -111,7 +111,10 @@ class Visit:
     def ask(self, text: str) -> None:
         self.page.fill(BOX, text)
         expect(self.page.locator(TURN)).to_be_enabled()
-        self.page.keyboard.press("Enter")
+        # With Control it sends on a phone too, where Enter alone begins a line.
+        self.page.keyboard.press(
+            "Control+Enter" if self.page.evaluate("matchMedia('(pointer: coarse)').matches") else "Enter"
+        )
 
     def open_menu(self) -> None:
         self.page.click(".hfchat-menu summary")

@@ -203,7 +203,7 @@ def test_the_only_turn_is_taken_back_and_leaves_no_conversation(visit: Visit, st
     visit.page.keyboard.press("Enter")
     ended(visit, "only this")
     expect(visit.page.locator(TITLES)).to_have_text(["only this"])
-    visit.page.get_by_label("Clear").click()
+    button(visit, "New chat").click()
     expect(visit.page.locator(BOT)).to_have_count(0)
     expect(visit.page.locator(TITLES)).to_have_text(["only this"])
 

@@ -187,7 +187,7 @@ def test_while_a_reply_comes_the_next_question_is_written_and_is_sent_after_it(
     page.keyboard.type("?")
     expect(page.locator(BOX)).to_have_value("and then?")
     # Nor is anything done to the turn meanwhile, but that it is stopped.
-    for name in ("Retry", "Undo", "Edit", "Clear"):
+    for name in ("Retry", "Undo", "Edit"):
         act = page.get_by_role("button", name=name, exact=True)
         expect(act).to_have_css("opacity", "0.45")
         act.dispatch_event("click")

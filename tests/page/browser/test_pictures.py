@@ -307,7 +307,7 @@ def test_one_picture_is_taken_out_of_a_question_that_is_edited(visit: Visit, ups
 
 
 def test_that_the_model_takes_none_is_said_before_they_are_sent(visit: Visit, upstream: ScriptedUpstream) -> None:
-    page, said = visit.page, visit.page.locator("#hfchat-tray [role=status]").last
+    page, said = visit.page, visit.page.locator("#hfchat-tray [role=status]").nth(1)
     pick(page, "reads-only")
     expect(said).to_be_empty()
     choose(visit, file())
