@@ -20,8 +20,25 @@ from hfchat.ledger.open_store import MEMORY, SQLITE
 _FILES = ("README.md", "requirements.txt", "app.py", ".github/page.png")
 _SUFFIXES = frozenset({".py", ".json", ".js", ".css", ".html", ".lua", ".md", ".txt"})
 _LICENCES = frozenset({"LICENSE", "NOTICE"})
-_SECRETS = frozenset({"HUGGINGFACE_API_TOKEN", "JWT_SECRET", "HF_CHAT_SYSTEM_PROMPT", "HFCHAT_STORE", "JWT_JWKS_URL"})
-_DECIDED_BY_A_SPACE = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "HFCHAT_PUBLIC_URL", "SPACE_ID", "SPACE_HOST")
+_SECRETS = frozenset(
+    {
+        "HUGGINGFACE_API_TOKEN",
+        "JWT_SECRET",
+        "HF_CHAT_SYSTEM_PROMPT",
+        "HFCHAT_STORE",
+        "JWT_JWKS_URL",
+        "OAUTH_CLIENT_SECRET",
+    }
+)
+_DECIDED_BY_A_SPACE = (
+    "GRADIO_SERVER_NAME",
+    "GRADIO_SERVER_PORT",
+    "HFCHAT_PUBLIC_URL",
+    "SPACE_ID",
+    "SPACE_HOST",
+    "OAUTH_CLIENT_ID",
+    "OAUTH_CLIENT_SECRET",
+)
 # A Space reaches no other port (Hugging Face's documentation of Spaces).
 _PORTS = frozenset({80, 443, 8080})
 _SCHEME_PORTS = {"https": 443, "http": 80, "redis": 6379, "rediss": 6379, "valkey": 6379, "valkeys": 6379}

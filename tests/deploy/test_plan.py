@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hfchat.config.settings import SettingsError
+from hfchat.config.settings import Settings, SettingsError
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
-from hfchat.deploy.plan import Plan, make_plan, program_files
+from hfchat.deploy.plan import _SECRETS, Plan, make_plan, program_files
 from tests.conftest import KEY
 from tests.support.identity_provider import public_pem
 from tests.support.stub_hub import HF_TOKEN
@@ -44,6 +44,25 @@ def test_what_is_private_is_a_secret_and_the_rest_a_variable(dotenv: Path) -> No
     }  # fmt: skip
     assert KEY not in f"{found}"
     assert HF_TOKEN not in f"{found}"
+
+
+PRIVATE_VALUES = {
+    "HUGGINGFACE_API_TOKEN": HF_TOKEN,
+    "JWT_SECRET": KEY,
+    "OAUTH_CLIENT_SECRET": "an-app-secret-of-its-own",
+}
+
+
+def test_no_secret_setting_is_ever_a_variable(dotenv: Path) -> None:
+    private = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert private == PRIVATE_VALUES.keys()
+    assert private <= _SECRETS
+    values = [f"{name}={value}" for name, value in PRIVATE_VALUES.items() if name != "JWT_SECRET"]
+    found = plan(dotenv, *values, "OAUTH_CLIENT_ID=an-app")
+    assert found.variables == {}
+    assert not any(value in repr(found) for value in PRIVATE_VALUES.values())
+    (left_out,) = [note for note in found.notes if note.startswith("Left out")]
+    assert "OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET." in left_out
 
 
 def test_hf_token_is_the_same_secret(dotenv: Path) -> None:
