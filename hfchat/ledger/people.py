@@ -61,9 +61,9 @@ class People:
         """
         changed = False
         while not changed:
-            before = await self._limits(subject)
-            after = change(before)
-            changed = await self._timeout.wait(self._store.set_limits(subject, str(before), str(after)))
+            before = await self._text(subject)
+            after = change(read_person_limits(before))
+            changed = await self._timeout.wait(self._store.set_limits(subject, before, str(after)))
         log_event(
             logger,
             logging.INFO,
@@ -89,8 +89,12 @@ class People:
         return {subject for subject, text in limits.items() if read_person_limits(text).blocked}
 
     async def _limits(self, subject: str) -> PersonLimits:
+        return read_person_limits(await self._text(subject))
+
+    async def _text(self, subject: str) -> str:
+        """The limits as the store spells them, which is what it compares; empty where none are set."""
         limits = await self._timeout.wait(self._store.limits([subject]), reads=True)
-        return read_person_limits(limits.get(subject, ""))
+        return limits.get(subject, "")
 
     async def _use(self, principal: Principal, policy: Policy) -> PersonUse:
         meters = meters_of(policy)

@@ -152,6 +152,14 @@ async def test_of_two_changes_at_once_both_take_effect(ledgers: tuple[Ledger, Le
     assert limits == PersonLimits(parse_limit("5/minute"), parse_limit("9/day"), 2, blocked=True)
 
 
+async def test_limits_that_are_spelled_otherwise_can_be_changed(store: Store) -> None:
+    people = Ledger(store, clock=lambda: NOON).people
+    assert await store.set_limits("alice", "", '{"streams":2,  "blocked":false}')
+    async with asyncio.timeout(10):
+        await people.change("alice", to(blocked=True))
+    assert await store.limits(["alice"]) == {"alice": str(PersonLimits(streams=2, blocked=True))}
+
+
 async def test_of_50_that_reserve_while_their_person_is_blocked_none_is_let_in_afterwards(
     ledgers: tuple[Ledger, Ledger],
 ) -> None:
