@@ -10,15 +10,19 @@ from urllib.parse import urlsplit
 import httpx2
 
 from hfchat.auth.own_tokens import issue_token
+from hfchat.auth.policy import PolicyClaim
 from hfchat.check.answer import Answer, good, unknown, wrong
 from hfchat.check.http import FAILURES, Response, fetch
 from hfchat.check.machine import is_hfchat
 from hfchat.ids import random_id
+from hfchat.limits import parse_limit
 
 # The first event of a stream is sent at once; a proxy that gathers them would hold it for much longer.
 FIRST_EVENT_S = 4.0
 TOKEN_TTL_S = 60
 SUBJECT = "hfchat check"
+# Whoever reads the token on its way gets no turn for it: none costs so little.
+_NO_TURN = PolicyClaim(budget=parse_limit("1/day"), max_tokens=1)
 
 
 async def ask_proxy(client: httpx2.AsyncClient, url: str, key: bytes | None) -> list[Answer]:
@@ -64,7 +68,7 @@ async def _passes_host(client: httpx2.AsyncClient, url: str) -> Answer:
 
 async def _streams(client: httpx2.AsyncClient, url: str, key: bytes) -> Answer:
     """The page's own heartbeat sends one event at once, then nothing for long."""
-    token = issue_token(key, SUBJECT, ttl_s=TOKEN_TTL_S)
+    token = issue_token(key, SUBJECT, ttl_s=TOKEN_TTL_S, policy=_NO_TURN)
     heartbeat = f"{url}/gradio_api/heartbeat/{random_id(64)}"
     headers = {"authorization": f"Bearer {token}"}
     try:

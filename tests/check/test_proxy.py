@@ -5,10 +5,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from hfchat.auth.own_tokens import issue_token
 from hfchat.check.answer import Answer
 from hfchat.check.proxy import ask_proxy
 from tests.conftest import KEY, RunningApp, free_port, in_ci, wait_until
@@ -107,6 +109,25 @@ async def test_the_program_itself_needs_no_proxy(offline_app: RunningApp) -> Non
     found = await answers(offline_app.url)
     assert reasons(found) == ["public_url_reaches", "host_passed", "streams"]
     assert all(answer.status == "good" for answer in found)
+
+
+async def test_the_token_that_is_sent_is_good_for_no_turn(
+    offline_app: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def issue(*args: Any, **options: Any) -> str:
+        sent.append(issue_token(*args, **options))
+        return sent[-1]
+
+    monkeypatch.setattr("hfchat.check.proxy.issue_token", issue)
+    assert reasons(await answers(offline_app.url))[-1] == "streams"
+    body = {"messages": [{"role": "user", "content": "hello"}]}
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        for token, code in zip(sent, ["expired_token", "budget_exceeded"], strict=True):
+            headers = {"authorization": f"Bearer {token}"}
+            said = await client.post(f"{offline_app.url}/api/ai/chat", json=body, headers=headers)
+            assert said.json()["error"]["code"] == code
 
 
 async def test_without_a_key_of_ours_it_is_asked_what_needs_none(offline_app: RunningApp) -> None:
