@@ -187,9 +187,9 @@ class _Hub:
 
 
 def _hub(settings: Settings, ledger: Ledger, credit: Credit) -> _Hub | None:
-    if not settings.hub_sign_in or settings.jwt_secret is None:
+    origin, secret = settings.hub_origin, settings.signing_key
+    if not settings.hub_sign_in or secret is None:
         return None
-    origin, secret = settings.hub_origin, settings.jwt_secret.get_secret_value()
     provider = make_provider(settings, f"{origin}{CLIENT_METADATA}", f"{origin}{HUB_CALLBACK}")
     tokens = HubTokens(provider, ledger, secret)
     return _Hub(provider, tokens, HubSessions(provider, tokens, ledger, credit, secret))

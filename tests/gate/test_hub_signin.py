@@ -64,6 +64,16 @@ def test_who_signs_in_has_a_session_of_ours(app: RunningApp, provider: OpenIdPro
     assert not [token for token in provider.tokens if token in written]
 
 
+def test_a_session_is_good_where_the_key_is_written_in_base64(
+    provider: OpenIdProvider, shared_stub: StubUpstream
+) -> None:
+    key = b"a key of 32 bytes for these tests"
+    with hub_app(provider, shared_stub, JWT_SECRET=f"base64:{base64.b64encode(key).decode()}") as served:
+        browser = Browser(served).sign_in()
+        assert usage(served, browser.session).status == 200
+    assert jwt.decode(browser.session, key, algorithms=["HS256"])["sub"] == f"hf:{ALICE['sub']}"
+
+
 PEOPLE: dict[str, tuple[dict[str, Any], str | None]] = {
     "a member by name": ({"preferred_username": "bob"}, "bob"),
     "however it is written": ({"preferred_username": "BOB"}, "bob"),
