@@ -12,7 +12,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from hfchat.chat.turn_log import log_failure
-from hfchat.errors import HfchatError, UpstreamError
+from hfchat.errors import (
+    HfchatError,
+    ModelLoading,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from hfchat.types import Call, Part, Upstream
 
 # The first wait; it doubles with each round, by a random part less, so that callers who failed together do not return together.
@@ -26,6 +34,10 @@ MAX_REST_S = 120.0
 MAX_RESTING = 1000
 # Of the live providers of one model.
 OTHER_PROVIDERS = 3
+# Of one turn, whatever there is left to try.
+MAX_ATTEMPTS = 8
+# A model rests for everybody: not for what a caller can provoke with a request of their own.
+_RESTING_ERRORS = (UpstreamRateLimited, UpstreamOverloaded, ModelLoading, UpstreamUnavailable, UpstreamTimeout)
 # Suffixes that leave the choice of the provider to the router.
 _ROUTING = frozenset({"", "fastest", "cheapest", "preferred"})
 
@@ -65,7 +77,7 @@ class Retries:
         self, call: Call, fallback_models: Sequence[str], *, deadline: float, request_id: str, on_attempt: OnAttempt
     ) -> AsyncGenerator[Part, None]:
         """The parts of the first answer. No wait ends after `deadline`, of the event loop's clock; what has not been tried yet
-        is tried after it too, once.
+        is tried after it too, once. There are no more than `MAX_ATTEMPTS`.
 
         Raises: the error of the last attempt.
         """
@@ -90,9 +102,10 @@ class Retries:
                 error = failure
             if number == 1 and model == call.model and passes(error):
                 schedule.add(await self._other_providers(model, error.provider))
-            wait_s = schedule.after(error)
+            wait_s = schedule.after(error) if number < MAX_ATTEMPTS else None
             # An account of a caller's own may be refused what others are not.
-            if passes(error) and call.own_token is None and (wait_s is None or schedule.model != model):
+            may_rest = isinstance(error, _RESTING_ERRORS) and call.own_token is None
+            if may_rest and (wait_s is None or schedule.model != model):
                 self._rest(model, error)
             if wait_s is None:
                 raise error

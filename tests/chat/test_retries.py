@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from hfchat import errors as e
-from hfchat.chat.retries import MAX_RESTING, SHORT_WAIT_S, Attempt, Retries, Schedule
+from hfchat.chat.retries import MAX_ATTEMPTS, MAX_RESTING, SHORT_WAIT_S, Attempt, Retries, Schedule
 from hfchat.errors import HfchatError, catalogue
 from hfchat.types import Call, Delta, Finish, Message, Part
 
@@ -161,6 +161,15 @@ async def test_a_model_that_cannot_answer_is_not_tried_again() -> None:
     assert upstream.models_called == ["own/m", "fall/one", "fall/one", "fall/one"]
 
 
+async def test_how_many_attempts_there_are_has_a_bound() -> None:
+    upstream = Upstream(lambda *_: e.UpstreamOverloaded())
+    for fallback_models in ([], [f"fall/{n}" for n in range(20)]):
+        upstream.models_called.clear()
+        attempts, error = await run(Retries(upstream, providers, backoff_s=0.001), *fallback_models)
+        assert isinstance(error, e.UpstreamOverloaded)
+        assert len(attempts) == len(upstream.models_called) == MAX_ATTEMPTS
+
+
 async def test_without_patience_each_model_is_tried_once() -> None:
     upstream = Upstream(always("own/m", "fall/one"))
     _, error = await run(Retries(upstream, backoff_s=0.001), "fall/one", patience_s=0)
@@ -255,6 +264,18 @@ async def test_what_fails_on_a_callers_own_account_rests_for_nobody() -> None:
     _, error = await run(retries, call=replace(CALL, own_token=own_token), patience_s=0)
     assert isinstance(error, e.UpstreamRateLimited)
     assert retries._resting == {}
+
+
+RESTING = {
+    "upstream_rate_limited", "upstream_overloaded", "model_loading", "upstream_unavailable", "upstream_timeout"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", PASSES)
+async def test_a_model_rests_for_everybody_only_after_what_no_caller_can_provoke(code: str) -> None:
+    retries = Retries(Upstream(lambda *_: catalogue()[code]()), backoff_s=0.001)
+    await run(retries, patience_s=0)
+    assert set(retries._resting) == ({"own/m"} if code in RESTING else set())
 
 
 async def test_where_all_rest_they_are_tried_all_the_same() -> None:
