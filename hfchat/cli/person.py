@@ -44,8 +44,9 @@ def person_command(args: argparse.Namespace) -> int:
     person = with_ledger(settings, change_and_read)
     print(*_lines(person), sep="\n")
     warn_of_small_budget(person.policy, max_tokens="HF_CHAT_DEFAULT_TOKENS")
-    if not person.uses and not changes:
-        print(f"{subject} has used nothing yet.", file=sys.stderr)
+    if not person.uses:
+        hint = " Who signed in with Hugging Face is known as hf:NUMBER, which `usage NAME` shows." if changes else ""
+        print(f"{subject} has used nothing yet.{hint}", file=sys.stderr)
     return 0
 
 

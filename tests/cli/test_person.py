@@ -85,6 +85,14 @@ def test_without_a_ledger_there_is_nobody_and_a_change_makes_one(capsys: pytest.
     assert (status, facts(out)["blocked"], err) == (0, "no", "bob has used nothing yet.\n")
 
 
+def test_a_change_for_somebody_who_has_used_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    spend("hf:42", Usage(7, 5))
+    status, _, err = run(capsys, "person", "alice", "--block")
+    assert status == 0
+    assert "alice has used nothing yet. Who signed in with Hugging Face is known as hf:NUMBER" in err
+    assert "used nothing" not in run(capsys, "person", "hf:42", "--block")[2]
+
+
 def test_a_budget_too_small_for_any_question_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "person", "alice", "--budget", "10/day")
     assert status == 0
