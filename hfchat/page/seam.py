@@ -52,7 +52,8 @@ class Seam:
     def _without_repetition(self, added: str) -> str:
         rest = _OPENS_AGAIN.sub("", added, count=1) if self._in_code and _OPENS_AGAIN.match(added) else added
         if not self._in_code and not self.partial.rstrip().endswith(("…", "...")):
-            rest = _DOTS.sub("", rest, count=1)
+            dots = _DOTS.match(rest)
+            rest = rest[dots.end() :] if dots else rest
         end, stripped = self.partial.rstrip(), rest.lstrip()
         overlap = overlap_chars(end, stripped, new_word=rest[:1].isspace() or end != self.partial)
         if overlap:
