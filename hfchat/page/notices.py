@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from hfchat.errors import HfchatError, LimitReached
 from hfchat.http.error_response import in_words, say
@@ -146,11 +146,19 @@ def sources_note(sources: Sequence[Source], language: Language) -> dict[str, Any
     """The pages that a reply refers to, as a list of links: by their titles, or else their hosts."""
     links = []
     for source in sources[:MAX_SOURCES]:
-        address = urlsplit(source.url) if _ADDRESS.fullmatch(source.url) else None
+        address = _address(source.url)
         title = _plain(" ".join(source.title.split())) or _plain(address.netloc if address else source.url)
         links.append(f"[{title}](<{source.url}>)" if address else title)
     listed = "\n".join(f"{number}. {link}" for number, link in enumerate(links, 1))
     return page_note(f"**{PAGE[language]['sources']}**\n\n{listed}", SOURCES_ID)
+
+
+def _address(url: str) -> SplitResult | None:
+    """The parts of an address that a link can lead to."""
+    try:
+        return urlsplit(url) if _ADDRESS.fullmatch(url) else None
+    except ValueError:
+        return None
 
 
 def same_model(answered: str, asked: str) -> bool:

@@ -59,7 +59,11 @@ def _is_picture(data: str) -> bool:
 
 
 def with_pictures(
-    messages: Sequence[Message], pictures: Mapping[str, str], model: str, facts: ModelFacts | None
+    messages: Sequence[Message],
+    pictures: Mapping[str, str],
+    model: str,
+    facts: ModelFacts | None,
+    questions: int = 1,
 ) -> tuple[Message, ...]:
     """The messages as the model is sent them: with the pictures that they refer to, the last of them the question.
 
@@ -67,7 +71,8 @@ def with_pictures(
     Raises: UnsupportedInput where that model is asked about a picture; InvalidRequest where one of the question is missing.
     """
     blind = takes_none(facts)
-    wanted = _references(messages[-1])
+    asked = [message for message in messages if message.role == "user"][-questions:][:1]
+    wanted = _references(asked[0]) if asked else {}
     if wanted and blind:
         raise UnsupportedInput("no_pictures", params={"value": model}, model=model)
     if len(wanted) > MAX_SENT:

@@ -82,16 +82,18 @@ def responder(
             chat_request = choices.request(
                 (*messages_for_model(history), Message("user", message or ""), *go_on), caller.policy
             )
+            questions = 1 + len(go_on) // 2
             if has_pictures(chat_request.messages):
                 asked_model = chat_request.model or caller.policy.default_model
                 facts_of_model = await catalog.facts(asked_model)
                 await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
-                seen = with_pictures(chat_request.messages, read_pictures(pictures), asked_model, facts_of_model)
+                given = read_pictures(pictures)
+                seen = with_pictures(chat_request.messages, given, asked_model, facts_of_model, questions)
                 chat_request = replace(chat_request, messages=seen)
             if has_files(chat_request.messages):
                 await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
                 files = await in_thread(len(pictures or ""), read_files, pictures)
-                read = with_files(chat_request.messages, files, questions=1 + len(go_on) // 2)
+                read = with_files(chat_request.messages, files, questions)
                 chat_request = replace(chat_request, messages=read)
             turn = chat.stream(caller, chat_request, request_id=request_id, on_attempt=view.trying)
             async with aclosing(_paced(turn, view)) as paces:

@@ -25,6 +25,8 @@ _FIRST_WORD = re.compile(r"\w+")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 _OPENS_AGAIN = re.compile(r"\s*(?:`{3,}|~{3,})[\w+#.-]+[ \t]*\n")
 _DOTS = re.compile(r"\s*(?:…|\.\.\.)(?=\s?\w)")
+# With what a list, a heading, a quotation, a table or code begins.
+_BLOCK = re.compile(r"#{1,6}\s|[-*+>|]|\d{1,9}[.)]\s|```|~~~")
 _WORD_CHAR = re.compile(r"\w")
 
 
@@ -52,7 +54,8 @@ class Seam:
     def _without_repetition(self, added: str) -> str:
         rest = _OPENS_AGAIN.sub("", added, count=1) if self._in_code and _OPENS_AGAIN.match(added) else added
         if not self._in_code and not self.partial.rstrip().endswith(("…", "...")):
-            rest = _DOTS.sub("", rest, count=1)
+            dots = _DOTS.match(rest)
+            rest = rest[dots.end() :] if dots else rest
         end, stripped = self.partial.rstrip(), rest.lstrip()
         overlap = overlap_chars(end, stripped, new_word=rest[:1].isspace() or end != self.partial)
         if overlap:
@@ -60,8 +63,18 @@ class Seam:
             return rest.lstrip() if end != self.partial else rest
         if self.partial.endswith("\n"):
             return rest.lstrip("\n")  # the first line of code keeps its indent
+        if self._keeps_line_end(rest):
+            return rest
         in_sentence = bool(re.search(r"[\w,;]\Z|[ \t]\Z", self.partial)) and not self._in_code
         return rest.lstrip() if in_sentence and (rest[:1] == "\n" or self.partial[-1] in " \t") else rest
+
+    def _keeps_line_end(self, rest: str) -> bool:
+        """Whether a line ends where the parts meet: a single line break does, and any beside a block."""
+        stripped = rest.lstrip()
+        space = rest[: len(rest) - len(stripped)]
+        if space[:1] == "\n" and (space.count("\n") == 1 or _BLOCK.match(self.partial.rpartition("\n")[2].lstrip())):
+            return True
+        return "\n" in space and _BLOCK.match(stripped) is not None
 
     def _space_before(self, rest: str) -> str:
         """A space where the words on both sides would be one."""

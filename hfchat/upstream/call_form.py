@@ -31,7 +31,13 @@ _REFUSES_MAX_COMPLETION_TOKENS = re.compile(
 # As `failure_text.plain` writes a text: in lower case, without quotes, a sentence on a line.
 _REFUSES_SYSTEM = re.compile(
     rf"\b(?:system|developer) {_FEW}{_FEW}{_NOT}|{_NOT}\w{{0,10}} {_FEW}(?:system|developer)\b"
-    r"|\bno (?:system|developer) (?:role|message|prompt|instruction)"
+)
+# Beside that: a server's system may fail, too.
+_NAMES_ROLE = re.compile(
+    rf"\b(?:system|developer) (?:role|message|prompt|instruction)|\broles?\b:? {_FEW}(?:system|developer)\b"
+)
+_REFUSES_ROLES = re.compile(
+    r"\bno (?:system|developer) (?:role|message|prompt|instruction)"
     rf"|roles? must alternate|\bonly {_FEW}(?:user|assistant) {_FEW}roles?\b|\bmust (?:be|start|begin) {_FEW}(?:user|assistant)\b"
     r"|\b(?:user or assistant|assistant or user)\b"
 )
@@ -62,7 +68,7 @@ class CallForm:
             return replace(self, ask_usage=False)
         if self.max_tokens_name is None and (name := _wanted_name(call, text)) is not None:
             return replace(self, max_tokens_name=name)
-        if self.system and _REFUSES_SYSTEM.search(text) and any(map(_is_system, call.messages)):
+        if self.system and _refuses_system(text) and _may_fold(call.messages):
             return replace(self, system=False)
         return None
 
@@ -116,8 +122,19 @@ def _is_system(message: Message) -> bool:
     return message.role in _SYSTEM_ROLES
 
 
+def _refuses_system(text: str) -> bool:
+    named = _NAMES_ROLE.search(text) and _REFUSES_SYSTEM.search(text)
+    return bool(named or _REFUSES_ROLES.search(text))
+
+
+def _may_fold(messages: tuple[Message, ...]) -> bool:
+    """Whether the system's messages are what a server may refuse: the others begin and end as every model takes them."""
+    rest = [message.role for message in messages if not _is_system(message)]
+    return 0 < len(rest) < len(messages) and rest[0] == "user" and rest[-1] in ("user", "tool")
+
+
 def _without_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The messages with what the system says in front of the question that follows, or in a question of its own."""
+    """The messages with what the system says in front of the question that follows, or else of all."""
     folded: list[Message] = []
     said: list[str] = []
     for message in messages:
@@ -128,7 +145,12 @@ def _without_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
             said = []
         else:
             folded.append(message)
-    return (*folded, Message("user", "\n\n".join(said))) if said else tuple(folded)
+    if not said:
+        return tuple(folded)
+    text = "\n\n".join(said)
+    if folded and folded[0].role == "user":
+        return (_after(text, folded[0]), *folded[1:])
+    return (Message("user", text), *folded)
 
 
 def _after(text: str, message: Message) -> Message:

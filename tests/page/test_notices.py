@@ -12,8 +12,8 @@ from hfchat.i18n.sentences import CHAT, PAGE
 from hfchat.ledger.meters import Counters
 from hfchat.ledger.quota import Quota
 from hfchat.page.header import account_menu, remaining_html
-from hfchat.page.notices import notice
-from hfchat.types import Caller, HubAccount, Policy
+from hfchat.page.notices import notice, sources_note
+from hfchat.types import Caller, HubAccount, Policy, Source
 
 POLICY = Policy("m", None)
 OWN_PAGES = {
@@ -83,3 +83,9 @@ def test_the_menu_names_a_person_by_what_people_call_them() -> None:
     menu = account_menu(visit(HubAccount("<b>alice</b>")))
     assert "&lt;b&gt;alice" in menu
     assert "hf:1" not in menu
+
+
+@pytest.mark.parametrize("address", ["https://[foo/bar", "https://example.com\u2100/x"])
+def test_a_source_with_a_malformed_address_is_its_title_without_a_link(address: str) -> None:
+    text = sources_note([Source(url=address, title="A page")], "en")["content"]
+    assert text.endswith("1. A page")

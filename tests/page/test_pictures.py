@@ -184,6 +184,14 @@ def test_a_missing_picture_of_the_question_is_said() -> None:
         with_pictures([said(f"see {reference()}")], {}, "m", SEES)
 
 
+def test_the_question_of_a_continued_reply_is_the_one_before_the_instruction() -> None:
+    talk = [said(f"see {reference()}"), said("I", "assistant"), said("go on")]
+    with pytest.raises(InvalidRequest, match="picture_missing"):
+        with_pictures(talk, {}, "m", SEES, questions=2)
+    with pytest.raises(UnsupportedInput, match="no_pictures"):
+        with_pictures(talk, {number(1): picture()}, "m", READS, questions=2)
+
+
 def test_a_question_with_too_many_is_refused() -> None:
     pictures = {number(place): picture() for place in range(MAX_SENT + 1)}
     with pytest.raises(InvalidRequest, match="pictures_at_most"):

@@ -1,5 +1,7 @@
 """The seam of a continued reply: one text, without repeated words, lost spaces or a blank line."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,12 +21,21 @@ SEAMS = {
     "the end is repeated": ("The cat sat on the ", "sat on the mat.", "The cat sat on the mat."),
     "all is repeated": ("Once upon a time ", "Once upon a time there was", "Once upon a time there was"),
     "an ellipsis": ("We went to ", "… the sea", "We went to the sea"),
+    "dots further on": (
+        "The cat sat",
+        " on the mat. Then he said... well, no.",
+        "The cat sat on the mat. Then he said... well, no.",
+    ),
     "after a sentence": ("It rains.", "Then it stops.", "It rains. Then it stops."),
     "a blank line in front": ("One.\n\n", "\n\nTwo.", "One.\n\nTwo."),
     "a blank line within a sentence": ("red, ", "\n\ngreen", "red, green"),
     "a blank line after a comma": ("red,", "\n\ngreen", "red, green"),
     "a new paragraph": ("It rains.", "\n\nThen", "It rains.\n\nThen"),
     "a list goes on": ("- one\n", "- two\n", "- one\n- two\n"),
+    "the next line of a list": ("1. Apples\n2. Pears", "\n3. Plums", "1. Apples\n2. Pears\n3. Plums"),
+    "a list after a sentence": ("We need", "\n\n- one", "We need\n\n- one"),
+    "a paragraph after a heading": ("## Method", "\n\nWe took ten samples.", "## Method\n\nWe took ten samples."),
+    "a line of a poem": ("Roses are red", "\nViolets are blue", "Roses are red\nViolets are blue"),
     "code keeps its indent": ("```py\ndef f():\n", "    return 1\n```", "```py\ndef f():\n    return 1\n```"),
     "code is fenced again": ("```py\na = 1\n", "```py\nb = 2\n```", "```py\na = 1\nb = 2\n```"),
     "code is closed": ("```py\na = 1\n", "```\nDone.", "```py\na = 1\n```\nDone."),
@@ -73,3 +84,14 @@ def test_no_text_breaks_it_and_the_first_part_stays(partial: str, added: str) ->
 def test_a_long_reply_is_joined_fast_enough_to_be_shown_while_it_grows() -> None:
     seam = Seam("ab " * 50_000)
     assert seam.joined("ab " * (MAX_OVERLAP_CHARS // 3 + 10), whole=True).startswith(seam.partial)
+
+
+def test_spaces_take_linear_time() -> None:
+    def seconds(length: int) -> float:
+        added = "a" + " " * length + "b"
+        began = time.process_time()
+        Seam("The cat sat").joined(added, whole=True)
+        return time.process_time() - began
+
+    # What is quadratic takes 64 times as long; the floor leaves room for a busy machine.
+    assert min(seconds(80_000) for _ in range(3)) < 24 * max(min(seconds(10_000) for _ in range(3)), 0.001)

@@ -87,6 +87,9 @@ OTHER = {
     "too long": refusal(
         "This model's maximum context length is 4096 tokens. Please reduce the length of the messages."
     ),
+    "a fault of the server's": refusal("An unexpected system error occurred", 500),
+    "a failure of the server's": refusal("unknown system failure", 500),
+    "a file system": refusal("unsupported file system"),
     "no system message": (refusal("System error: try later")),
     "another status": refusal("System role not supported", 403),
     "a rate limit": refusal("stream_options", 429),
@@ -106,6 +109,12 @@ def test_a_form_that_was_tried_is_not_tried_again() -> None:
     assert CallForm().other(Call("m", CALL.messages[1:], 64), refusal(SYSTEM[0])) is None
 
 
+@pytest.mark.parametrize("roles", [["assistant", "user"], ["user", "assistant"], []])
+def test_a_refusal_of_another_order_of_roles_folds_nothing(roles: list[str]) -> None:
+    call = Call("m", (Message("system", "a"), *(Message(role, "b") for role in roles)), 64)
+    assert CallForm().other(call, refusal("Conversation roles must alternate user/assistant")) is None
+
+
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo"}}
 MESSAGES: dict[str, tuple[list[Message], list[Message]]] = {
     "several in front": (
@@ -117,6 +126,14 @@ MESSAGES: dict[str, tuple[list[Message], list[Message]]] = {
         [Message("user", "a"), Message("assistant", "b"), Message("user", "c\n\nd")],
     ),
     "alone": ([Message("system", "a")], [Message("user", "a")]),
+    "before no question": (
+        [Message("system", "a"), Message("assistant", "b")],
+        [Message("user", "a"), Message("assistant", "b")],
+    ),
+    "at the end": (
+        [Message("user", "a"), Message("assistant", "b"), Message("system", "c")],
+        [Message("user", "c\n\na"), Message("assistant", "b")],
+    ),
     "before a picture": (
         [Message("system", "a"), Message("user", "", {"role": "user", "content": [PICTURE]})],
         [Message("user", "a", {"role": "user", "content": [{"type": "text", "text": "a"}, PICTURE]})],

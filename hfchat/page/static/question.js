@@ -11,7 +11,7 @@ export const asQuestion = (text) => MARK + text;
 export const isQuestion = (text) => text.startsWith(MARK);
 
 function codeToken({ text, info }) {
-  const body = text.slice(text.indexOf("\n") + 1).replace(/[^\n]*\n?$/, "");
+  const lines = text.slice(text.indexOf("\n") + 1).replace(/\n$/, ""), body = lines.slice(0, lines.lastIndexOf("\n") + 1);
   return { type: "code", raw: text, lang: info, text: body.replace(/\n$/, "") };
 }
 
