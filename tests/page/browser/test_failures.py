@@ -140,7 +140,7 @@ def test_a_forged_model_is_refused_as_the_api_does(app: RunningApp, upstream: Sc
 
 def test_a_setting_out_of_bounds_is_named_and_the_settings_open(visit: Visit, upstream: ScriptedUpstream) -> None:
     visit.page.click("#hfchat-settings > button")
-    visit.wait_for("The limit is 1,024, also if this is empty.")
+    visit.wait_for("1,024 if this is empty, 4,096 at most.")
     visit.rest()
     visit.page.get_by_role("spinbutton", name="Temperature").fill("3")
     visit.page.click("#hfchat-settings > button")

@@ -101,7 +101,7 @@ def test_each_part_of_a_text_begins_at_its_own_side(
         expect(page.locator(TURN)).to_be_enabled()
         # On which side of its line, or cell, the first letter of each stands.
         sides = page.evaluate("""() => [".bot p", ".bot p ~ p", ".bot ul li", ".bot ol li", ".bot blockquote p",
-            ".bot th", ".bot th + th", ".bot td", ".bot pre code", ".user .message-content p",
+            ".bot th", ".bot th + th", ".bot td", ".bot pre code", ".user .hfchat-question",
             "#hfchat-history li .title"].map((selector) => {
           const found = document.querySelector(selector.replace(/^\\.(bot|user)/, ".message.$1"));
           const text = document.createTreeWalker(found, NodeFilter.SHOW_TEXT), range = document.createRange();
