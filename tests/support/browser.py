@@ -111,10 +111,10 @@ class Visit:
     def ask(self, text: str) -> None:
         self.page.fill(BOX, text)
         expect(self.page.locator(TURN)).to_be_enabled()
-        # With Control it sends on a phone too, where Enter alone begins a line.
-        self.page.keyboard.press(
-            "Control+Enter" if self.page.evaluate("matchMedia('(pointer: coarse)').matches") else "Enter"
-        )
+        if self.page.evaluate("matchMedia('(pointer: coarse)').matches"):
+            self.page.locator("button.submit-button").click()  # Enter begins a line there
+        else:
+            self.page.keyboard.press("Enter")
 
     def open_menu(self) -> None:
         self.page.click(".hfchat-menu summary")

@@ -88,7 +88,7 @@ def test_a_text_goes_through_every_button_as_it_was_written(visit: Visit, stub: 
 
 
 def test_a_long_reply_that_was_stopped_keeps_its_empty_lines(visit: Visit, stub: StubUpstream) -> None:
-    paragraphs = [f"Paragraph {n}. {'a word ' * 60}\n\n    code {n}\n\n\n" for n in range(14)]
+    paragraphs = [f"Paragraph {n}. {'characteristic ' * 28}\n\n    code {n}\n\n\n" for n in range(14)]
     stub.answer = lambda _: Answer(pieces=[event(text) for text in paragraphs], ending="hang")
     visit.ask("A long one.")
     visit.wait_for("Paragraph 13.")
