@@ -73,7 +73,7 @@ def test_who_pays_is_always_in_sight(
 ) -> None:
     menu, in_sight = remaining_html(visit(account, language))
     for key in ("pays_self", "pays_owner"):
-        assert (PAGE[language][key] in in_sight) is (PAGE[language][key] in menu) is (key == payer)
+        assert (PAGE[language][key] in in_sight) is (f"<p>{PAGE[language][key]}</p>" in menu) is (key == payer)
     for key in ("own_credit", "owner_credit"):
         assert (f'data-do="{key}">{CHAT[language][key]}' in menu) is (key == act)
     assert (CREDITS_PAGE in menu) is (payer == "pays_self")
