@@ -204,7 +204,13 @@ const costs = (make, chars) => {
 };
 for (const unit of UNITS) {
   test(`four times as much takes less than ten times as long: ${JSON.stringify(unit)}`, () => {
-    const make = (chars) => unit.repeat(chars / unit.length), [small, large] = [costs(make, 4000), costs(make, 16000)];
-    assert.ok(large < 10 * Math.max(small, 3000), `${small} and ${large} µs`);
+    const make = (chars) => unit.repeat(chars / unit.length);
+    let small, large;
+    // Measured again where a busy machine came in between: what is quadratic is so each time.
+    for (let times = 0; times < 4; times += 1) {
+      [small, large] = [costs(make, 4000), costs(make, 16000)];
+      if (large < 10 * Math.max(small, 3000)) return;
+    }
+    assert.fail(`${small} and ${large} µs`);
   });
 }
