@@ -38,13 +38,19 @@ class Places:
         `again` is whether an attempt of this call was refused before: the rate has counted it. Raises: what `attempt` raises.
         """
         loop, again = asyncio.get_running_loop(), False
-        if person not in self._queues:
+
+        async def taken() -> tuple[T] | None:
+            nonlocal again
             try:
-                return await attempt(again)
+                return (await attempt(again),)
             except (TooManyStreams, BudgetExceeded) as error:
                 if not waits_for_a_place(error) or loop.time() >= deadline:
                     raise
                 again = True
+                return None
+
+        if person not in self._queues and (result := await taken()):
+            return result[0]
         queue = self._queues.setdefault(person, deque())
         if len(queue) >= WAITING_PER_STREAM * (streams or 1):
             return await attempt(again)
@@ -57,12 +63,8 @@ class Places:
                     async with asyncio.timeout(min(left_s, POLL_S) if queue[0] is freed else left_s):
                         await freed.wait()
                 freed.clear()
-                try:
-                    return await attempt(again)
-                except (TooManyStreams, BudgetExceeded) as error:
-                    if not waits_for_a_place(error) or loop.time() >= deadline:
-                        raise
-                    again = True
+                if result := await taken():
+                    return result[0]
         finally:
             queue.remove(freed)
             if queue:
