@@ -43,6 +43,10 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
         return json.dumps(reply_pictures.of(owner, _PICTURE_ID.findall(str(ids)[:MAX_IDS_CHARS])))
 
     pdfs = PdfTexts()
+
+    async def read_pdf(pdf: object, request: gr.Request) -> str:
+        return await pdfs.read(pdf, Principal.of(visitor_of(request).caller).key)
+
     quiet = chat.quiet
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
     read.click(_nothing, chat.chatbot, None, trigger_mode="multiple", **quiet)
@@ -58,7 +62,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
     fetching.click(fetch, ids, fetched, **quiet)
     reading = gr.Button(elem_id="hfchat-read-pdf", visible="hidden")
     pdf, pdf_text = gr.Textbox(visible=False), gr.Textbox(visible=False)
-    reading.click(pdfs.read, pdf, pdf_text, trigger_mode="multiple", **quiet)
+    reading.click(read_pdf, pdf, pdf_text, trigger_mode="multiple", **quiet)
 
 
 def _person(request: gr.Request) -> str:

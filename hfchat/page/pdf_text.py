@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 _READER = Path(__file__).with_name("pdf_reader.py")
 # As base64 it must fit into what a page's request may have (4 MiB).
@@ -33,8 +34,10 @@ class PdfTexts:
     def __init__(self, *, kill_s: float = KILL_S) -> None:
         self._kill_s = kill_s
         self._places = asyncio.Semaphore(MAX_AT_ONCE)
+        # While somebody holds one: each person waits for one place at most, so that nobody's files keep others waiting.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def read(self, pdf_base64: object) -> str:
+    async def read(self, pdf_base64: object, person: str = "") -> str:
         """JSON for the page's script: `text`, `pages` and how many of them were `read`; or `fault`: `large`, `locked`, `no_text`,
         `unreadable`.
         """
@@ -46,7 +49,8 @@ class PdfTexts:
             return json.dumps({"fault": "unreadable"})
         if b"%PDF-" not in data[:1024]:
             return json.dumps({"fault": "unreadable"})
-        async with self._places:
+        lock = self._locks.setdefault(person, asyncio.Lock())
+        async with lock, self._places:
             result = await self._run(data)
         return json.dumps(result)
 

@@ -1,5 +1,6 @@
 """Text of PDFs, also of hostile ones: in a process of its own, within bounds, and without secrets."""
 
+import asyncio
 import base64
 import io
 import json
@@ -109,3 +110,26 @@ async def test_what_is_forged_starts_nothing(given: object, fault: str) -> None:
 @pytest.mark.anyio
 async def test_one_that_takes_too_long_is_ended() -> None:
     assert await read_base64(pdf("a"), kill_s=0.01) == {"fault": "unreadable"}
+
+
+@pytest.mark.anyio
+async def test_one_persons_files_leave_a_place_for_others() -> None:
+    texts, running, most = PdfTexts(), 0, 0
+    persons: list[str] = []
+
+    async def run(data: bytes) -> dict[str, object]:
+        nonlocal running, most
+        persons.append(data.decode().split()[1])
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return {"text": ""}
+
+    texts._run = run  # type: ignore[method-assign]
+    names = ["mallory"] * 5 + ["ann", "bob"]
+    files = [(base64.b64encode(f"%PDF- {name}".encode()).decode(), name) for name in names]
+    await asyncio.gather(*(texts.read(file, name) for file, name in files))
+    assert most == 2
+    assert {"ann", "bob"} <= set(persons[:4])
+    assert persons.count("mallory") == 5
