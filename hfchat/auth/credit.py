@@ -28,14 +28,17 @@ class Credit:
     def admit(self, caller: Caller) -> Caller:
         """The caller, with who pays as it is now: the members may be others than when the token was signed.
 
-        Raises: InvalidToken where nobody can pay for them.
+        Raises: InvalidToken where nobody can pay for them, or where a program began on the owner's credit and would go on on its
+        person's own.
         """
         account = caller.account
         if account is None:
             return caller
         member = self.membership([account.member] if account.member else [])
         own_credit = account.own_credit or member is None
-        if own_credit and not self.own:
+        # On the page it is said who pays now; a program would spend its person's money without a word.
+        unasked = account.program and not account.own_credit
+        if own_credit and (unasked or not self.own):
             raise InvalidToken("token_member")
         may_choose = member is not None and self.own
         account = replace(account, member=member, own_credit=own_credit, may_choose=may_choose)

@@ -1,5 +1,6 @@
 """Who signed in with Hugging Face, in a token of ours, and who pays for them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,3 +95,11 @@ def test_whoever_has_a_token_of_the_owners_is_let_in_as_ever() -> None:
     invited = caller(None)
     assert Credit().admit(invited) is invited
     assert (invited.own_credit, invited.name) == (False, "hf:1")
+
+
+def test_a_program_of_who_is_no_member_any_more_does_not_begin_to_spend_their_own_credit() -> None:
+    account = HubAccount("alice", "gone", own_credit=False, program=True)
+    with pytest.raises(InvalidToken, match="token_member"):
+        BOTH.admit(caller(account))
+    assert BOTH.admit(caller(replace(account, own_credit=True))).own_credit
+    assert BOTH.admit(caller(replace(account, program=False))).own_credit
