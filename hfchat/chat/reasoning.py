@@ -134,9 +134,9 @@ class ReasoningSplitter:
         if self._form is not None:
             if not "".join(self._contents).strip():
                 text = text.lstrip()
-            start, _ = _find(text, self._form.closings)
+            start, closing = _find(text, self._form.closings)
             if start >= 0:
-                text, self._form = text[:start], None
+                text, self._form = text[:start] + text[start + len(closing) :], None
                 self._answering = True
             elif not self._ended and (held := _part_of(self._form.closings, text)):
                 text, self._pending = text.removesuffix(held), held

@@ -139,3 +139,13 @@ def test_any_text_is_split_alike_whole_and_in_pieces(texts: list[str], size: int
         splitter.add(text[start : start + size])
     splitter.end()
     assert splitter.split() == split_reasoning(text)
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_what_follows_the_end_of_an_answer_is_kept_however_it_comes(size: int) -> None:
+    text = "<|begin_of_thought|>hm<|end_of_thought|><|begin_of_solution|>It is 4.<|end_of_solution|>\n\nP.S. more"
+    splitter = ReasoningSplitter()
+    for start in range(0, len(text), size):
+        splitter.add(text[start : start + size])
+    splitter.end()
+    assert splitter.split() == ("hm", "It is 4.\n\nP.S. more")
