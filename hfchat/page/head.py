@@ -20,10 +20,8 @@ from hfchat.page.history import (
     MAX_SHOWN_MESSAGES,
     NOTICE_ID,
     REFERENCE,
+    REPLY_PICTURES_ID,
     WAIT_ID,
-)
-from hfchat.page.history import (
-    PICTURES_ID as REPLY_PICTURES_ID,
 )
 from hfchat.page.words import ACT_MARK, GRADIO_ACTS
 

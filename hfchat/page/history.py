@@ -24,7 +24,7 @@ WAIT_ID = "hfchat-wait"
 FACTS_ID = "hfchat-facts"
 SOURCES_ID = "hfchat-sources"
 # Marks the message with a reply's pictures: a model is told that there were some.
-PICTURES_ID = "hfchat-reply-pictures"
+REPLY_PICTURES_ID = "hfchat-reply-pictures"
 _OVER = {texts["thinking"]: texts["thoughts"] for texts in PAGE.values()}
 _ID = re.compile(r"[\w-]{1,64}")
 # How a message refers to a picture, or a question to a file, which the browser keeps. The page's script writes and reads it too;
@@ -44,7 +44,7 @@ def messages_for_model(history: list[Any]) -> list[Message]:
     for entry in history:
         metadata = entry.get("metadata") or {}
         role, text = entry.get("role"), _text(entry.get("content"))
-        if metadata.get("id") == PICTURES_ID:
+        if metadata.get("id") == REPLY_PICTURES_ID:
             text = REFERENCE.sub(r"🖼 \1", text)
         if role == "user":
             # What was not answered, because it was stopped first, goes too: many models want the roles to take turns.
@@ -89,23 +89,28 @@ def with_whole_reply(history: list[Any]) -> list[Any]:
 
 
 def cut_reply(history: list[Any]) -> tuple[list[Any], str, list[Any]]:
-    """What stands before the last question; the question; and of its reply what was thought, and what was said as one text."""
+    """What stands before the last question; the question; and of its reply what was thought, its sources and pictures, and what
+    was said as one text.
+    """
     place = next((n for n in range(len(history) - 1, -1, -1) if history[n].get("role") == "user"), None)
     if place is None:
         return history, "", []
     reply = history[place + 1 :]
     thoughts = [thought_is_over(entry) for entry in reply if (entry.get("metadata") or {}).get("title")]
+    notes = [entry for entry in reply if (entry.get("metadata") or {}).get("id") in (SOURCES_ID, REPLY_PICTURES_ID)]
     said = ""
     for entry in filter(_is_reply, reply):
         said = _joined(said, _text(entry["content"])) if said else _text(entry["content"])
     answer = [text_message("assistant", said)] if said.strip() else []
-    return history[:place], _text(history[place].get("content")), [*thoughts, *answer]
+    return history[:place], _text(history[place].get("content")), [*thoughts, *notes, *answer]
 
 
-def split_reply(reply: list[Any]) -> tuple[list[Any], str]:
-    """What was thought, as messages, and what was said, of what `cut_reply` gave."""
+def split_reply(reply: list[Any]) -> tuple[list[Any], list[Any], str]:
+    """What was thought and the sources and pictures, as messages, and what was said, of what `cut_reply` gave."""
     said = [entry for entry in reply if _is_reply(entry)]
-    return [entry for entry in reply if not _is_reply(entry)], _text(said[-1]["content"]) if said else ""
+    thoughts = [entry for entry in reply if (entry.get("metadata") or {}).get("title")]
+    notes = [entry for entry in reply if entry not in said and entry not in thoughts]
+    return thoughts, notes, _text(said[-1]["content"]) if said else ""
 
 
 def _is_reply(entry: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from hfchat.http.media import is_picture
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import PAGE
-from hfchat.page.history import PICTURES_ID, page_note
+from hfchat.page.history import REPLY_PICTURES_ID, page_note
 
 # The page fetches them within a second; a second tab may a little later.
 HELD_S = 300.0
@@ -66,4 +66,4 @@ class ReplyPictures:
                 lines.append(f"[{name}](<{picture}>)")
             else:
                 lines.append(texts["picture_not_shown"])
-        return [page_note("\n\n".join(lines), PICTURES_ID)] if lines else []
+        return [page_note("\n\n".join(lines), REPLY_PICTURES_ID)] if lines else []

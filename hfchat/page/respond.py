@@ -73,7 +73,7 @@ def responder(
         caller, _, language = visitor_of(request)
         request_id = secrets.token_hex(8)
         choices = ChatInputs(model, provider, system_prompt, temperature, top_p, max_tokens)
-        thoughts, partial = split_reply(continued or [])
+        thoughts, notes, partial = split_reply(continued or [])
         seam = Seam(partial)
         view = ReplyView(language, seam=seam, thoughts=thoughts)
         listener = connections.turn(request.request.url.path, request.session_hash)
@@ -83,15 +83,16 @@ def responder(
                 (*messages_for_model(history), Message("user", message or ""), *go_on), caller.policy
             )
             questions = 1 + len(go_on) // 2
-            if has_pictures(chat_request.messages):
+            shows, reads = has_pictures(chat_request.messages), has_files(chat_request.messages)
+            if shows or reads:
+                await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
+            if shows:
                 asked_model = chat_request.model or caller.policy.default_model
                 facts_of_model = await catalog.facts(asked_model)
-                await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
                 given = read_pictures(pictures)
                 seen = with_pictures(chat_request.messages, given, asked_model, facts_of_model, questions)
                 chat_request = replace(chat_request, messages=seen)
-            if has_files(chat_request.messages):
-                await check_json(str(pictures or "").encode(errors="replace"), MAX_PICTURE_VALUES)
+            if reads:
                 files = await in_thread(len(pictures or ""), read_files, pictures)
                 read = with_files(chat_request.messages, files, questions)
                 chat_request = replace(chat_request, messages=read)
@@ -100,17 +101,17 @@ def responder(
                 async for _ in paces:
                     if listener.disconnected():
                         return
-                    messages = view.messages()
+                    messages = [*view.messages(), *notes]
                     yield messages[0]["content"] if len(messages) == 1 and "metadata" not in messages[0] else messages
             shown = reply_pictures.message(Principal.of(caller).key, view.extras.pictures, language)
             after = [*shown, *_after(view, language, details=details is True)]
             if after:
-                yield [*view.messages(final=True), *after]
+                yield [*view.messages(final=True), *notes, *after]
         except HfchatError as error:
             may_pay = caller.account is not None and caller.account.may_choose and not caller.own_credit
             to_owner = ADMIN_SCOPE in caller.scopes
             said = notice(error, language, request_id, to_owner, may_pay=may_pay, can_continue=view.can_continue)
-            yield [*view.messages(final=True), said]
+            yield [*view.messages(final=True), *notes, said]
         finally:
             # After the history and the question.
             ratings.answered(request.session_hash, len(history) + 1, request_id, view.answered)

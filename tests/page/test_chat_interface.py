@@ -12,9 +12,12 @@ from hfchat.page.history import (
     CUT_ID,
     MAX_SHOWN_CHARS,
     NOTICE_ID,
+    REPLY_PICTURES_ID,
+    SOURCES_ID,
     WAIT_ID,
     cut_reply,
     messages_for_model,
+    page_note,
     split_reply,
 )
 
@@ -178,5 +181,13 @@ def test_what_there_is_of_a_reply_that_is_continued(
 ) -> None:
     stands, question, reply = cut_reply(history)
     assert (stands, question) == (before, "two" if history else "")
-    kept, text = split_reply(reply)
+    kept, notes, text = split_reply(reply)
+    assert notes == []
     assert ([entry["metadata"]["status"] for entry in kept], text) == (thoughts, said)
+
+
+def test_a_reply_that_is_continued_keeps_its_sources_and_pictures() -> None:
+    notes = [page_note("[a](<https://a.org>)", SOURCES_ID), page_note("a picture", REPLY_PICTURES_ID)]
+    _, _, reply = cut_reply([*HISTORY[:3], THOUGHT, HISTORY[3], *notes, CUT_NOTE])
+    thoughts, kept, text = split_reply(reply)
+    assert (len(thoughts), kept, text) == (1, notes, "second")

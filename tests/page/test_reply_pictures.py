@@ -6,7 +6,7 @@ import re
 import pytest
 
 from hfchat.i18n.sentences import PAGE
-from hfchat.page.history import PICTURES_ID, SOURCES_ID, messages_for_model
+from hfchat.page.history import REPLY_PICTURES_ID, SOURCES_ID, messages_for_model
 from hfchat.page.notices import MAX_SOURCES, sources_note
 from hfchat.page.reply_pictures import HELD_S, MAX_HELD_CHARS, MAX_PICTURE_CHARS, ReplyPictures
 from hfchat.types import Source
@@ -65,7 +65,7 @@ def test_a_picture_elsewhere_is_a_link() -> None:
 def test_a_model_is_told_of_its_pictures_and_not_of_its_sources() -> None:
     shown = ReplyPictures().message("alice", [PNG], "en")
     note = sources_note([Source("https://a.example", "A")], "en")
-    assert (shown[0]["metadata"], note["metadata"]) == ({"id": PICTURES_ID}, {"id": SOURCES_ID})
+    assert (shown[0]["metadata"], note["metadata"]) == ({"id": REPLY_PICTURES_ID}, {"id": SOURCES_ID})
     history = [{"role": "user", "content": "Draw it."}, {"role": "assistant", "content": "Here."}, *shown, note]
     assert [message.content for message in messages_for_model(history)] == ["Draw it.", "Here.\n\n🖼 Picture 1"]
 
