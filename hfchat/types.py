@@ -18,6 +18,7 @@ CHAT_SCOPE = "chat"
 MAX_TOKENS = 1_000_000
 ADMIN_SCOPE = "admin"
 OWN_ISSUER = "hfchat"
+LONGEST_TURN_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """Revocation of a token: by the token itself, an invite link, or its id (`jti`)."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 
 from hfchat.auth.claims import MAX_TIME, is_name
 from hfchat.auth.hub_account import SUBJECT_PREFIX
+from hfchat.auth.own_tokens import unverified
 from hfchat.auth.verifier import Verifier
 from hfchat.errors import ExpiredToken, InvalidRequest
 from hfchat.ledger.ledger import Ledger
+from hfchat.types import LONGEST_TURN_S, OWN_ISSUER
 
 # From a token or an id to the id. Raises: InvalidToken for a token that is not valid, InvalidRequest for neither of them,
 # StoreUnavailable.
@@ -40,7 +43,9 @@ def revocation(verifier: Verifier, ledger: Ledger) -> Revoke:
             caller = await verifier.verify(token)
             token_id, subject, until = caller.token_id, caller.subject, caller.expires_at
         except ExpiredToken as expired:
-            token_id, subject, until = expired.token_id or "", expired.subject or "", 0
+            token_id, subject, until = expired.token_id or "", expired.subject or "", 0.0
+        if unverified(token)[1].get("iss") != OWN_ISSUER:
+            until = max(until, time.time() + LONGEST_TURN_S)  # what began under another issuer's token goes on after it
         if subject.startswith(SUBJECT_PREFIX):
             until = MAX_TIME  # a session with Hugging Face: other tokens have the same `jti`, and may end later
         if until:

@@ -18,7 +18,7 @@ from hfchat.ledger.ledger import LEASE_S, NOTHING, Ledger, OnQuota, blocked_erro
 from hfchat.ledger.meters import Principal, Reservation
 from hfchat.ledger.quota import Quota
 from hfchat.logs import log_crash
-from hfchat.types import Call, Caller, Finish, Part, Usage
+from hfchat.types import LONGEST_TURN_S, Call, Caller, Finish, Part, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,6 @@ T = TypeVar("T")
 WATCH_S = 0.5
 # How long an ended turn may take to send its error.
 CUT_S = 1.0
-LONGEST_TURN_S = 86_400.0
 
 
 class Turn:

@@ -407,6 +407,12 @@ def test_a_token_that_has_ended_is_answered_and_nothing_is_stored(app: RunningAp
     assert asyncio.run(store.revoked([id_of(good)], now=0)) == {id_of(good)}
 
 
+def test_a_backends_token_that_has_ended_is_taken_back_for_its_replies(app: RunningApp, store: SqliteStore) -> None:
+    theirs = jwt.encode({"sub": "zoe", "exp": 1000, "jti": "its-3"}, KEY, algorithm="HS256")
+    assert revoke(app, {"token": theirs}).json == {"revoked": "its-3"}
+    assert asyncio.run(store.revoked(["its-3"], now=time.time() + 86_000)) == {"its-3"}
+
+
 def test_all_that_the_end_of_a_revoked_tokens_reply_waits_for_is_less_than_two_seconds() -> None:
     assert WATCH_S + CUT_S < 2
 
