@@ -4,6 +4,9 @@
 // between digits is a sign of arithmetic: "2*3*4", "2**10".
 import { SIGN } from "./cjk.js";
 
+// Of one that begins an emphasis, how many others are looked at: else beginnings alone would take quadratic time. formulas.js
+// has a bound of its own for what it takes for text; Marked may take more for it.
+const MAX_RUNS = 100;
 const RUN = /\*+|_+/g;
 const DEL = /^~~(?=[^\s~])([^]*?[^\s~])~~(?!~)/;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
@@ -32,7 +35,7 @@ export function emStrong(src, masked) {
   if (!flanking(mark, characterBefore(masked, begin), characterAt(masked, from + length)).opens) return undefined;
   RUN.lastIndex = from + length;
   let open = length, middle = 0;
-  for (let found; (found = RUN.exec(masked));) {
+  for (let found, runs = 0; runs < MAX_RUNS && (found = RUN.exec(masked)); runs += 1) {
     if (found[0][0] !== mark) continue;
     const count = found[0].length, { opens, closes } = flanking(mark, characterBefore(masked, found.index), characterAt(masked, RUN.lastIndex));
     if (!opens && !closes) continue;
