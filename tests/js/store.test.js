@@ -76,3 +76,13 @@ test("what was deleted comes back as it was", async () => {
   await store.add([conversation]);
   assert.deepEqual(await store.conversation("ann", "a"), conversation);
 });
+
+test("what is attached never takes the content that a file brought under its id", async () => {
+  await store.add([talk("a", showing(ONE))], [{ id: ONE, data: "forged" }]);
+  assert.deepEqual(await store.withOwnId("ann", { id: ONE, data: "forged" }), { id: ONE, data: "forged" });
+  assert.deepEqual(await store.withOwnId("ann", { id: TWO, data: "mine" }), { id: TWO, data: "mine" });
+  const { id, data } = await store.withOwnId("ann", { id: ONE, data: "mine" });
+  assert.match(id, /^[0-9a-f]{32}$/);
+  assert.notEqual(id, ONE);
+  assert.equal(data, "mine");
+});

@@ -67,6 +67,8 @@ class Pictures {
     return this.#held.get(id);
   }
 
+  withOwnId(item) { return this.store.withOwnId(this.person, item).catch(() => item); }
+
   // Where the browser has no room that is said, and it stays in memory: it can be sent all the same.
   async keep({ id, data }) {
     this.#held.set(id, data);

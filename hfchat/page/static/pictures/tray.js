@@ -96,7 +96,7 @@ class Tray {
   // Gives why it was not added, or "".
   async #putText(name, text) {
     if (this.files.length >= FILE.atOnce) return this.#fullOfFiles;
-    const item = await fileItem(name, text), bytes = [...this.files, item].reduce((sum, { data }) => sum + sentBytes(data), 0);
+    const item = await pictures.withOwnId(await fileItem(name, text)), bytes = [...this.files, item].reduce((sum, { data }) => sum + sentBytes(data), 0);
     if (bytes > FILE.sentBytes) return fill(this.says.large_together, { name, limit: FILE.sentBytes / 1e6 });
     await pictures.keep(item);
     this.#put(item);
@@ -125,7 +125,7 @@ class Tray {
     if (this.pictures.length >= PICTURE.atOnce) return this.#full;
     if (file.size > PICTURE.fileMB * 1e6) return fill(this.says.large, { name, limit: PICTURE.fileMB });
     try {
-      const picture = await pictureFrom(file, this.says.unnamed);
+      const picture = await pictures.withOwnId(await pictureFrom(file, this.says.unnamed));
       await pictures.keep(picture);
       this.#put(picture);
       return "";
