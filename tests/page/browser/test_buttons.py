@@ -273,23 +273,23 @@ def test_a_thumb_is_still_pressed_after_a_reload_and_counted_once(
         for name, place in (("Liked", 0), ("Disliked", 2)):
             pressed = page.locator(".bot-row").nth(place).locator("+ .message-buttons").get_by_label(name, exact=True)
             expect(pressed).to_have_attribute("aria-pressed", "true")
-        expect(page.locator("[aria-pressed=true]")).to_have_count(2)
+        expect(page.locator("#hfchat-conversation [aria-pressed=true]")).to_have_count(2)
     expect(page.locator(BOX)).to_be_focused()
     # Another reply in its place has none, also where it says the same; and what stays keeps its own.
     button(visit, "Retry").click()
     wait_until(lambda: len(stub.requests) == 4)
     ended(visit, "three")
-    expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+    expect(page.locator("#hfchat-conversation [aria-pressed=true]")).to_have_count(1)
     page.reload()
     expect(button(visit, "Liked")).to_be_visible()
-    expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+    expect(page.locator("#hfchat-conversation [aria-pressed=true]")).to_have_count(1)
     assert [rating for rating, *_ in rated(caplog)] == ["liked", "disliked"]
     button(visit, "Liked").click()
     wait_until(lambda: len(rated(caplog)) == 3)
     assert rated(caplog)[-1] == ("withdrawn", "liked", None, None)
     page.reload()
     expect(bot.last).to_contain_text("three")
-    expect(page.locator("[aria-pressed=false]")).to_have_count(6)
+    expect(page.locator("#hfchat-conversation [aria-pressed=false]")).to_have_count(6)
 
 
 def test_what_failed_is_not_rated(visit: Visit, stub: StubUpstream) -> None:
