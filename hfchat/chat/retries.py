@@ -21,7 +21,7 @@ from hfchat.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from hfchat.types import Call, Part, Upstream
+from hfchat.types import ROUTING_RULES, Call, Part, Upstream
 
 # The first wait; it doubles with each round, by a random part less, so that callers who failed together do not return together.
 BACKOFF_S = 0.5
@@ -38,8 +38,6 @@ OTHER_PROVIDERS = 3
 MAX_ATTEMPTS = 8
 # A model rests for everybody: not for what a caller can provoke with a request of their own.
 _RESTING_ERRORS = (UpstreamRateLimited, UpstreamOverloaded, ModelLoading, UpstreamUnavailable, UpstreamTimeout)
-# Suffixes that leave the choice of the provider to the router.
-_ROUTING = frozenset({"", "fastest", "cheapest", "preferred"})
 
 # The names of the live providers of a model.
 ProvidersOf = Callable[[str], Awaitable[Sequence[str]]]
@@ -117,7 +115,7 @@ class Retries:
     async def _other_providers(self, model: str, failed: str | None) -> list[str]:
         """The same model at other live providers, where the router may choose the provider."""
         name, _, suffix = model.partition(":")
-        if suffix not in _ROUTING:
+        if suffix and suffix not in ROUTING_RULES:
             return []
         others = [f"{name}:{provider}" for provider in await self._providers_of(name) if provider != failed]
         return sorted(others, key=self._rests)[:OTHER_PROVIDERS]

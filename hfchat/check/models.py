@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from hfchat import errors as e
 from hfchat.check.answer import Answer, failed, good, unknown, wrong
-from hfchat.types import Call, Finish, Message, ModelFacts, Upstream
+from hfchat.types import ROUTING_RULES, Call, Finish, Message, ModelFacts, Upstream
 
 # A model that is being loaded takes longer than this, and says so sooner.
 CALL_TIMEOUT_S = 20.0
-_POLICIES = frozenset({"fastest", "cheapest", "preferred"})
 _MAX_NAMED = 8
 
 
@@ -56,7 +55,7 @@ def model_listed(model: str, listing: Listing, *, routed: bool) -> Answer:
     if not facts.providers:
         return wrong("model", "model_not_live", model=model)
     providers = ", ".join(facts.providers[:_MAX_NAMED])
-    if suffix and suffix not in _POLICIES and suffix not in facts.providers:
+    if suffix and suffix not in ROUTING_RULES and suffix not in facts.providers:
         return wrong("model", "model_provider_not_live", model=model, provider=suffix, providers=providers)
     return good("model", "model_live", model=model, providers=providers)
 

@@ -8,10 +8,8 @@ from hfchat.chat.catalog import CatalogEntry
 from hfchat.i18n.amounts import dollars
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT
-from hfchat.types import ModelFacts, Policy
+from hfchat.types import ROUTING_RULES, ModelFacts, Policy
 
-# As Hugging Face's router takes them after the colon; any other is a provider's name.
-RULES = ("fastest", "cheapest", "preferred")
 _MODALITIES = ("text", "image", "audio", "video")
 
 
@@ -47,7 +45,7 @@ def picks(offers: Sequence[CatalogEntry], policy: Policy, *, routed: bool) -> li
         listed = (*listed, provider)
         if routed and policy.models is None:
             known = offer.facts.providers if offer.facts else ()
-            listed = (*listed, "", *RULES, *known)
+            listed = (*listed, "", *ROUTING_RULES, *known)
         entries[model] = first, tuple(dict.fromkeys(listed))
     called = Counter(map(short, entries))
     return [
@@ -81,7 +79,7 @@ def about(pick: ModelOption, language: Language) -> str:
 def provider_label(provider: str, language: Language) -> str:
     """What a provider, or the rule that picks one, is called."""
     texts = CHAT[language]
-    if provider in RULES:
+    if provider in ROUTING_RULES:
         return texts[f"provider_{provider}"]
     return provider or texts["provider_default"]
 

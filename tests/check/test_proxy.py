@@ -1,7 +1,6 @@
 """What `check` says of the public address: with a real nginx in front of the program, set up well and badly."""
 
 import secrets
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from hfchat.auth.own_tokens import issue_token
 from hfchat.check.answer import Answer
 from hfchat.check.proxy import ask_proxy
-from tests.conftest import KEY, RunningApp, free_port, in_ci, wait_until
+from tests.conftest import KEY, RunningApp, free_port, wait_until
+from tests.support.nginx import nginx_program
 from tests.support.stub_hub import StubHub
 
 pytestmark = pytest.mark.anyio
@@ -23,11 +23,7 @@ Serve = Callable[..., str]
 @pytest.fixture
 def nginx(tmp_path: Path) -> Iterator[Serve]:
     """Starts an nginx with these directives in front of an address; its own address."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        if in_ci():
-            raise FileNotFoundError("nginx is not installed")
-        pytest.skip("nginx is not installed (Debian: apt-get install nginx-light)")
+    program = nginx_program()
     running: list[subprocess.Popen[bytes]] = []
 
     def serve(to: str, *directives: str, before: str = "") -> str:

@@ -17,24 +17,12 @@ from hfchat.types import HubAccount
 from tests.conftest import KEY, RunningApp, make_token
 from tests.support.hub_sign_in import HERE, ORIGIN, Browser, follow, hub_app
 from tests.support.identity_provider import signed
-from tests.support.openid_provider import ALICE, ORGANISATION, OpenIdProvider, openid_provider
+from tests.support.openid_provider import ALICE, ORGANISATION, OpenIdProvider
 from tests.support.raw_client import Said, ask, bearer, logged
 from tests.support.stub_upstream import StubUpstream
 
 JSON = {"Accept": "application/json"}
 SESSION, FRAME_COOKIE = "__Host-hfchat_session", "__Host-hfchat_frame"
-
-
-@pytest.fixture(scope="module")
-def shared_provider() -> Iterator[OpenIdProvider]:
-    with openid_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def provider(shared_provider: OpenIdProvider) -> OpenIdProvider:
-    shared_provider.reset()
-    return shared_provider
 
 
 @pytest.fixture(scope="module")

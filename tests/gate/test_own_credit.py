@@ -17,23 +17,11 @@ from hfchat.ledger.open_store import open_store
 from hfchat.limits import Limit
 from tests.conftest import KEY, RunningApp, make_token, wait_until
 from tests.support.hub_sign_in import HERE, OWNERS_TOKEN, Browser, hub_app
-from tests.support.openid_provider import ALICE, OpenIdProvider, openid_provider
+from tests.support.openid_provider import ALICE, OpenIdProvider
 from tests.support.raw_client import Said, ask, logged
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, usage_event
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "hello there"}], "max_tokens": 10}).encode()
-
-
-@pytest.fixture(scope="module")
-def shared_provider() -> Iterator[OpenIdProvider]:
-    with openid_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def provider(shared_provider: OpenIdProvider) -> OpenIdProvider:
-    shared_provider.reset()
-    return shared_provider
 
 
 @pytest.fixture(scope="module")

@@ -47,14 +47,20 @@ class Proxy:
         return (self.folder / "error.log").read_text("utf-8")
 
 
-@contextmanager
-def nginx(folder: Path, port: int, app_url: str, *, read_timeout_s: int = 300) -> Iterator[Proxy]:
-    """The README's server, on this port, for this app."""
+def nginx_program() -> str:
+    """Where nginx is. Skips the test where there is none; raises FileNotFoundError for that in CI."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         if in_ci():
             raise FileNotFoundError("nginx is not installed")
         pytest.skip("nginx is not installed (Debian: apt-get install nginx-light)")
+    return program
+
+
+@contextmanager
+def nginx(folder: Path, port: int, app_url: str, *, read_timeout_s: int = 300) -> Iterator[Proxy]:
+    """The README's server, on this port, for this app."""
+    program = nginx_program()
     _certificate(folder)
     (block,) = re.findall(r"```nginx\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     for theirs, ours in (
