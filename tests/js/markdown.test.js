@@ -174,10 +174,13 @@ test("code in a question is code, and what stands around it is as it was typed",
     + 'if x:\n\tprint(1 * 2 * 3)\n\n</code></pre></div>\n<div class="hfchat-question">  and *that*</div>');
 });
 
-test("a question's picture is a link to it, and in a reply it leads nowhere", () => {
+test("a question's picture is a link to it, as that of a reply is in the page's message, and in a reply's own words it leads nowhere", () => {
   const id = "0123456789abcdef".repeat(2), reference = `[🖼 cat 1.jpg](#hfchat-image-${id})`;
   assert.equal(rendered(`*look*\n\n${reference}`, { role: "user" }), `<div class="hfchat-question">*look*\n\n<a href="#hfchat-image-${id}">🖼 cat 1.jpg</a></div>`);
+  const link = `<a href="#hfchat-image-${id}">🖼 cat 1.jpg</a>`;
+  assert.equal(flat(rendered(reference, { metadata: { id: "hfchat-reply-pictures" } })), `<p>${link}</p>`);
   assert.equal(rendered(reference), "<p>🖼 cat 1.jpg</p>");
+  assert.ok(!rendered(link).includes("<a"));
 });
 
 test("a note of the page's own is Markdown with its own buttons", () => {

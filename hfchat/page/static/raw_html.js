@@ -11,8 +11,9 @@ const BLOCK = new Set("p ul ol li dl dt dd blockquote details summary table capt
 const VOID = new Set(["br", "hr"]);
 const KNOWN = new Set([...INLINE, ...BLOCK, ...VOID]);
 const MARKED = ` data-own="${newId()}"`;
-// The page's own elements, as page/notices.py writes them.
+// The page's own elements, as page/notices.py writes them, and a link to a picture of a reply.
 const OWN_TAGS = [
+  /^<a href="#hfchat-image-[0-9a-f]{32}">$/,
   /^<button class="hfchat-do hfchat-do-(?:retry|continue|another_model|choose_settings|see_left|shorter|own_credit)">$/,
   /^<a class="hfchat-do" href="(?:\/login(?:\/huggingface)?|https:\/\/(?:huggingface\.co|hf\.co)\/[^"]*)"(?: target="_blank" rel="noreferrer")?>$/,
   /^<div class="hfchat-facts">$/,
@@ -24,7 +25,7 @@ const WITH_END = /^ {0,3}<(?:(script|pre|style|textarea)(?=[\s>])|(!--)|(\?)|(!\
 const ENDS = [null, /-->/, /\?>/, /\]\]>/, />/];
 
 // The text of a message of the page's own, with its elements marked.
-export const withOwn = (text) => text.replace(/<(button|a|div|span)(?= class="hfchat-)/g, `<$1${MARKED}`);
+export const withOwn = (text) => text.replace(/<(button|a|div|span)(?= class="hfchat-| href="#hfchat-)/g, `<$1${MARKED}`);
 export const isOwn = (id) => constants.own_ids.includes(id);
 
 // What of a list of tokens is raw HTML: tags and the text between them, each with the token that it is in.

@@ -1,11 +1,12 @@
 // What a message may be on the page. Gradio's Markdown renderer calls these, where page/renderer.py has put them in: its reader
 // of Markdown gets rules of ours, for what models and people write, and a message's links and pictures lead out of this page.
+import { constants } from "./constants.js";
 import { drawable } from "./diagrams.js";
 import { directed } from "./direction.js";
 import { del, emStrong } from "./emphasis.js";
 import { fences } from "./fences.js";
 import { address, addressIn, escaped, withoutTags } from "./links.js";
-import { withNames } from "./pictures/references.js";
+import { withLinks, withNames } from "./pictures/references.js";
 import { asQuestion, isQuestion, question, questionTokens } from "./question.js";
 import { html, isOwn, rawHtml, readHtml, tag, withOwn } from "./raw_html.js";
 
@@ -15,6 +16,7 @@ const PICTURE = /^data:image\/(?:png|jpe?g|gif|webp|avif|bmp|svg\+xml)[;,]/i;
 export function text({ role, content, metadata }) {
   if (typeof content !== "string") return content;
   if (role === "user") return asQuestion(content);
+  if (metadata?.id === constants.reply_pictures_id) return withOwn(withLinks(content));
   return isOwn(metadata?.id) ? withOwn(content) : content;
 }
 
