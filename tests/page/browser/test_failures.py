@@ -7,6 +7,7 @@ from gradio_client import Client
 from playwright.sync_api import Browser, expect
 
 from hfchat.auth.policy import PolicyClaim
+from hfchat.chat import retries
 from hfchat.errors import (
     HfchatError,
     ModelLoading,
@@ -36,7 +37,9 @@ def module_upstream() -> ScriptedUpstream:
 @pytest.fixture(scope="module")
 def app(module_upstream: ScriptedUpstream) -> Iterator[RunningApp]:
     settings = make_settings(HF_CHAT_MODELS="own/third", HF_CHAT_FALLBACK_MODELS=OTHER)
-    with running(settings, module_upstream) as served:
+    with pytest.MonkeyPatch.context() as patch, running(settings, module_upstream) as served:
+        # What failed in one test is asked first in the next, too.
+        patch.setattr(retries, "MAX_REST_S", 0.0)
         yield served
 
 
