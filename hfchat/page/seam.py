@@ -20,7 +20,7 @@ MIN_OVERLAP_CHARS = 3
 LONG_OVERLAP_CHARS = 12
 # What is so near the end is held back while it may still be a repetition that grows.
 HELD_CHARS = 400
-_LAST_WORD = re.compile(r"\w+\Z")
+_LAST_WORD = re.compile(r"(?<!\w)\w+\Z")
 _FIRST_WORD = re.compile(r"\w+")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 _OPENS_AGAIN = re.compile(r"\s*(?:`{3,}|~{3,})[\w+#.-]+[ \t]*\n")
@@ -52,7 +52,8 @@ class Seam:
         return self.partial + self._space_before(rest) + rest if rest.strip() else self.partial
 
     def _without_repetition(self, added: str) -> str:
-        rest = _OPENS_AGAIN.sub("", added, count=1) if self._in_code and _OPENS_AGAIN.match(added) else added
+        opening = _OPENS_AGAIN.match(added) if self._in_code else None
+        rest = added[opening.end() :] if opening else added
         if not self._in_code and not self.partial.rstrip().endswith(("…", "...")):
             dots = _DOTS.match(rest)
             rest = rest[dots.end() :] if dots else rest
