@@ -4,7 +4,7 @@ import re
 
 from starlette.datastructures import Headers
 
-from hfchat.errors import InvalidRequest
+from hfchat.errors import InvalidRequest, NotFound
 from hfchat.types import MODEL_ID
 
 READ = frozenset({"GET", "HEAD"})
@@ -127,6 +127,12 @@ def likely_address(path: str, method: str) -> str | None:
             score = (method in methods, last, len({*names} & {*segments}), -len(names))
             candidates.append((score, address))
     return max(candidates, key=lambda candidate: candidate[0])[1] if candidates else None
+
+
+def not_found(path: str, method: str) -> NotFound:
+    """The error of a route that is not listed."""
+    address = likely_address(path, method)
+    return NotFound() if address is None else NotFound("right_address", params={"value": address})
 
 
 def speaks_openai(path: str) -> bool:

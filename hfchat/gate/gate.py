@@ -29,8 +29,8 @@ from hfchat.gate.access import (
     check_opening,
     is_cross_site,
     is_page,
-    likely_address,
     methods_of,
+    not_found,
     same_origin_shown,
 )
 from hfchat.gate.browser_session import refuse_program
@@ -199,7 +199,7 @@ class Gate:
                 _refuse_early(response_headers.quota, headers)
             methods = methods or methods_of(path)
             if methods is None:
-                raise _not_found(path, method)
+                raise not_found(path, method)
             if method not in methods:
                 raise e.MethodNotAllowed("methods", params={"value": ", ".join(sorted(methods))})
             if self._drain.began:
@@ -284,11 +284,6 @@ class Gate:
         """The Fetch standard sends no credentials with a preflight; CORSMiddleware answers it, no route does."""
         asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
         return asks and self._allowed_origin(headers) is not None and not is_page(scope["path"])
-
-
-def _not_found(path: str, method: str) -> e.NotFound:
-    address = likely_address(path, method)
-    return e.NotFound() if address is None else e.NotFound("right_address", params={"value": address})
 
 
 def _refuse_early(quota: Quota, headers: Headers) -> None:

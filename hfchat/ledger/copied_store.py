@@ -7,7 +7,7 @@ confirmed. Where the copy cannot be read or written, the answer is no. One progr
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from hfchat.errors import StoreUnavailable
@@ -15,11 +15,10 @@ from hfchat.ledger.bucket import Bucket, tried, unavailable
 from hfchat.ledger.copy_claim import LEASE_S, Claim, changes_in
 from hfchat.ledger.copy_files import all_closed, read_change, read_state, superseded
 from hfchat.ledger.copy_writer import WRITE_EVERY_S, CopyWriter
-from hfchat.ledger.meters import Counters, Meter, OnceState, Principal, Reservation, UsageTotals
+from hfchat.ledger.meters import Counters, Meter, Principal, Reservation, UsageTotals
 from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import window_end, window_start
 from hfchat.logs import log_crash, log_event
-from hfchat.types import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +57,11 @@ class CopiedStore:
         self._failure = unavailable("it is not read yet")
         self._running: asyncio.Task[None] | None = None
         self._check: asyncio.Task[None] | None = None
+        # What was reserved may be settled at any time. An idempotency key, or a sign-in, no copy has: it ends with the program.
+        self.settle, self.renew = local.settle, local.renew
+        self.begin_once, self.renew_once, self.end_once = local.begin_once, local.renew_once, local.end_once
+        self.store_answer, self.store_record = local.store_answer, local.store_record
+        self.read_record, self.delete_record = local.read_record, local.delete_record
 
     @property
     def is_open(self) -> bool:
@@ -88,16 +92,6 @@ class CopiedStore:
         if not marks.cover(person, used):
             raise unavailable("the window of a limit ended while its use was written")
         return counters
-
-    def settle(
-        self, reservation: Reservation, usage: Usage, *, now: float, read_counters: bool = True
-    ) -> Awaitable[Counters | None]:
-        """Count what was used, once."""
-        return self._local.settle(reservation, usage, now=now, read_counters=read_counters)
-
-    async def renew(self, reservation_ids: Sequence[str], *, now: float, lease_ends: float) -> None:
-        """Extend the leases."""
-        await self._local.renew(reservation_ids, now=now, lease_ends=lease_ends)
 
     async def quota(self, principal: Principal, token_id: str, meters: Sequence[Meter], *, now: float) -> Counters:
         """What is used of these meters. Who is seen for the first time in a window gets a mark, before they need it."""
@@ -137,34 +131,6 @@ class CopiedStore:
         await self._enter(self._clock())
         await self._local.reset(subject)
         await self._writer.persist()
-
-    async def begin_once(self, name: str, body: str, owner: str, *, now: float, until: float) -> OnceState:
-        """Take an idempotency key, which no copy has."""
-        return await self._local.begin_once(name, body, owner, now=now, until=until)
-
-    async def renew_once(self, name: str, owner: str, *, until: float) -> None:
-        """Extend the owner's hold of the key."""
-        await self._local.renew_once(name, owner, until=until)
-
-    async def store_answer(self, name: str, owner: str, answer: bytes, *, until: float) -> None:
-        """Store the answer under the key."""
-        await self._local.store_answer(name, owner, answer, until=until)
-
-    async def end_once(self, name: str, owner: str) -> None:
-        """Free the key."""
-        await self._local.end_once(name, owner)
-
-    async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
-        """Store a record, which no copy has: who signed in before a restart signs in again."""
-        await self._local.store_record(name, content, now=now, until=until)
-
-    async def read_record(self, name: str, *, now: float) -> bytes | None:
-        """What is stored under this name."""
-        return await self._local.read_record(name, now=now)
-
-    async def delete_record(self, name: str) -> None:
-        """Delete it."""
-        await self._local.delete_record(name)
 
     async def totals(self, subject: str | None, *, now: float) -> list[UsageTotals]:
         """The totals, sorted by name."""

@@ -27,7 +27,7 @@ from hfchat.ledger.copy_files import (
 )
 from hfchat.ledger.sqlite_file import SqliteFile
 from hfchat.ledger.sqlite_state import read_snapshot, restore_state
-from hfchat.ledger.sqlite_store import VERSIONS
+from hfchat.ledger.sqlite_statements import VERSIONS
 from tests.support.ledger_questions import DAY, NOON
 
 OLD, NEW = next_epoch([], "a" * 16), "0000000002-" + "b" * 16

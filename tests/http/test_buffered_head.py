@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from hfchat.http.protocol import BufferedHead
+from hfchat.http.buffered_head import BufferedHead
 
 pytestmark = pytest.mark.anyio
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
