@@ -153,6 +153,13 @@ def wait_until(fact: Callable[[], bool], timeout_s: float = 30) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(autouse=True)
+def _upstreams_as_new(request: pytest.FixtureRequest) -> None:
+    """What a test before this one has told a shared upstream to do is over, also where this one names only the program."""
+    for name in {"shared_stub", "module_upstream"}.intersection(request.fixturenames):
+        request.getfixturevalue(name).forget()
+
+
 @pytest.fixture(scope="session")
 def shared_stub() -> Iterator[StubUpstream]:
     with StubUpstream() as upstream:

@@ -28,16 +28,16 @@ TOKEN_PATH = "/oauth/token"
 
 
 @pytest.fixture(scope="module")
-def shared_stub() -> Iterator[Stub]:
+def module_stub() -> Iterator[Stub]:
     with openid_provider() as stub:
         yield stub
 
 
 @pytest.fixture
-def stub(shared_stub: Stub) -> Stub:
-    shared_stub.reset()
-    shared_stub.refresh["r1"] = {"scope": "openid inference-api"}
-    return shared_stub
+def stub(module_stub: Stub) -> Stub:
+    module_stub.reset()
+    module_stub.refresh["r1"] = {"scope": "openid inference-api"}
+    return module_stub
 
 
 def client(stub: Stub, timeout_s: float = 10) -> OpenIdProvider:

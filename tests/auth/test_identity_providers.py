@@ -23,7 +23,7 @@ from tests.support.handmade_tokens import b64, segment, sign
 from tests.support.identity_provider import Provider, http, jwk, key_set, private_key, public_pem, signed
 
 NOW = int(time.time())
-TIMES = {"iat": NOW - 5, "exp": NOW + 300}
+TIMES = {"iat": NOW - 5, "exp": NOW + 3600}
 POLICY = Policy("a/b", None)
 UUID = "7f3b1c9e-0d5a-4c57-9a39-2f1f0f5d7c11"
 LONG_SECRET = "kF9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWRQbHVnaFh5enp5VGh1ZEdhcnBseTEyMzQ"
@@ -144,7 +144,7 @@ SHAPES = {
         "alice", {"issuers": ["https://huggingface.co"], "audiences": ["a1b2-client"], "subject_claim": "preferred_username"},
     ),
     "a provider with Ed25519 by its own name": Shape(
-        {"iss": "https://id.example.org", "sub": "alice", "aud": "my-chat", "exp": NOW + 300.5},
+        {"iss": "https://id.example.org", "sub": "alice", "aud": "my-chat", "exp": NOW + 3600.5},
         "alice", {"issuers": ["https://id.example.org"], "audiences": ["my-chat"]},
         alg="Ed25519",
     ),

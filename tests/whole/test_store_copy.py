@@ -26,6 +26,7 @@ def variables(hub: BucketHub, folder: Path) -> dict[str, str]:
         "HF_CHAT_BASE_URL": "http://127.0.0.1:9/v1",
         "HFCHAT_PATIENCE_S": "0",
         "HFCHAT_STORE_COPY": "hf://buckets/me/ledger",
+        "HFCHAT_RATE": "30/day",  # a minute may end in between
     }
 
 

@@ -54,7 +54,7 @@ def reply(_: Call) -> Iterator[Step]:
 def test_a_step_at_the_end_of_5000_tokens_draws_no_more_than_one_at_the_beginning() -> None:
     upstream = ScriptedUpstream()
     upstream.script = reply
-    settings = make_settings(HF_CHAT_MODEL="m", HF_CHAT_MAX_TOKENS="30000")
+    settings = make_settings(HF_CHAT_MODEL="m", HF_CHAT_MAX_TOKENS="30000", HF_CHAT_DEFAULT_TOKENS="30000")
     marks = [f"word{place}" for place in (20, FIRST[-1] - 1, LAST[0] + 20, LAST[-1] - 2)]
     with running(settings, upstream) as app, chromium() as browser, visiting(browser, app) as visit:
         visit.sign_in()

@@ -32,11 +32,13 @@ def test_any_number_of_tabs_chat(browser: Browser, app: RunningApp, stub: StubUp
             expect(tab.page.locator(TURN)).to_be_enabled()
         # Replies that go on take no more connections than leave some to stop them, and to load a page.
         stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
-        for tab in tabs[: AT_ONCE + 1]:
+        for number, tab in enumerate(tabs[:AT_ONCE], 1):
             tab.page.bring_to_front()
             tab.ask("a long one")
-        wait_until(lambda: stub.in_progress == AT_ONCE)
+            wait_until(lambda number=number: stub.in_progress == number)  # type: ignore[misc]
         late = tabs[AT_ONCE]
+        late.page.bring_to_front()
+        late.ask("a long one")
         expect(late.page.locator(LINE)).to_contain_text(PAGE["en"]["tabs_busy"])
         tabs[-1].page.reload()
         tabs[-1].page.wait_for_selector(BOX)
@@ -58,10 +60,15 @@ def test_an_idle_tab_holds_no_connection_open(browser: Browser, app: RunningApp)
     with visiting(browser, app) as visit:
         open_: set[str] = set()
         visit.page.on("request", lambda request: open_.add(request.url))
-        visit.page.on("requestfinished", lambda request: open_.discard(request.url))
+        for ended in ("requestfinished", "requestfailed"):  # the page itself may close it
+            visit.page.on(ended, lambda request: open_.discard(request.url))
         visit.sign_in()
         visit.ask("hello")
         expect(visit.page.locator(f"{BOT} .message-content").first).to_be_visible()
         expect(visit.page.locator(TURN)).to_be_enabled()
         visit.rest()
-        assert {url for url in open_ if not url.startswith("data:")} == set()
+        for _ in range(100):  # what a turn had opened is closed a moment after it
+            if not (held := {url for url in open_ if not url.startswith("data:")}):
+                break
+            visit.page.wait_for_timeout(100)
+        assert held == set()
