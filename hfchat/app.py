@@ -1,4 +1,6 @@
-"""The application: the objects, the doors, and the order in which a request meets them."""
+"""ASGI application: builds the parts, mounts the routes, and sets the order of the middleware. A route must be listed in
+gate/access.py.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -102,7 +104,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
         lifespan=_lifespan(ledger, chat, upstream, verifier, *([hub.provider] if hub is not None else [])),
         middleware=[
             Middleware(gate.wrap),
-            # Even without an origin it must be there: it switches off Gradio's own, which lets every origin in.
+            # Needed without origins too: Gradio then adds none of its own, which allows every origin.
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.hfchat_cors_origins,

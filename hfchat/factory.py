@@ -1,4 +1,6 @@
-"""Factory: the verifier and the ledger from the settings, for the server and the command line."""
+"""Factory of the parts, not of the application (see app.py): the verifier and the ledger from the settings, for the server and
+the command line.
+"""
 
 from hfchat.auth.credit import Credit
 from hfchat.auth.jwks import Jwks

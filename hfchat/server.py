@@ -1,4 +1,6 @@
-"""Runs the program: settings, what the terminal prints, and a server that lets replies in progress finish."""
+"""Server (uvicorn) and start of the program: settings, what the terminal prints, and a server that lets replies in progress
+finish.
+"""
 
 import errno
 import gc

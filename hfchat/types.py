@@ -1,4 +1,6 @@
-"""The frozen values that travel along the path of a turn. None shows in its repr what a person wrote."""
+"""Types of a turn: Call, Caller, Delta, Finish and others, all frozen, and the protocol `Upstream`. None shows in its repr what
+a person wrote.
+"""
 
 import math
 import re

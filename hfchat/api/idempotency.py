@@ -127,7 +127,7 @@ class OnceResponse(Response):
         if state.other:
             raise InvalidRequest("idempotency_other", param="Idempotency-Key")
         if state.answer is not None:
-            # The turn would have looked whether the token still holds.
+            # A replay runs no turn, which would check whether the token is revoked.
             self._on_quota(await self._ledger.quota(self._caller))
             headers, content = await in_thread(len(state.answer), self._try.open, state.answer)
             await send({"type": "http.response.start", "status": 200, "headers": [*headers, _REPLAYED]})

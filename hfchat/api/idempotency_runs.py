@@ -1,5 +1,5 @@
-"""Idempotent calls that run or wait in this process. Those that wait are woken: by the end of the first,
-where that runs here; where another process runs it, by one poller for all of them.
+"""Idempotency, requests in flight: the calls with a key that run or wait in this process. Those that wait are woken: by the end
+of the first, where that runs here; where another process runs it, by one poller for all of them.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""A chat turn over HTTP, the same at both endpoints: its body is read within limits, its answer is streamed or gathered, and
-given once for each `Idempotency-Key`.
+"""Chat endpoint: a turn over HTTP, the same at both endpoints: its body is read within limits, its answer is streamed or
+gathered, and given once for each `Idempotency-Key`.
 """
 
 from collections.abc import Callable

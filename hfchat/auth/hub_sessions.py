@@ -1,4 +1,5 @@
-"""Sessions of people who signed in with Hugging Face: an attempt is begun and finished, and our own signed token is the session.
+"""OAuth sign-in with Hugging Face, its `state` and its sessions: an attempt is begun and finished, and our own signed token is
+the session.
 
 All tokens of a session have one `jti`: revoked, or signed out of, it ends with every program token made from it.
 """

@@ -36,7 +36,7 @@ MAX_RESTING = 1000
 OTHER_PROVIDERS = 3
 # Of one turn, whatever there is left to try.
 MAX_ATTEMPTS = 8
-# A model rests for everybody: not for what a caller can provoke with a request of their own.
+# A model rests for all callers, so only after errors that one caller's request cannot cause.
 _RESTING_ERRORS = (UpstreamRateLimited, UpstreamOverloaded, ModelLoading, UpstreamUnavailable, UpstreamTimeout)
 
 # The names of the live providers of a model.
@@ -101,7 +101,7 @@ class Retries:
             if number == 1 and model == call.model and passes(error):
                 schedule.add(await self._other_providers(model, error.provider))
             wait_s = schedule.after(error) if number < MAX_ATTEMPTS else None
-            # An account of a caller's own may be refused what others are not.
+            # No model rests after a failure on a caller's own account: others may use it.
             may_rest = isinstance(error, _RESTING_ERRORS) and call.own_token is None
             if may_rest and (wait_s is None or schedule.model != model):
                 self._rest(model, error)

@@ -1,4 +1,5 @@
-"""Turns in progress: the reservation and the usage of each, and how one is ended from outside.
+"""Turns in progress: the reservation and the usage of each, and how one is ended from outside: by revocation, expiry or
+shutdown. A caller's own stop is in api/streaming.py and page/respond.py.
 
 While there are any, their leases are renewed, and it is checked whether their tokens are revoked or their people blocked, which
 another process may write.

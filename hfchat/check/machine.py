@@ -1,4 +1,4 @@
-"""This machine: is the key strong, the clock right, the ledger writable, SQLite sound, and the port free or ours?"""
+"""Local checks: is the key strong, the clock right, the ledger writable, SQLite sound, and the port free or ours?"""
 
 import errno
 import os

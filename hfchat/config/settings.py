@@ -57,7 +57,7 @@ _Origins = Annotated[tuple[Annotated[str, _checked(address.cors_origin)], ...], 
 _Examples = Annotated[
     tuple[Annotated[str, Field(max_length=200)], ...], BeforeValidator(check.bar_separated), Field(max_length=8)
 ]
-# A rule that is set and names nothing would hold for nobody.
+# An empty list is refused: it would look set and restrict nothing.
 _SOME = Field(min_length=1)
 _Algorithms = Annotated[tuple[Annotated[str, _checked(check.algorithm)], ...], _LIST, _SOME]
 _Issuers = Annotated[tuple[Annotated[str, _checked(check.issuer)], ...], _LIST, _SOME]

@@ -49,7 +49,7 @@ from hfchat.types import Caller
 
 logger = logging.getLogger(__name__)
 
-# A proxy's word on the host is believed from nobody; `https` may be claimed, it can only harm who claims it.
+# Headers that name another host are dropped. `X-Forwarded-Proto: https` is kept: forging it harms only the sender.
 _DROPPED = re.compile(rb"x-forwarded-.*|forwarded|x-gradio-server|x-original-.*")
 # Nobody sends more than five. To read the 30,000 that a head has room for takes 20 to 200 ms.
 MAX_QUERY_FIELDS = 100
@@ -165,7 +165,7 @@ class Gate:
             return failure
         if isinstance(failure, asyncio.CancelledError) and self._drain.began:
             return e.Overloaded()
-        # Gradio refuses in the middle of a stream: to a page that asks for a session from before a restart.
+        # After a restart Gradio raises HTTPException in a stream, for a session that it does not know.
         if not isinstance(failure.__cause__, HTTPException):
             log_crash(logger, failure, request_id=request_id)
         return e.InternalError()
@@ -190,7 +190,7 @@ class Gate:
             check_opening(headers, path, method, framed=self._cookie.framed, public_url=self._public_url)
             return None
         caller = await self._caller(scope, headers, method)
-        # A chat turn reserves before anything is done, and looks with it.
+        # A chat turn's reservation checks the same: it needs no look before.
         turn = path in self._direct and method == "POST"
         if not turn or caller in self._refused:
             response_headers.quota = await self._authenticate.quota(caller)
@@ -259,8 +259,8 @@ class Gate:
                 return await response(scope, receive, send)
         if caller is None or not scope["path"].startswith("/gradio_api/"):
             return await self._app(scope, receive, send)
-        # A stream of the page ends when replies of its caller do; a heartbeat, which never ends, with the server too.
-        # A little later than the turn itself, whose last words, that the session is over, come through it.
+        # A stream of the page ends when its caller's replies must, and a heartbeat, which never ends, with the server too.
+        # It ends LAST_WORDS_S later than the turn, so that the turn's final error can still be sent.
         grace_s = LAST_WORDS_S if scope["path"].startswith(("/gradio_api/queue/data", "/gradio_api/call/")) else 0
         left_s = min(max(caller.replies_end_at - time.time() + grace_s, 0), _LONGEST_CONNECTION_S)
         limit = asyncio.timeout(left_s)

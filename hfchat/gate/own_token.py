@@ -1,4 +1,4 @@
-"""`POST /own-token`: a signed-in visitor's own token, for their programs, which the session cookie hides from scripts.
+"""Endpoint `POST /own-token`: a signed-in visitor's own token, for their programs, which the session cookie hides from scripts.
 
 Only a script of the page itself gets it: no form and no link can send the header, and the gate takes a cookie with a POST
 from no other site.

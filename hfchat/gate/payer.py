@@ -1,4 +1,4 @@
-"""`POST /payer`: a member who signed in with Hugging Face chooses who pays from now on, the owner or they themself.
+"""Endpoint `POST /payer`: a member who signed in with Hugging Face chooses who pays from now on, the owner or they themself.
 
 Only a script of the page itself may: no form and no link can send the header, and the gate takes a cookie with a POST from no
 other site.

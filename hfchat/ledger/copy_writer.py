@@ -29,7 +29,7 @@ class CopyWriter:
         self, local: SqliteStore, bucket: Bucket, *, clock: Callable[[], float], every_s: float = WRITE_EVERY_S
     ) -> None:
         self.marks = Marks()
-        # Changes of commands that are made: a file of one that comes back is not made again.
+        # Files of changes that were made: none is made twice where its file appears again.
         self.changes: list[str] = []
         # The state that was acknowledged last.
         self.acknowledged: str | None = None

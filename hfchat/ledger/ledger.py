@@ -31,7 +31,7 @@ RETRY_S = 1.0
 MAX_UNSETTLED = 10_000
 SETTLING_BATCH = 64
 LAST_SETTLING_S = 3.0
-# People whose own limits are remembered between two calls; each of the others costs a second one.
+# People whose own limits are remembered between two calls. For anyone else, the store is asked once more.
 MAX_KNOWN_LIMITS = 10_000
 NOTHING = Usage(0, 0)
 
@@ -91,7 +91,7 @@ class Ledger:
             try:
                 counters = await self._timeout.wait(self._store.reserve(reservation, now=now, lease_ends=now + LEASE_S))
             except (StoreUnavailable, asyncio.CancelledError):
-                # The store may have made it all the same.
+                # The store may have reserved all the same: it is given back.
                 self._settle_later(reservation, NOTHING)
                 raise
             if self._hold(caller, limits, counters):

@@ -1,4 +1,4 @@
-"""Half a mark of Markdown at the end of a reply that grows: what it means tells only what comes after it.
+"""Incomplete Markdown at the end of a streaming reply is held back: what it means depends on what follows.
 
 Shown at once it would flash: a `-` as a list, or the line above it as a title, a `$` as the end of a formula, the first line of a
 table as text. So it is shown with what comes next, and in any case when the reply is whole. Pure; reads the last lines only.

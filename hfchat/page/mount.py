@@ -1,4 +1,4 @@
-"""Mounts the chat page, a `gr.ChatInterface`, and its middleware into the application."""
+"""Mounting of the chat page, a `gr.ChatInterface`, with the middleware of its own, into the application."""
 
 import logging
 import sys

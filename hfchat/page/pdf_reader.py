@@ -1,4 +1,4 @@
-"""Reads the text of a PDF: a program of its own, from standard input to standard output, as JSON. It imports nothing of hfchat.
+"""PDF text extraction: a program of its own, from standard input to standard output, as JSON. It imports nothing of hfchat.
 
 PDFs of strangers may take any time and memory, so `pdf_text.py` runs it as a process with bounds of both, and without secrets.
 """

@@ -1,4 +1,5 @@
-"""Gradio's renderer of messages with our rules in it: its script calls ours for raw HTML, links, pictures, formulas, diagrams.
+"""Markdown renderer: Gradio's, made safe with our rules in it: its script calls ours for raw HTML, links, pictures, formulas,
+diagrams.
 
 Gradio has no hook there, and what a message says must stay as it is for who copies, edits or sends it. So two of its scripts
 are sent with a few calls of `static/replies.js`, `fences.js`, `formulas.js` and `diagrams.js` put in. Without these the page is
@@ -18,9 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _ASSETS = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
 _MESSAGE = {
     "get message(){return t.message.content}": "get message(){return window.hfchat.replies.text(t.message)}",
-    # It takes `src="/file` for an address of its own.
+    # Gradio rewrites `src="/file...` in a text: it does not any more.
     "content:xe(t.text,n)": "content:t.text",
-    # What is copied.
+    # The text for Gradio's copy button.
     "function Q(e){return ": "function Q(e){return window.hfchat.replies.copied(e);return ",
 }
 # `f` says whether it is a message of the chat or a text of the page's own.

@@ -37,7 +37,7 @@ from hfchat.types import ADMIN_SCOPE, Delta, Finish, Message
 # so many signs in one piece, a table or a program, is drawn less often, so that the browser keeps up.
 SHOW_EVERY_S = 0.06
 SHOW_EVERY_CHARS = 4000
-# A conversation has so many at most: two for each.
+# The most values in the field of pictures: two, id and data, for each.
 MAX_PICTURE_VALUES = 1000
 # Gradio notices a closed tab only when something is yielded.
 PULSE_S = 1.0

@@ -15,7 +15,7 @@ INSTRUCTION = (
 )
 # How much of the end a model may repeat. It is looked for in the first characters of what it adds.
 MAX_OVERLAP_CHARS = 2000
-# A shorter one may stand there twice by chance, as "on" does.
+# A shorter repetition is often a coincidence, as "on" is.
 MIN_OVERLAP_CHARS = 3
 LONG_OVERLAP_CHARS = 12
 # What is so near the end is held back while it may still be a repetition that grows.

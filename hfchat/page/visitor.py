@@ -1,4 +1,4 @@
-"""The visitor whom an event of the page belongs to, as the gate knows them."""
+"""Visitor: the authenticated caller of an event of the page."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Error translation: a failure upstream becomes one of `hfchat.errors`, by type, status and body, here and nowhere else."""
+"""Error translation: a failure upstream gets its name among `hfchat.errors`, by type, status and body, here and nowhere else."""
 
 import json
 import socket

@@ -2,7 +2,7 @@
 // Markdown goes on after a block that begins with a language inside of it. Linear in the text.
 const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)/;
 const MARKDOWN = /^(?:markdown|mdx?)\b/i;
-// What a text that has blocks of code in it is called, too.
+// Languages of a fence that are treated like Markdown: none, text, plain.
 const PLAIN = /^(?:te?xt|plain(?:text)?)?$/i;
 // Before the fence of a block that is in a list or in a quotation.
 const PREFIX = /^[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*/;

@@ -1,4 +1,4 @@
-// The one place where the page's requests are changed and their answers read.
+// Fetch wrapper: the one place where the page's requests are changed and their answers read.
 import { connected } from "./connection.js";
 import { bridged } from "./gradio_bridge.js";
 

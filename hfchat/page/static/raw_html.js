@@ -1,11 +1,11 @@
-// Which raw HTML of a message is HTML: a few tags without attributes, each with its end, used as a writer uses them. Any other is
+// HTML sanitizer (allow-list) of a message: HTML is a few tags without attributes, each with its end, used as a writer uses them. Any other is
 // text, and so is a tag that is only spoken of: "Use <b> and </b>". What the page says itself has buttons; it is known by its
 // metadata, which no reply can write, and by a random mark from here.
 import { constants } from "./constants.js";
 import { newId } from "./hex.js";
 import { escaped } from "./links.js";
 
-// Within a line; around lines, or in a cell of a table; without an end.
+// INLINE: within a line. BLOCK: around lines, or in a cell of a table. VOID: without a closing tag.
 const INLINE = new Set("b i u s em strong del ins sub sup kbd mark small q abbr var samp code ruby rt rp".split(" "));
 const BLOCK = new Set("p ul ol li dl dt dd blockquote details summary table caption thead tbody tfoot tr th td".split(" "));
 const VOID = new Set(["br", "hr"]);
@@ -20,7 +20,7 @@ const OWN_TAGS = [
   /^<span class="hfchat-instead">$/,
 ];
 const TAG = /(<(\/?)([a-zA-Z][a-zA-Z0-9]*)(?:[\s/][^<>]*)?>)/;
-// A block that only its end ends: what begins one may have none.
+// Blocks of HTML that run to a closing mark, which may be missing.
 const WITH_END = /^ {0,3}<(?:(script|pre|style|textarea)(?=[\s>])|(!--)|(\?)|(!\[CDATA\[)|(![a-z]))/i;
 const ENDS = [null, /-->/, /\?>/, /\]\]>/, />/];
 
@@ -106,7 +106,7 @@ export function html(src) {
   return undefined;
 }
 
-// Marked's tokenizer of a tag within a line: what it is inside of changes nothing for what follows it.
+// Marked's tokenizer of a tag within a line, without Marked's state of being in a link or in raw text.
 export function tag(src) {
   const [raw] = this.rules.inline.tag.exec(src) ?? [];
   return raw && { type: "html", raw, block: false, text: raw };

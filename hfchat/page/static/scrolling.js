@@ -1,4 +1,4 @@
-// Who scrolls up while a reply comes stays there. Gradio goes to the end a moment after each piece that came while the end
+// Scrolling: who scrolls up while a reply comes stays there. Gradio goes to the end a moment after each piece that came while the end
 // was in sight: what it still means to do then is not done.
 import { CHAT } from "./dom.js";
 
