@@ -1,22 +1,25 @@
 """Deploy, `python -m hfchat deploy OWNER/SPACE`: puts this program up as a Space, changes it, or takes it down."""
 
 import argparse
+import asyncio
 import os
 import secrets
 import sys
 from pathlib import Path
 
 from hfchat.auth.own_tokens import issue_token
+from hfchat.check.machine import ask_copy
 from hfchat.config.rules import KEYS
 from hfchat.config.settings import SettingsError, find_dotenv
 from hfchat.config.validators import SECRET_BYTES, signing_key
 from hfchat.deploy.build import POLL_S, wait_for_build
 from hfchat.deploy.deploy import steps
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
-from hfchat.deploy.plan import Plan, make_plan
-from hfchat.deploy.refusals import DeployError
-from hfchat.deploy.space import Space, signed_in_token
+from hfchat.deploy.plan import Plan, default_bucket, make_plan
+from hfchat.deploy.refusals import DeployError, HubFailed
+from hfchat.deploy.space import Space, State, signed_in_token
 from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
+from hfchat.upstream.hub_bucket import HubBucket
 
 ROOT = Path(__file__).parents[2]
 HUB_URL = "https://huggingface.co"
@@ -41,11 +44,15 @@ def _deploy(args: argparse.Namespace) -> int:
     made = None if any(name in values for name in KEYS) else secrets.token_urlsafe(SECRET_BYTES)
     if os.environ.get("JWT_SECRET", "").strip() not in ("", values.get("JWT_SECRET")):
         raise SettingsError("JWT_SECRET: the environment has one that .env has not; write it into .env, or unset it.")
-    plan = make_plan(args.space, ROOT, dotenv, jwt_secret=made)
-    for note in plan.notes:
-        _say(note)
+    bucket = default_bucket(args.space, dotenv)
+    plan = make_plan(args.space, ROOT, dotenv, jwt_secret=made, bucket=bucket)
     space = _space(args.space, values)
     state = space.state()
+    if bucket is not None and not args.dry_run and (trouble := _bucket_trouble(plan, space, state)) is not None:
+        _say(trouble)
+        plan = make_plan(args.space, ROOT, dotenv, jwt_secret=made)
+    for note in plan.notes:
+        _say(note)
     todo = steps(plan, space, state, hardware=args.hardware, private=args.private)
     if args.dry_run:
         lines = [f"Make a JWT_SECRET and write it into {dotenv}."] if made else []
@@ -66,11 +73,42 @@ def _deploy(args: argparse.Namespace) -> int:
     return 0
 
 
+def _bucket_trouble(plan: Plan, space: Space, state: State | None) -> str | None:
+    """Make the bucket that the owner did not name, and try it with the token that the Space will use; why it cannot be used.
+
+    So a token that may only call models gets a Space all the same. What the Space uses already is not tried again.
+    Raises: DeployError where the Hub fails.
+    """
+    name = "HFCHAT_STORE_COPY"
+    bucket, address = plan.bucket or "", plan.variables[name]
+    if state is not None and state.variables.get(name) == address:
+        return None
+    try:
+        private = space.bucket_private(bucket)
+        if private is None:
+            _say(f"Create the private bucket {bucket}.")
+            space.create_bucket(bucket)
+    except HubFailed:
+        raise
+    except DeployError as refused:
+        return str(refused)
+    if private is False:
+        return None  # `steps` refuses it
+    hf_token = plan.secrets["HUGGINGFACE_API_TOKEN"]
+    answer = asyncio.run(ask_copy(HubBucket(address, hf_token=hf_token, endpoint=space.endpoint)))
+    if answer.status == "good":
+        return None
+    return f"The bucket {bucket} cannot keep the ledger: {answer.params.get('cause', 'it is public')}."
+
+
 def _print_result(plan: Plan, url: str) -> None:
     print(f"The page: {url}")
     secret = plan.secrets.get("JWT_SECRET")
     if secret is None:
         print("People sign in with the tokens of the issuer whose key is set.")
+        return
+    if not plan.takes_tokens:
+        print("Next: people sign in there with Hugging Face.")
         return
     token = issue_token(signing_key(secret), "owner", ttl_s=LINK_TTL_S, scopes=(CHAT_SCOPE, ADMIN_SCOPE))
     print(f"Your own invite link, good for a day: {url}/login?token={token}")
@@ -79,7 +117,8 @@ def _print_result(plan: Plan, url: str) -> None:
 
 def _delete(args: argparse.Namespace) -> int:
     space = _space(args.space, read_dotenv(find_dotenv()))
-    if space.state() is None:
+    state = space.state()
+    if state is None:
         print(f"There is no Space {args.space}.")
         return 0
     if args.dry_run:
@@ -89,6 +128,8 @@ def _delete(args: argparse.Namespace) -> int:
     if sys.stdin.readline().strip() != args.space:
         raise DeployError("Nothing was deleted.")
     space.delete()
+    if copy := state.variables.get("HFCHAT_STORE_COPY"):
+        _say(f"The ledger stays in {copy}; delete that bucket too, at Hugging Face, where nobody needs it any more.")
     print(f"Deleted: {args.space}")
     return 0
 
