@@ -70,6 +70,9 @@ def _deploy(args: argparse.Namespace) -> int:
         raise DeployError(f"The Space {args.space} has vanished. Run the command again.")
     wait_for_build(space, state.sha, _say, poll_s=POLL_S)
     _print_result(plan, state.url)
+    if bucket is not None and plan.bucket is not None:  # `.env` does not name it
+        copy = f"HFCHAT_STORE_COPY={plan.variables['HFCHAT_STORE_COPY']}"
+        print(f"Its ledger, from here: {copy} python -m hfchat usage; write the same before person and token revoke.")
     return 0
 
 

@@ -159,8 +159,9 @@ def test_a_bucket_is_made_for_the_ledger_where_none_is_named(hub: StubHub, run: 
     status, out, _ = run("--dry-run")
     assert (status, hub.changes, hub.buckets) == (0, [], {})
     assert "Create the private bucket ana/chat-ledger." in out
-    status, _, err = run()
+    status, out, err = run()
     assert (status, hub.buckets) == (0, {"ana/chat-ledger": True})
+    assert "HFCHAT_STORE_COPY=hf://buckets/ana/chat-ledger python -m hfchat usage" in out.splitlines()[-1]
     assert as_it_is(hub)["variables"] == {"HFCHAT_STORE_COPY": "hf://buckets/ana/chat-ledger"}
     assert err.index("Create the private bucket ana/chat-ledger.") < err.index("Create the public Space")
     assert "forgotten" not in err
