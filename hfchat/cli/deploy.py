@@ -68,7 +68,7 @@ def _deploy(args: argparse.Namespace) -> int:
         state = space.state()
     if state is None:
         raise DeployError(f"The Space {args.space} has vanished. Run the command again.")
-    wait_for_build(space, state.sha, _say, poll_s=POLL_S)
+    wait_for_build(space, state.sha, _say, restarts=any(step.restarts for step in todo), poll_s=POLL_S)
     _print_result(plan, state.url)
     if bucket is not None and plan.bucket is not None:  # `.env` does not name it
         copy = f"HFCHAT_STORE_COPY={plan.variables['HFCHAT_STORE_COPY']}"

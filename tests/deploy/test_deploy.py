@@ -463,6 +463,31 @@ def test_a_build_that_fails_without_naming_its_commit_is_a_failure(
     assert "does not build" in run()[2]
 
 
+def test_the_start_that_a_changed_setting_causes_is_waited_for(
+    hub: StubHub, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    hub.build = ["RUNNING", "RUNNING", "APP_STARTING", "RUNNING"]
+    with (folder / ".env").open("a") as file:
+        file.write("HFCHAT_RATE=5/minute\n")
+    status, _, err = run()
+    assert status == 0
+    assert err.index("waiting for the build") < err.index("app starting") < err.rindex("running")
+    # A Hub that starts nothing is not waited for for long.
+    monkeypatch.setattr(build, "RESTART_S", 0.05)
+    hub.build = ["RUNNING"]
+    with (folder / ".env").open("a") as file:
+        file.write("HFCHAT_STREAMS=2\n")
+    assert run()[0] == 0
+
+
+def test_a_new_key_says_what_ends_with_the_old_one(hub: StubHub, run: Run, folder: Path) -> None:
+    run()
+    write(folder, f"JWT_SECRET={KEY}", f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_STORE=memory://")
+    out = run("--dry-run")[1]
+    assert "Set the secret JWT_SECRET: tokens and links that were signed with the one before end.\n" in out
+
+
 def test_a_paused_space_is_started_again(hub: StubHub, run: Run) -> None:
     run()
     hub.spaces[NAME].stages = [("PAUSED", None)]
