@@ -13,7 +13,7 @@ from hfchat.config.rules import KEYS
 from hfchat.config.settings import SettingsError, find_dotenv
 from hfchat.config.validators import SECRET_BYTES, signing_key
 from hfchat.deploy.build import POLL_S, wait_for_build
-from hfchat.deploy.deploy import steps
+from hfchat.deploy.deploy import secret_mark, steps
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
 from hfchat.deploy.plan import Plan, default_bucket, make_plan
 from hfchat.deploy.refusals import DeployError, HubFailed
@@ -71,7 +71,7 @@ def _deploy(args: argparse.Namespace) -> int:
     wait_for_build(space, state.sha, _say, restarts=any(step.restarts for step in todo), poll_s=POLL_S)
     _print_result(plan, state.url)
     if bucket is not None and plan.bucket is not None:  # `.env` does not name it
-        copy = f"HFCHAT_STORE_COPY={plan.variables['HFCHAT_STORE_COPY']}"
+        copy = f"HFCHAT_STORE_COPY={plan.secrets['HFCHAT_STORE_COPY']}"
         print(f"Its ledger, from here: {copy} python -m hfchat usage; write the same before person and token revoke.")
     return 0
 
@@ -83,8 +83,8 @@ def _bucket_trouble(plan: Plan, space: Space, state: State | None) -> str | None
     Raises: DeployError where the Hub fails.
     """
     name = "HFCHAT_STORE_COPY"
-    bucket, address = plan.bucket or "", plan.variables[name]
-    if state is not None and state.variables.get(name) == address:
+    bucket, address = plan.bucket or "", plan.secrets[name]
+    if state is not None and state.secrets.get(name) == secret_mark(plan, name):
         return None
     try:
         private = space.bucket_private(bucket)
@@ -131,8 +131,8 @@ def _delete(args: argparse.Namespace) -> int:
     if sys.stdin.readline().strip() != args.space:
         raise DeployError("Nothing was deleted.")
     space.delete()
-    if copy := state.variables.get("HFCHAT_STORE_COPY"):
-        _say(f"The ledger stays in {copy}; delete that bucket too, at Hugging Face, where nobody needs it any more.")
+    if "HFCHAT_STORE_COPY" in state.secrets:
+        _say("The bucket with its ledger stays: delete it too, at Hugging Face, where nobody needs it any more.")
     print(f"Deleted: {args.space}")
     return 0
 

@@ -1,6 +1,7 @@
 """Plan of a Space: which files, secrets and variables it is to have, out of a clone and its `.env`. Pure but for reading.
 
-A variable is public and copied with the Space; a secret is neither. What a Space decides for itself is left out.
+A variable is public, and copied where somebody duplicates the Space; a secret is neither. What a Space decides for itself is
+left out.
 """
 
 import base64
@@ -21,8 +22,12 @@ from hfchat.ledger.open_store import MEMORY, SQLITE
 _FILES = ("README.md", "requirements.txt", "app.py", ".github/page.png")
 _SUFFIXES = frozenset({".py", ".json", ".js", ".css", ".html", ".lua", ".md", ".txt"})
 _LICENCES = frozenset({"LICENSE", "NOTICE"})
+# What is private, and what would do harm in a copy of the Space: another's bucket, members and bill.
 _SECRETS = frozenset(
     {
+        "HFCHAT_STORE_COPY",
+        "HFCHAT_MEMBERS",
+        "HF_CHAT_BILL_TO",
         "HUGGINGFACE_API_TOKEN",
         "JWT_SECRET",
         "HF_CHAT_SYSTEM_PROMPT",
@@ -73,7 +78,7 @@ class Plan:
     @property
     def bucket(self) -> str | None:
         """The bucket that keeps the ledger, as `OWNER/NAME`."""
-        address = self.variables.get("HFCHAT_STORE_COPY")
+        address = self.secrets.get("HFCHAT_STORE_COPY")
         return address.removeprefix(_BUCKETS) if address else None
 
     def fingerprint(self, name: str) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def test_the_ledger_s_bucket_is_made_private_and_once(hub: StubHub, run: Run, fo
     write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", f"HFCHAT_STORE_COPY={bucket}")
     status, _, err = run()
     assert (status, hub.buckets) == (0, {"ana/chat-ledger": True})
-    assert hub.spaces[NAME].variables["HFCHAT_STORE_COPY"]["value"] == bucket
+    assert hub.spaces[NAME].secrets["HFCHAT_STORE_COPY"]["value"] == bucket
     assert err.index("Create the private bucket ana/chat-ledger.") < err.index("Create the public Space")
     assert f"write to the contents of {bucket}" in err
     assert "forgotten" not in err
@@ -162,7 +163,7 @@ def test_a_bucket_is_made_for_the_ledger_where_none_is_named(hub: StubHub, run: 
     status, out, err = run()
     assert (status, hub.buckets) == (0, {"ana/chat-ledger": True})
     assert "HFCHAT_STORE_COPY=hf://buckets/ana/chat-ledger python -m hfchat usage" in out.splitlines()[-1]
-    assert as_it_is(hub)["variables"] == {"HFCHAT_STORE_COPY": "hf://buckets/ana/chat-ledger"}
+    assert as_it_is(hub)["secrets"]["HFCHAT_STORE_COPY"] == "hf://buckets/ana/chat-ledger"
     assert err.index("Create the private bucket ana/chat-ledger.") < err.index("Create the public Space")
     assert "forgotten" not in err
     # Tried with the token that the Space has, not with the one that deploys.
@@ -179,17 +180,17 @@ def test_a_token_that_may_only_call_models_gets_a_space_without_a_bucket_and_is_
     write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}")
     status, _, err = run()
     assert status == 0
-    assert as_it_is(hub)["variables"] == {}
+    assert "HFCHAT_STORE_COPY" not in hub.environment(NAME)
     assert "ana/chat-ledger cannot keep the ledger: HUGGINGFACE_API_TOKEN may not read and write" in err
     assert "give HUGGINGFACE_API_TOKEN, at https://huggingface.co/settings/tokens, write access" in err
     assert "the ledger is kept there" not in err
     hub.writers.add(HF_TOKEN)
     assert run()[0] == 0
-    assert as_it_is(hub)["variables"] == {"HFCHAT_STORE_COPY": "hf://buckets/ana/chat-ledger"}
+    assert as_it_is(hub)["secrets"]["HFCHAT_STORE_COPY"] == "hf://buckets/ana/chat-ledger"
     # Not tried again: it is in use.
     hub.writers.clear()
     assert run()[0] == 0
-    assert as_it_is(hub)["variables"] == {"HFCHAT_STORE_COPY": "hf://buckets/ana/chat-ledger"}
+    assert as_it_is(hub)["secrets"]["HFCHAT_STORE_COPY"] == "hf://buckets/ana/chat-ledger"
 
 
 @pytest.mark.parametrize("code", [402, 403, 404])
@@ -199,7 +200,7 @@ def test_an_account_that_gets_no_bucket_gets_its_space_all_the_same(
     hub.answers["POST /api/buckets/ana/chat-ledger"] = (code, {"error": "x"})
     write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}")
     status, _, err = run()
-    assert (status, as_it_is(hub)["variables"]) == (0, {})
+    assert (status, "HFCHAT_STORE_COPY" in hub.environment(NAME)) == (0, False)
     assert "does not give this account the private bucket ana/chat-ledger" in err
     assert "ZeroGPU" not in err
     write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_STORE_COPY=hf://buckets/ana/chat-ledger")
@@ -262,6 +263,19 @@ def test_taken_out_of_env_it_is_taken_out_of_the_space(hub: StubHub, run: Run, f
     run()
     assert "OAUTH_CLIENT_ID" not in hub.environment(NAME)
     assert "HFCHAT_SIGN_IN" not in hub.environment(NAME)
+
+
+def test_a_copy_of_the_space_is_closed_and_has_nothing_of_its_owners(hub: StubHub, run: Run, folder: Path) -> None:
+    lines = ("HFCHAT_MEMBERS=acme", "HF_CHAT_BILL_TO=acme", "HFCHAT_SIGN_IN=token,huggingface")
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", *lines)
+    run()
+    assert load_settings(hub.environment(NAME)).hfchat_store_copy == "hf://buckets/ana/chat-ledger"
+    space = hub.spaces[NAME]
+    hub.spaces["eve/chat"] = replace(space, secrets={})  # as the Hub duplicates
+    settings = load_settings(hub.environment("eve/chat"))
+    assert (settings.has_key, settings.hfchat_members, settings.hf_chat_bill_to) == (False, (), None)
+    opened = load_settings({**hub.environment("eve/chat"), "JWT_SECRET": KEY, "HUGGINGFACE_API_TOKEN": HF_TOKEN})
+    assert (opened.hfchat_store_copy, opened.hub_sign_in) == (None, True)
 
 
 def test_a_second_run_changes_nothing(hub: StubHub, run: Run, folder: Path) -> None:
@@ -595,12 +609,12 @@ def test_it_is_taken_down_after_asking(hub: StubHub, run: Run, monkeypatch: pyte
     assert run("--delete", "--dry-run")[1] == "Delete the Space ana/chat, with its secrets.\n"
     (tmp_path / "answer").write_text(f"{NAME}\n")
     copy = {"key": "HFCHAT_STORE_COPY", "value": "hf://buckets/ana/chat-ledger"}
-    hub.spaces[NAME].variables["HFCHAT_STORE_COPY"] = copy
+    hub.spaces[NAME].secrets["HFCHAT_STORE_COPY"] = copy
     with (tmp_path / "answer").open() as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         status, out, err = run("--delete")
     assert (status, out, hub.spaces) == (0, "Deleted: ana/chat\n", {})
-    assert "The ledger stays in hf://buckets/ana/chat-ledger" in err
+    assert "The bucket with its ledger stays" in err
     assert run("--delete")[:2] == (0, "There is no Space ana/chat.\n")
 
 
@@ -635,7 +649,7 @@ def test_killed_after_any_of_its_calls_and_run_again_it_ends_the_same(
     arguments = (NAME, "--private", "--hardware", "zero-a10g")
     write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_TITLE=Physics", "HFCHAT_MEMBERS=acme")
     run(*arguments[1:])
-    assert "HFCHAT_STORE_COPY" in hub.spaces[NAME].variables
+    assert "HFCHAT_STORE_COPY" in hub.spaces[NAME].secrets
     whole, dotenv = as_it_is(hub), (folder / ".env").read_text()
     if not update:
         write(folder, *(line for line in dotenv.splitlines() if "JWT_SECRET" not in line))
