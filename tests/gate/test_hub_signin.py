@@ -1,11 +1,13 @@
 """Sign-in with Hugging Face over a real server: who gets in, and that a hostile provider or visitor opens nothing."""
 
+import asyncio
 import base64
 import json
 import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -15,6 +17,8 @@ import pytest
 
 from hfchat.auth.hub_sessions import SESSION_S
 from hfchat.auth.own_tokens import issue_token
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.open_store import open_store
 from hfchat.types import HubAccount
 from tests.conftest import KEY, RunningApp, make_token
 from tests.support.hub_sign_in import HERE, ORIGIN, Browser, follow, hub_app
@@ -610,6 +614,24 @@ def test_signing_out_forgets_a_session_that_is_refused_for_another_reason(
         revoked = {name for (name,) in ledger.execute("select token_id from revocations")}
     assert f"hub:{claims['jti']}" not in kept
     assert claims["jti"] in revoked
+
+
+def test_nothing_is_kept_of_who_is_blocked(provider: OpenIdProvider, stub: StubUpstream, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/ledger.db"
+
+    async def block() -> None:
+        ledger = Ledger(open_store(store))
+        await ledger.people.change(f"hf:{ALICE['sub']}", lambda limits: replace(limits, blocked=True))
+        await ledger.close()
+
+    asyncio.run(block())
+    with hub_app(provider, stub, HFCHAT_STORE=store) as served:
+        browser = Browser(served)
+        said = browser.ask("GET", browser.callback(), JSON)
+        assert (said.status, said.code, SESSION in browser.cookies) == (401, "revoked_token", False)
+    with sqlite3.connect(tmp_path / "ledger.db") as ledger:
+        kept = [name for (name,) in ledger.execute("select name from records") if name.startswith("hub:")]
+    assert kept == []
 
 
 NOT_ITS_HOLDER: dict[str, Callable[[dict[str, Any]], str]] = {
