@@ -155,7 +155,7 @@ class CopiedStore:
         await self._local.end_once(name, owner)
 
     async def store_record(self, name: str, content: bytes, *, now: float, until: float) -> None:
-        """Store a record, which no copy has: who signed in before a restart signs in again."""
+        """Store a record, which no copy has but for a name: who signed in before a restart signs in again."""
         await self._local.store_record(name, content, now=now, until=until)
 
     async def read_record(self, name: str, *, now: float) -> bytes | None:
