@@ -13,7 +13,7 @@ from hfchat.config.rules import KEYS
 from hfchat.config.settings import SettingsError, find_dotenv
 from hfchat.config.validators import SECRET_BYTES, signing_key
 from hfchat.deploy.build import POLL_S, wait_for_build
-from hfchat.deploy.deploy import secret_mark, steps
+from hfchat.deploy.deploy import steps
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
 from hfchat.deploy.plan import Plan, default_bucket, make_plan
 from hfchat.deploy.refusals import DeployError, HubFailed
@@ -79,12 +79,13 @@ def _deploy(args: argparse.Namespace) -> int:
 def _bucket_trouble(plan: Plan, space: Space, state: State | None) -> str | None:
     """Make the bucket that the owner did not name, and try it with the token that the Space will use; why it cannot be used.
 
-    So a token that may only call models gets a Space all the same. What the Space uses already is not tried again.
+    So a token that may only call models gets a Space all the same. Where the Space has a bucket, nothing is tried: a failure
+    would take its ledger away.
     Raises: DeployError where the Hub fails.
     """
     name = "HFCHAT_STORE_COPY"
     bucket, address = plan.bucket or "", plan.secrets[name]
-    if state is not None and state.secrets.get(name) == secret_mark(plan, name):
+    if state is not None and name in state.secrets:
         return None
     try:
         private = space.bucket_private(bucket)

@@ -57,7 +57,7 @@ def _bucket(plan: Plan, space: Space) -> list[Step]:
 
 
 def _creation(plan: Plan, space: Space, hardware: str | None, *, private: bool) -> Step:
-    secrets = {name: (value, secret_mark(plan, name)) for name, value in plan.secrets.items()}
+    secrets = {name: (value, _secret_mark(plan, name)) for name, value in plan.secrets.items()}
     return Step(
         f"Create the {'private' if private else 'public'} Space {plan.repo_id} on {hardware or 'cpu-basic'}, with "
         f"{_named('secret', plan.secrets)} and {_named('variable', plan.variables)}.",
@@ -83,7 +83,7 @@ def _settings(plan: Plan, space: Space, state: State) -> list[Step]:
     found += [
         (f"Set the secret {name}{_ends_tokens(name, state)}.", partial(space.set_secret, name, value, description))
         for name, value in plan.secrets.items()
-        if state.secrets.get(name) != (description := secret_mark(plan, name))
+        if state.secrets.get(name) != (description := _secret_mark(plan, name))
     ]
     found += [
         (f"Set the variable {name}.", partial(space.set_variable, name, value))
@@ -104,7 +104,7 @@ def _commit(space: Space, changed: dict[str, bytes], gone: list[str]) -> Step:
     return Step(f"Upload {files}{deleted}, as one commit.", partial(space.commit, changed, gone))
 
 
-def secret_mark(plan: Plan, name: str) -> str:
+def _secret_mark(plan: Plan, name: str) -> str:
     """What is written beside this secret: who set it, and a fingerprint of its value, which nobody can read."""
     return f"{MARK} {plan.fingerprint(name)}"
 
