@@ -116,6 +116,10 @@ class HubTokens:
         if stored is None:  # signed out meanwhile
             raise _sign_in_again()
         await self._store(token_id, renewed, stored[1])
+        # Signed out since that was read: who signs out revokes first and forgets then, so one of the two deletes it.
+        if await self._ledger.revoked([token_id]):
+            await self.forget(token_id)
+            raise _sign_in_again()
         return renewed
 
     def _refreshed(self, token_id: str, task: asyncio.Task[str]) -> None:

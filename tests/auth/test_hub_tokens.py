@@ -165,6 +165,21 @@ async def test_what_is_forgotten_while_it_is_renewed_stays_gone(tokens: HubToken
     assert stub.asked.count(TOKEN_PATH) == 1
 
 
+async def test_what_is_signed_out_of_just_before_it_is_stored_stays_gone(tokens: HubTokens, ledger: Ledger) -> None:
+    await tokens.store("s1", given(-1))
+    store_record = ledger.store_record
+
+    async def sign_out_and_store(name: str, content: bytes, *, until: float) -> None:
+        await ledger.revoke("s1", until)
+        await tokens.forget("s1")
+        await store_record(name, content, until=until)
+
+    ledger.store_record = sign_out_and_store  # type: ignore[method-assign]
+    with pytest.raises(HfTokenInvalid):
+        await tokens.hf_token(CALLER)
+    assert await ledger.read_record("hub:s1") is None
+
+
 async def test_renewing_does_not_keep_them_longer(provider: OpenIdProvider, stub: Stub, ledger: Ledger) -> None:
     now = time.time()
     tokens = HubTokens(provider, ledger, KEY, clock=lambda: now)
