@@ -93,7 +93,7 @@ def make_plan(
 ) -> Plan:
     """The plan for a Space, from the clone in `folder`; `jwt_secret` is the one that `dotenv` is about to have.
 
-    `bucket` keeps the ledger, where `wants_bucket`.
+    `bucket` keeps the ledger, where `dotenv` names none (see `default_bucket`).
     Raises: SettingsError where the program would not start there, or could not reach what is set.
     """
     values = read_dotenv(dotenv)
