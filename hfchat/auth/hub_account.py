@@ -3,6 +3,7 @@
 from typing import Any
 
 from hfchat.auth.claims import is_name, wrong_claim
+from hfchat.ledger.copy_files import NAMES
 from hfchat.types import HubAccount
 
 CLAIM = "hub"
@@ -35,4 +36,4 @@ def read_account(claim: object) -> HubAccount:
 
 def name_record(subject: str) -> str:
     """The ledger's record of this person's name: for who reads a list of subjects, which are numbers."""
-    return f"name:{subject}"
+    return f"{NAMES}{subject}"

@@ -19,14 +19,14 @@ from hfchat.auth.hub_account import SUBJECT_PREFIX, name_record
 from hfchat.auth.hub_tokens import HubTokens
 from hfchat.auth.id_token import ProviderError
 from hfchat.auth.openid import GrantRefused, OpenIdProvider, ProviderTokens
-from hfchat.auth.own_tokens import issue_token
+from hfchat.auth.own_tokens import issue_token, verify_token
 from hfchat.auth.seal import Seal
 from hfchat.auth.sign_in_attempt import ATTEMPT_S, Attempt, AttemptCookie
-from hfchat.errors import InvalidRequest, Overloaded, SignInFailed
+from hfchat.errors import InvalidRequest, InvalidToken, Overloaded, SignInFailed
 from hfchat.ids import random_id
 from hfchat.ledger.ledger import Ledger
 from hfchat.logs import log_event
-from hfchat.types import Caller, HubAccount
+from hfchat.types import Caller, HubAccount, Policy
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ INFERENCE_SCOPE = "inference-api"
 SESSION_S = 7 * 86_400
 # Codes that are exchanged at once. Anybody may send one, and each is a call to Hugging Face.
 MAX_EXCHANGES = 32
+# To read a token whose limits do not matter.
+_NO_LIMITS = Policy("", None)
 
 
 class HubSessions:
@@ -109,6 +111,11 @@ class HubSessions:
         return token.decode()
 
     async def _exchanged(self, answer: Mapping[str, str], attempt: Attempt) -> tuple[ProviderTokens, dict[str, Any]]:
+        # Before anything is made of the answer: whatever comes of it, a second one is not tried.
+        used = hashlib.sha256(attempt.state.encode()).hexdigest()
+        until = attempt.began + ATTEMPT_S + 1
+        if (await self._ledger.begin_once(f"sign-in:{used}", "", random_id(96), until=until)).running:
+            raise SignInFailed("sign_in_attempt")
         endpoints = await self._provider.endpoints()
         # RFC 9207: a code of another provider is not sent to this one (mix-up).
         if answer.get("iss", None if endpoints.names_issuer else endpoints.issuer) != endpoints.issuer:
@@ -117,12 +124,7 @@ class HubSessions:
             if answer["error"] == "access_denied":
                 raise SignInFailed("sign_in_denied")
             raise ProviderError("the answer is an error")
-        exchanged = await self._provider.exchange(answer.get("code", ""), attempt)
-        used = hashlib.sha256(attempt.state.encode()).hexdigest()
-        until = self._clock() + ATTEMPT_S
-        if (await self._ledger.begin_once(f"sign-in:{used}", "", random_id(96), until=until)).running:
-            raise SignInFailed("sign_in_attempt")
-        return exchanged
+        return await self._provider.exchange(answer.get("code", ""), attempt)
 
     async def _begin(self, tokens: ProviderTokens, claims: dict[str, Any], current: Caller | None) -> str:
         subject = f"{SUBJECT_PREFIX}{claims['sub']}"
@@ -154,8 +156,18 @@ class HubSessions:
         account = replace(account, own_credit=own_credit)
         return self._issue(caller.subject, caller.token_id, account, self._lasts_s(caller))
 
-    async def end(self, caller: Caller) -> None:
-        """Forget the session's Hugging Face tokens, and refuse its own from now on. Raises: StoreUnavailable."""
+    async def end(self, token: str) -> None:
+        """Forget the Hugging Face tokens of the session with this token, and refuse its own from now on.
+
+        A session that has expired, or that nobody pays for any more, ends like any other. What is no session is left as it is.
+        Raises: StoreUnavailable.
+        """
+        try:
+            caller = verify_token(self._secret, token, _NO_LIMITS, self._clock(), also_expired=True)
+        except InvalidToken:
+            return
+        if caller.account is None or caller.account.program:
+            return
         await self._ledger.revoke(caller.token_id, self._clock() + SESSION_S, subject=caller.subject)
         await self._tokens.forget(caller.token_id)
 

@@ -20,7 +20,7 @@ from hfchat.types import Caller
 
 logger = logging.getLogger(__name__)
 
-# Longer than a session: what nobody forgot ends by itself.
+# From the sign-in on, and longer than a session: what nobody forgot ends by itself, however often it was renewed.
 KEPT_S = 8 * 86_400
 # So that no call begins with a token that ends on the way.
 RENEW_BEFORE_S = 120.0
@@ -46,9 +46,10 @@ class HubTokens:
 
         Raises: HfTokenInvalid, by the caller's fault, where they must sign in again; UpstreamUnavailable, StoreUnavailable.
         """
-        tokens = await self._read(caller.token_id)
-        if tokens is None:
+        stored = await self._read(caller.token_id)
+        if stored is None:
             raise _sign_in_again()
+        tokens, _ = stored
         if not self._ends_soon(tokens):
             return tokens.access_token
         refreshing = self._refreshing.get(caller.token_id)
@@ -66,14 +67,17 @@ class HubTokens:
             raise type(failure) from failure
 
     async def store(self, token_id: str, tokens: ProviderTokens) -> None:
-        """Keep the tokens of this session. Raises: StoreUnavailable."""
-        values = [tokens.access_token, tokens.refresh_token, tokens.expires_at, sorted(tokens.scopes)]
-        sealed = self._seal.close(json.dumps(values).encode(), token_id)
-        await self._ledger.store_record(_record(token_id), sealed, until=self._clock() + KEPT_S)
+        """Keep the tokens of a session that begins now. Raises: StoreUnavailable."""
+        await self._store(token_id, tokens, self._clock() + KEPT_S)
 
     async def forget(self, token_id: str) -> None:
         """Forget them. Raises: StoreUnavailable."""
         await self._ledger.delete_record(_record(token_id))
+
+    async def _store(self, token_id: str, tokens: ProviderTokens, until: float) -> None:
+        values = [tokens.access_token, tokens.refresh_token, tokens.expires_at, sorted(tokens.scopes), until]
+        sealed = self._seal.close(json.dumps(values).encode(), token_id)
+        await self._ledger.store_record(_record(token_id), sealed, until=until)
 
     def _ends_soon(self, tokens: ProviderTokens) -> bool:
         return self._clock() >= tokens.expires_at - RENEW_BEFORE_S
@@ -84,9 +88,10 @@ class HubTokens:
         while (await self._ledger.begin_once(name, "", owner, until=self._clock() + REFRESH_HOLD_S)).running:  # noqa: ASYNC110
             await asyncio.sleep(REFRESH_POLL_S)
         try:
-            tokens = await self._read(token_id)
-            if tokens is None:
+            stored = await self._read(token_id)
+            if stored is None:
                 raise _sign_in_again()
+            tokens, _ = stored
             if self._ends_soon(tokens):
                 tokens = await self._renewed(token_id, tokens)
             return tokens.access_token
@@ -107,9 +112,14 @@ class HubTokens:
                 await self.forget(token_id)
                 raise _sign_in_again() from failure
             raise UpstreamUnavailable from failure
-        if await self._read(token_id) is None:  # signed out meanwhile
+        stored = await self._read(token_id)
+        if stored is None:  # signed out meanwhile
             raise _sign_in_again()
-        await self.store(token_id, renewed)
+        await self._store(token_id, renewed, stored[1])
+        # Signed out since that was read: who signs out revokes first and forgets then, so one of the two deletes it.
+        if await self._ledger.revoked([token_id]):
+            await self.forget(token_id)
+            raise _sign_in_again()
         return renewed
 
     def _refreshed(self, token_id: str, task: asyncio.Task[str]) -> None:
@@ -117,13 +127,14 @@ class HubTokens:
         if not task.cancelled():
             task.exception()  # whoever waited for it may have left
 
-    async def _read(self, token_id: str) -> ProviderTokens | None:
+    async def _read(self, token_id: str) -> tuple[ProviderTokens, float] | None:
+        """The tokens, and until when they are kept."""
         sealed = await self._ledger.read_record(_record(token_id))
         plain = self._seal.open(sealed, token_id) if sealed is not None else None
         if plain is None:
             return None
-        access_token, refresh_token, expires_at, scopes = json.loads(plain)
-        return ProviderTokens(access_token, refresh_token, expires_at, frozenset(scopes))
+        access_token, refresh_token, expires_at, scopes, until = json.loads(plain)
+        return ProviderTokens(access_token, refresh_token, expires_at, frozenset(scopes)), until
 
 
 def _record(token_id: str) -> str:

@@ -85,15 +85,21 @@ def issue_token(
     return jwt.encode(claims, key, algorithm=ALGORITHM)
 
 
-def verify_token(key: str | bytes, token: str, policy: Policy, now: float | None = None) -> Caller:
-    """The caller, with the narrower of the owner's `policy` and the token's.
+def verify_token(
+    key: str | bytes, token: str, policy: Policy, now: float | None = None, *, also_expired: bool = False
+) -> Caller:
+    """The caller, with the narrower of the owner's `policy` and the token's; `also_expired`: of a token past its `exp` too.
 
     Raises: ExpiredToken for a valid token past its `exp`; InvalidToken for every other fault, with the reason.
     """
     header, _ = unverified(token)
     if header.keys() - {"alg", "typ"} or header["alg"] != ALGORITHM or str(header.get("typ", "JWT")).upper() != "JWT":
         raise InvalidToken("token_algorithm")
-    return _caller(signed_claims(token, key, ALGORITHM), time.time() if now is None else now, policy)
+    now = time.time() if now is None else now
+    caller = _caller(signed_claims(token, key, ALGORITHM), now, policy)
+    if caller.expires_at <= now and not also_expired:
+        raise expired(caller.subject, caller.token_id)
+    return caller
 
 
 def unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -141,6 +147,4 @@ def _caller(claims: dict[str, Any], now: float, policy: Policy) -> Caller:
     policy = narrow(policy, read_policy(claims.get(CLAIM, {})))
     account = hub_account.read_account(claims[hub_account.CLAIM]) if hub_account.CLAIM in claims else None
     check_times(claims, now)
-    if claims["exp"] <= now:
-        raise expired(subject, claims["jti"])
     return Caller(subject, claims["jti"], float(claims["exp"]), policy, scopes, account=account)

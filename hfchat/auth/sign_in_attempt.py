@@ -1,6 +1,7 @@
 """Sign-in attempt at an OpenID provider: `state`, `nonce` and PKCE verifier (RFC 7636), sealed in a cookie of the browser.
 
-So nobody can finish a sign-in that this browser has not begun (login CSRF), and the server stores nothing for strangers.
+So nobody can finish a sign-in that this browser has not begun (login CSRF), and the server stores nothing for it before
+it is answered.
 """
 
 import base64

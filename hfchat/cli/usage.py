@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from hfchat.auth.claims import read_name
-from hfchat.auth.hub_account import SUBJECT_PREFIX, name_record
 from hfchat.cli.ledger import ledger_exists, warn_of_new_ledger, with_ledger
+from hfchat.cli.names import hub_names, named
 from hfchat.config.settings import find_dotenv, load_settings
 from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.meters import UsageTotals
@@ -39,11 +39,11 @@ def usage_command(args: argparse.Namespace) -> int:
 async def _read(ledger: Ledger, subject: str | None) -> tuple[list[UsageTotals], dict[str, str]]:
     """The totals of everybody, or of who has this subject or, signed in with Hugging Face, this name; and those names."""
     totals = await ledger.totals(subject)
-    everybody = totals if totals or subject is None else await ledger.totals()
-    people = [entry.subject for entry in everybody if entry.subject.startswith(SUBJECT_PREFIX)]
-    records = {person: await ledger.read_record(name_record(person)) for person in people}
-    names = {person: name.decode() for person, name in records.items() if name}
-    return totals or [entry for entry in everybody if names.get(entry.subject) == subject], names
+    if totals or subject is None:
+        return totals, await hub_names(ledger, totals)
+    everybody = await ledger.totals()
+    names = await hub_names(ledger, everybody)
+    return [entry for entry in everybody if entry.subject in named(names, subject)], names
 
 
 _Columns: TypeAlias = tuple[tuple[str, Callable[[UsageTotals], str | int]], ...]

@@ -1,7 +1,7 @@
 """Build of a Space: waits until a commit runs, shows what goes on, and the Space's own log where it fails.
 
 Right after a change the Hub still shows the build before, RUNNING or failed. So a stage counts where it names the commit, or
-comes after a build was seen; a failure of the same commit counts after a moment, since a new start may be about to come.
+comes after a build was seen; of the same commit it counts after a moment, since a new start may be about to come.
 """
 
 import time
@@ -19,6 +19,8 @@ STILL_S = 30.0
 # A failure that stays for so long is final: one of this commit, and one of another, as which it may be shown.
 FAILURE_S = 20.0
 OTHERS_FAILURE_S = 120.0
+# How long a Space that runs may take to begin the start that a changed setting causes.
+RESTART_S = 10.0
 # How long a Space may stay paused after it was started.
 PAUSED_S = 60.0
 # In a wait of minutes the Hub, or the network, fails now and then.
@@ -30,13 +32,19 @@ _STOPPED = ("PAUSED", "STOPPED")
 
 
 def wait_for_build(
-    space: Space, sha: str, say: Say, *, poll_s: float = POLL_S, timeout_s: float = BUILD_TIMEOUT_S
+    space: Space,
+    sha: str,
+    say: Say,
+    *,
+    restarts: bool = False,
+    poll_s: float = POLL_S,
+    timeout_s: float = BUILD_TIMEOUT_S,
 ) -> None:
-    """Wait until the commit `sha` runs. One that sleeps is up: a visit wakes it.
+    """Wait until the commit `sha` runs. One that sleeps is up: a visit wakes it. `restarts`: a setting was changed just now.
 
     Raises: DeployError where it fails, with the Space's own log told by `say`, or takes too long.
     """
-    wait = _Wait(space, sha, say)
+    wait = _Wait(space, sha, say, RESTART_S if restarts else 0.0)
     failures = 0
     while True:
         try:
@@ -58,10 +66,11 @@ def wait_for_build(
 class _Wait:
     """What was seen so far."""
 
-    def __init__(self, space: Space, sha: str, say: Say) -> None:
+    def __init__(self, space: Space, sha: str, say: Say, restart_s: float) -> None:
         self._space = space
         self._sha = sha
         self._say = say
+        self._restart_s = restart_s
         self._began = time.monotonic()
         self._built = False
         self._started_at_s: float | None = None
@@ -77,12 +86,13 @@ class _Wait:
         self._built = self._built or "BUILDING" in stage or "STARTING" in stage
         # The Hub may name no commit; then what comes after a build is its end.
         ours = runtime.sha == self._sha or (runtime.sha is None and self._built)
-        self._show(stage if ours or stage not in _UP else "WAITING_FOR_THE_BUILD")
+        up = ours and (self._built or self.waited_s >= self._restart_s)
+        self._show(stage if up or stage not in _UP else "WAITING_FOR_THE_BUILD")
         if stage in _STOPPED:
             self._start(stage)
         elif stage in _FAILED and (self._built or self.waited_s >= (FAILURE_S if ours else OTHERS_FAILURE_S)):
             self._fail(runtime)
-        return ours and stage in _UP
+        return up and stage in _UP
 
     def _show(self, stage: str) -> None:
         waited_s = self.waited_s

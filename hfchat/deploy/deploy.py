@@ -15,10 +15,11 @@ from hfchat.deploy.space import MARK, Space, State, same_file
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change, in words and as a call."""
+    """One change, in words and as a call. `restarts`: the Space starts again after it, without a new commit."""
 
     says: str
     make: Callable[[], None]
+    restarts: bool = False
 
 
 def steps(plan: Plan, space: Space, state: State | None, *, hardware: str | None, private: bool) -> list[Step]:
@@ -29,7 +30,7 @@ def steps(plan: Plan, space: Space, state: State | None, *, hardware: str | None
     if private and not state.private:
         found.append(Step("Make it private.", space.hide))
     if hardware is not None and space.runtime().hardware != hardware:
-        found.append(Step(f"Move it to the hardware {hardware}.", partial(space.set_hardware, hardware)))
+        found.append(Step(f"Move it to the hardware {hardware}.", partial(space.set_hardware, hardware), restarts=True))
     found += _settings(plan, space, state)
     changed = {path: content for path, content in plan.files.items() if not same_file(content, state.files.get(path))}
     gone = [path for path in state.files if path.startswith("hfchat/") and path not in plan.files]
@@ -56,7 +57,7 @@ def _bucket(plan: Plan, space: Space) -> list[Step]:
 
 
 def _creation(plan: Plan, space: Space, hardware: str | None, *, private: bool) -> Step:
-    secrets = {name: (value, _description(plan, name)) for name, value in plan.secrets.items()}
+    secrets = {name: (value, _secret_mark(plan, name)) for name, value in plan.secrets.items()}
     return Step(
         f"Create the {'private' if private else 'public'} Space {plan.repo_id} on {hardware or 'cpu-basic'}, with "
         f"{_named('secret', plan.secrets)} and {_named('variable', plan.variables)}.",
@@ -66,30 +67,35 @@ def _creation(plan: Plan, space: Space, hardware: str | None, *, private: bool) 
 
 def _settings(plan: Plan, space: Space, state: State) -> list[Step]:
     found = [
-        Step(f"Delete the variable {name}: it is to be a secret.", partial(space.delete_variable, name))
+        (f"Delete the variable {name}: it is to be a secret.", partial(space.delete_variable, name))
         for name in plan.secrets
         if name in state.variables
     ]
     found += [
-        Step(f"Delete the variable {name}: it is no longer in .env.", partial(space.delete_variable, name))
+        (f"Delete the variable {name}: it is no longer in .env.", partial(space.delete_variable, name))
         for name in sorted(state.own_variables - plan.variables.keys() - plan.secrets.keys())
     ]
     found += [
-        Step(f"Delete the secret {name}: it is no longer one in .env.", partial(space.delete_secret, name))
+        (f"Delete the secret {name}: it is no longer one in .env.", partial(space.delete_secret, name))
         for name, description in state.secrets.items()
         if description.startswith(MARK) and name not in plan.secrets
     ]
     found += [
-        Step(f"Set the secret {name}.", partial(space.set_secret, name, value, description))
+        (f"Set the secret {name}{_ends_tokens(name, state)}.", partial(space.set_secret, name, value, description))
         for name, value in plan.secrets.items()
-        if state.secrets.get(name) != (description := _description(plan, name))
+        if state.secrets.get(name) != (description := _secret_mark(plan, name))
     ]
     found += [
-        Step(f"Set the variable {name}.", partial(space.set_variable, name, value))
+        (f"Set the variable {name}.", partial(space.set_variable, name, value))
         for name, value in plan.variables.items()
         if state.variables.get(name) != value
     ]
-    return found
+    return [Step(says, make, restarts=True) for says, make in found]
+
+
+def _ends_tokens(name: str, state: State) -> str:
+    replaced = name == "JWT_SECRET" and name in state.secrets
+    return ": tokens and links that were signed with the one before end" if replaced else ""
 
 
 def _commit(space: Space, changed: dict[str, bytes], gone: list[str]) -> Step:
@@ -98,7 +104,8 @@ def _commit(space: Space, changed: dict[str, bytes], gone: list[str]) -> Step:
     return Step(f"Upload {files}{deleted}, as one commit.", partial(space.commit, changed, gone))
 
 
-def _description(plan: Plan, name: str) -> str:
+def _secret_mark(plan: Plan, name: str) -> str:
+    """What is written beside this secret: who set it, and a fingerprint of its value, which nobody can read."""
     return f"{MARK} {plan.fingerprint(name)}"
 
 

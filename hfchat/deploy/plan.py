@@ -1,11 +1,13 @@
 """Plan of a Space: which files, secrets and variables it is to have, out of a clone and its `.env`. Pure but for reading.
 
-A variable is public and copied with the Space; a secret is neither. What a Space decides for itself is left out.
+A variable is public, and copied where somebody duplicates the Space; a secret is neither. What a Space decides for itself is
+left out.
 """
 
 import base64
 import hashlib
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +22,12 @@ from hfchat.ledger.open_store import MEMORY, SQLITE
 _FILES = ("README.md", "requirements.txt", "app.py", ".github/page.png")
 _SUFFIXES = frozenset({".py", ".json", ".js", ".css", ".html", ".lua", ".md", ".txt"})
 _LICENCES = frozenset({"LICENSE", "NOTICE"})
+# What is private, and what would do harm in a copy of the Space: another's bucket, members and bill.
 _SECRETS = frozenset(
     {
+        "HFCHAT_STORE_COPY",
+        "HFCHAT_MEMBERS",
+        "HF_CHAT_BILL_TO",
         "HUGGINGFACE_API_TOKEN",
         "JWT_SECRET",
         "HF_CHAT_SYSTEM_PROMPT",
@@ -38,28 +44,41 @@ _DECIDED_BY_A_SPACE = (
     "SPACE_HOST",
     "OAUTH_CLIENT_ID",
     "OAUTH_CLIENT_SECRET",
+    "OAUTH_SCOPES",
+    "OPENID_PROVIDER_URL",
 )
+# The Hub makes a long name shorter, in a way that is not documented; here it matters only that there is one.
+_A_HOST = "a-space.hf.space"
 # A Space reaches no other port (Hugging Face's documentation of Spaces).
 _PORTS = frozenset({80, 443, 8080})
 _SCHEME_PORTS = {"https": 443, "http": 80, "redis": 6379, "rediss": 6379, "valkey": 6379, "valkeys": 6379}
 _BUCKETS = "hf://buckets/"
+_BUCKET_ENDING = "-ledger"
+_MAX_BUCKET_CHARS = 96
+_FRONT_MATTER = re.compile(r"\A---\r?\n.*?(?=^---\r?$)", re.MULTILINE | re.DOTALL)
+# A Space asks for these in any case.
+_USUAL_SCOPES = frozenset({"openid", "profile"})
 _OPTIONAL_REDIS = b"# redis>="
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the Space `repo_id` is to have: `files` by their path in it. `notes` are sentences for the owner."""
+    """What the Space `repo_id` is to have: `files` by their path in it. `notes` are sentences for the owner.
+
+    `takes_tokens`: people sign in there with tokens and invite links.
+    """
 
     repo_id: str
     files: dict[str, bytes] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
     variables: dict[str, str]
     notes: tuple[str, ...] = ()
+    takes_tokens: bool = True
 
     @property
     def bucket(self) -> str | None:
         """The bucket that keeps the ledger, as `OWNER/NAME`."""
-        address = self.variables.get("HFCHAT_STORE_COPY")
+        address = self.secrets.get("HFCHAT_STORE_COPY")
         return address.removeprefix(_BUCKETS) if address else None
 
     def fingerprint(self, name: str) -> str:
@@ -69,15 +88,24 @@ class Plan:
         return hashlib.scrypt(password.encode(), salt=salt, n=2**12, r=8, p=1, dklen=12).hex()
 
 
-def make_plan(repo_id: str, folder: Path, dotenv: Path, *, jwt_secret: str | None = None) -> Plan:
+def make_plan(
+    repo_id: str, folder: Path, dotenv: Path, *, jwt_secret: str | None = None, bucket: str | None = None
+) -> Plan:
     """The plan for a Space, from the clone in `folder`; `jwt_secret` is the one that `dotenv` is about to have.
 
+    `bucket` keeps the ledger, where `dotenv` names none (see `default_bucket`).
     Raises: SettingsError where the program would not start there, or could not reach what is set.
     """
     values = read_dotenv(dotenv)
     if jwt_secret is not None:
         values["JWT_SECRET"] = jwt_secret
-    on_space = dict.fromkeys(_DECIDED_BY_A_SPACE, "") | {"SPACE_ID": repo_id}
+    if bucket is not None:
+        values["HFCHAT_STORE_COPY"] = f"{_BUCKETS}{bucket}"
+    with_hub = _signs_in_with_hub(values)
+    on_space = dict.fromkeys(_DECIDED_BY_A_SPACE, "")
+    on_space |= {"SPACE_ID": repo_id, "SPACE_HOST": _A_HOST}
+    if with_hub:
+        on_space |= {"OAUTH_CLIENT_ID": "the one of the Space", "OAUTH_SCOPES": values.get("OAUTH_SCOPES", "")}
     if values.get("HFCHAT_STORE", "").startswith((SQLITE, MEMORY)):
         on_space["HFCHAT_STORE"] = ""
     settings = load_settings({**values, **on_space}, dotenv)
@@ -97,6 +125,8 @@ def make_plan(repo_id: str, folder: Path, dotenv: Path, *, jwt_secret: str | Non
     if settings.jwt_public_key is not None:
         wanted["JWT_PUBLIC_KEY"] = settings.jwt_public_key.strip().replace("\n", "\\n")  # the file stays here
     files = program_files(folder)
+    if with_hub:
+        files["README.md"] = _with_oauth(files["README.md"], settings.oauth_scopes)
     if settings.hfchat_logo is not None:
         wanted["HFCHAT_LOGO"] = _add_logo(files, values["HFCHAT_LOGO"], settings.hfchat_logo)
     if "HFCHAT_STORE" in wanted:
@@ -107,7 +137,20 @@ def make_plan(repo_id: str, folder: Path, dotenv: Path, *, jwt_secret: str | Non
         secrets={name: value for name, value in wanted.items() if name in _SECRETS},
         variables={name: value for name, value in wanted.items() if name not in _SECRETS},
         notes=tuple(_notes(repo_id, values, wanted, settings)),
+        takes_tokens="token" in settings.sign_in,
     )
+
+
+def default_bucket(repo_id: str, dotenv: Path) -> str | None:
+    """The bucket that keeps the ledger of a Space where its owner names none; None where there is nothing to keep in one.
+
+    HFCHAT_STORE=memory:// says that the ledger is to be forgotten.
+    """
+    values = read_dotenv(dotenv)
+    if "HFCHAT_STORE_COPY" in values or not values.get("HFCHAT_STORE", SQLITE).startswith(SQLITE):
+        return None
+    hf_token = values.get("HUGGINGFACE_API_TOKEN", values.get("HF_TOKEN", ""))
+    return _bucket_of(repo_id) if hf_token.startswith("hf_") else None
 
 
 def program_files(folder: Path) -> dict[str, bytes]:
@@ -124,6 +167,30 @@ def program_files(folder: Path) -> dict[str, bytes]:
     ]
     paths = [*(folder / name for name in _FILES), *package]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _bucket_of(repo_id: str) -> str:
+    owner, _, name = repo_id.partition("/")
+    return f"{owner}/{name[: _MAX_BUCKET_CHARS - len(_BUCKET_ENDING)]}{_BUCKET_ENDING}"
+
+
+def _signs_in_with_hub(values: Mapping[str, str]) -> bool:
+    """Whether people are to sign in with Hugging Face; members can in no other way."""
+    ways = [way.strip().lower() for way in values.get("HFCHAT_SIGN_IN", "").split(",") if way.strip()]
+    return "huggingface" in ways if ways else "HFCHAT_MEMBERS" in values
+
+
+def _with_oauth(readme: bytes, scopes: str) -> bytes:
+    """The README, whose front matter asks the Space for an OAuth app (Hugging Face's documentation of Spaces)."""
+    text = readme.decode("utf-8")
+    front_matter = _FRONT_MATTER.match(text)
+    if front_matter is None:
+        raise SettingsError("README.md: it does not begin with the Space's settings; take it from hfchat's repository.")
+    lines = re.sub(r"^hf_oauth:.*\n", "", front_matter[0], flags=re.MULTILINE) + "hf_oauth: true\n"
+    more = [scope for scope in scopes.split() if scope not in _USUAL_SCOPES]
+    if more and "\nhf_oauth_scopes:" not in lines:
+        lines += "".join(["hf_oauth_scopes:\n", *(f"  - {scope}\n" for scope in more)])
+    return f"{lines}{text[front_matter.end() :]}".encode()
 
 
 def _add_logo(files: dict[str, bytes], name: str, data_url: str) -> str:
@@ -165,18 +232,38 @@ def _notes(repo_id: str, values: Mapping[str, str], wanted: Mapping[str, str], s
     if settings.offline:
         notes.append("HUGGINGFACE_API_TOKEN is not in .env: the offline stand-in will answer.")
     if settings.hfchat_store_copy is not None:
-        notes.append(f"HUGGINGFACE_API_TOKEN must be allowed to write to the contents of {settings.hfchat_store_copy}.")
+        notes.append(
+            f"HUGGINGFACE_API_TOKEN must be allowed to write to the contents of {settings.hfchat_store_copy}: the ledger is kept "
+            "there."
+        )
     elif settings.hfchat_store.startswith((SQLITE, MEMORY)):
         notes.append(
             "The ledger is forgotten whenever the Space restarts: use counts from zero, and revoked tokens are good again. "
-            f"Write HFCHAT_STORE_COPY={_BUCKETS}{repo_id}-ledger into .env to keep it in a private bucket, which is made then, "
-            "or let tokens end soon."
+            f"To keep it in a private bucket, {_way_to_a_bucket(repo_id, values, settings)}, and run the command again; or let "
+            "tokens end soon."
         )
+    if "huggingface" in settings.sign_in:
+        notes.append("People sign in with Hugging Face: the Space's README asks for it (hf_oauth).")
     left_out = [
         name
         for name in (*_DECIDED_BY_A_SPACE, "HFCHAT_STORE")
-        if name in values and name not in wanted and values[name] != str(Settings.model_fields[name.lower()].default)
+        if not (name == "OAUTH_SCOPES" and "huggingface" in settings.sign_in)
+        and name in values
+        and name not in wanted
+        and values[name] != str(Settings.model_fields[name.lower()].default)
     ]
     if left_out:
         notes.append(f"Left out, because a Space decides it for itself: {', '.join(left_out)}.")
     return notes
+
+
+def _way_to_a_bucket(repo_id: str, values: Mapping[str, str], settings: Settings) -> str:
+    if values.get("HFCHAT_STORE") == MEMORY:
+        return "take HFCHAT_STORE out of .env"
+    hf_token = settings.huggingface_api_token
+    if hf_token is None or not hf_token.get_secret_value().startswith("hf_"):
+        return "write a token of Hugging Face that may write to your repositories into .env as HUGGINGFACE_API_TOKEN"
+    return (
+        f"give HUGGINGFACE_API_TOKEN, at https://huggingface.co/settings/tokens, write access to the contents of "
+        f"{_bucket_of(repo_id)}"
+    )

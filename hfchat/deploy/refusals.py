@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from huggingface_hub.errors import HfHubHTTPError
 
 ZERO_GPU = "zero-a10g"
+# Of what an account or a token may not have: payment asked, forbidden, not there.
+NO_BUCKET = frozenset({402, 403, 404})
 _FREE_HARDWARE = (None, "cpu-basic")
 _MAX_WORDS = 300
 
@@ -55,6 +57,14 @@ def explain(
         words = words.replace(secret, "...")
     kind = HubFailed if status >= 500 else DeployError
     return kind(f"Hugging Face refused (HTTP {status}{words}"[:_MAX_WORDS] + "). Run the command again.")
+
+
+def no_bucket(bucket: str) -> DeployError:
+    """The sentence for a bucket that is refused."""
+    return DeployError(
+        f"Hugging Face does not give this account the private bucket {bucket}: the token that deploys may not make one, or the "
+        "account has no room for it (https://huggingface.co/settings/billing)."
+    )
 
 
 def _payment(hardware: str | None, *, pro: bool) -> str:

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from hfchat.deploy.refusals import DeployError, HubFailed, explain
+from hfchat.deploy.refusals import NO_BUCKET, DeployError, HubFailed, explain, no_bucket
 
 # Of each part of an answer; a commit of all files takes the Hub some seconds.
 TIMEOUT_S = 60.0
@@ -53,7 +53,7 @@ class Space:
     def __init__(self, repo_id: str, *, endpoint: str, token: str) -> None:
         _prepare_client()
         self.repo_id = repo_id
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._api = HfApi(endpoint=endpoint, token=token)
 
     def state(self) -> State | None:
@@ -124,7 +124,7 @@ class Space:
 
     def bucket_private(self, bucket: str) -> bool | None:
         """Whether only its owner can read this bucket, `OWNER/NAME`; None where there is none that the token may see."""
-        with self._explained():
+        with self._explained(bucket=bucket):
             try:
                 return self._api.bucket_info(bucket).private is True
             except HfHubHTTPError as refused:
@@ -134,7 +134,7 @@ class Space:
 
     def create_bucket(self, bucket: str) -> None:
         """Make a private bucket; one that is there stays as it is."""
-        with self._explained():
+        with self._explained(bucket=bucket):
             self._api.create_bucket(bucket, private=True, exist_ok=True)  # without `private` it would be public
 
     def set_secret(self, name: str, value: str, description: str) -> None:
@@ -195,14 +195,18 @@ class Space:
             self._api.delete_repo(self.repo_id, repo_type="space", missing_ok=True)
 
     @contextmanager
-    def _explained(self, hardware: str | None = None, secrets: Collection[str] = ()) -> Iterator[None]:
+    def _explained(
+        self, hardware: str | None = None, secrets: Collection[str] = (), bucket: str | None = None
+    ) -> Iterator[None]:
         try:
             yield
         except HfHubHTTPError as refused:
+            if bucket is not None and refused.response.status_code in NO_BUCKET:
+                raise no_bucket(bucket) from refused
             raise explain(refused, self.repo_id, hardware, is_pro=self._is_pro, secrets=secrets) from refused
         except (httpx2.HTTPError, OSError) as failure:
             raise HubFailed(
-                f"{self._endpoint} cannot be reached ({type(failure).__name__}). Run the command again: it goes on where it "
+                f"{self.endpoint} cannot be reached ({type(failure).__name__}). Run the command again: it goes on where it "
                 "ended."
             ) from failure
 

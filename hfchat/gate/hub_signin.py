@@ -14,10 +14,11 @@ from starlette.routing import Route
 from hfchat.auth.authenticator import Authenticator
 from hfchat.auth.hub_sessions import HubSessions
 from hfchat.auth.sign_in_attempt import ATTEMPT_S
-from hfchat.errors import HfchatError, InvalidToken, NotFound, SignInFailed
+from hfchat.errors import HfchatError, InvalidToken, NotFound, RevokedToken, SignInFailed
 from hfchat.gate.access import CLIENT_METADATA, HUB_CALLBACK, HUB_ROUTES, is_cross_site
 from hfchat.gate.browser_session import current_caller, log_sign_in, log_sign_in_refusal
 from hfchat.http.session_cookie import SessionCookie
+from hfchat.types import Caller
 
 ATTEMPT_COOKIE = "hfchat_sign_in"
 MAX_PARAMETER_CHARS = 4096
@@ -66,7 +67,7 @@ class HubSignIn:
         try:
             current = await current_caller(request, self._cookie, self._authenticate)
             token = await self._sessions.finish(_answer(request), self._attempt(request), current)
-            caller = await self._authenticate(token)
+            caller = await self._admitted(token)
         except HfchatError as refused:
             log_sign_in_refusal(request, refused)
             raise
@@ -76,6 +77,14 @@ class HubSignIn:
         response.headers.append("Set-Cookie", self._cookie.header(request.scope, token, lasts_s))
         response.headers.append("Set-Cookie", self._attempt_cookie.header(request.scope, "", 0))
         return response
+
+    async def _admitted(self, token: str) -> Caller:
+        """Who has this session, which ends where its person is blocked: nobody would sign out of it."""
+        try:
+            return await self._authenticate(token)
+        except RevokedToken:
+            await self._sessions.end(token)
+            raise
 
     def _attempt(self, request: Request) -> str:
         try:

@@ -57,7 +57,7 @@ class CopiedStore:
         self._failure = unavailable("it is not read yet")
         self._running: asyncio.Task[None] | None = None
         self._check: asyncio.Task[None] | None = None
-        # A reservation may be settled at any time. Idempotency keys and sign-ins are not copied: a restart loses them.
+        # A reservation may be settled at any time. Idempotency keys and sign-ins are not copied: a restart loses them. Names are.
         self.settle, self.renew = local.settle, local.renew
         self.begin_once, self.renew_once, self.end_once = local.begin_once, local.renew_once, local.end_once
         self.store_answer, self.store_record = local.store_answer, local.store_record

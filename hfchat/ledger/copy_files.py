@@ -27,6 +27,8 @@ MAX_COPY_BYTES = 32 * 1024 * 1024
 MAX_PEOPLE = 20_000
 # A clock that runs ahead by less must not make a revoked token good again.
 REVOCATIONS_KEPT_S = 30 * 86_400
+# How the names of records begin that must survive: what people are called. All others are secrets, which no copy has.
+NAMES = "name:"
 _EPOCH = r"\d{10}-[0-9a-f]{16}"
 _NAME = re.compile(
     rf"claims/{_EPOCH}|states/{_EPOCH}\.\d{{10}}({re.escape(CLOSED)})?|changes/\d{{20}}-[0-9a-f]{{16}}|checks/[0-9a-f]{{16}}"
@@ -43,13 +45,15 @@ class LedgerState:
     """What must survive a disk that forgets, as rows of the store's tables.
 
     meters: person, meter, start of the window, used. people: issuer, subject, requests, prompt tokens, completion tokens,
-    estimated tokens, last seen. revocations: token id, until. limits: subject, limits. changes: names of those that are made.
+    estimated tokens, last seen. revocations: token id, until. limits: subject, limits. records: name, until, text; of NAMES
+    alone. changes: names of those that are made.
     """
 
     meters: list[tuple[str, str, int, int]] = field(default_factory=list)
     people: list[tuple[str, str, int, int, int, int, float]] = field(default_factory=list)
     revocations: list[tuple[str, float]] = field(default_factory=list)
     limits: list[tuple[str, str]] = field(default_factory=list)
+    records: list[tuple[str, float, str]] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
 
 
@@ -126,6 +130,7 @@ def read_state(content: bytes) -> LedgerState:
             ],
             revocations=[(str(a), float(b)) for a, b in values["revocations"]],
             limits=[(str(a), str(b)) for a, b in values["limits"]],
+            records=[(str(a), float(b), str(c)) for a, b, c in values.get("records", ())],  # older files have none
             changes=[str(name) for name in values["changes"]],
         )
     except (KeyError, TypeError, ValueError):

@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
-from hfchat.ledger.copy_files import MAX_PEOPLE, REVOCATIONS_KEPT_S, LedgerState
+from hfchat.ledger.copy_files import MAX_PEOPLE, NAMES, REVOCATIONS_KEPT_S, LedgerState
 from hfchat.ledger.meters import CLOCK_STEP_S, MAX_LEASE_S
 from hfchat.limits import window_end
 
@@ -15,6 +15,7 @@ _PEOPLE = """
     SELECT issuer, subject, requests, prompt_tokens, completion_tokens, estimated_tokens, last_seen
     FROM people ORDER BY last_seen DESC LIMIT ?
 """
+_NAMES = "SELECT name, until, CAST(content AS TEXT) FROM records WHERE name GLOB ? AND until > ? LIMIT ?"
 _RESTORE_METER = """
     INSERT INTO meters (person, meter, starts, used) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET starts = MAX(starts, excluded.starts), used = CASE
@@ -55,6 +56,7 @@ def read_snapshot(db: sqlite3.Connection, now: float) -> Snapshot:
             people=db.execute(_PEOPLE, (MAX_PEOPLE,)).fetchall(),
             revocations=db.execute(revocations, (now - REVOCATIONS_KEPT_S,)).fetchall(),
             limits=db.execute("SELECT subject, limits FROM person_limits").fetchall(),
+            records=db.execute(_NAMES, (f"{NAMES}*", now, MAX_PEOPLE)).fetchall(),
         ),
         dict(db.execute(_HELD, (now, now + MAX_LEASE_S)).fetchall()),
     )
@@ -67,3 +69,4 @@ def restore_state(db: sqlite3.Connection, state: LedgerState) -> None:
     db.executemany(RESTORE_REVOCATION, state.revocations)
     db.execute("DELETE FROM person_limits")
     db.executemany("INSERT INTO person_limits VALUES (?, ?)", state.limits)
+    db.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, CAST(? AS BLOB))", state.records)

@@ -4,6 +4,7 @@ The client's calls block, some of them without a time-out, so each runs in a thr
 """
 
 import asyncio
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Collection
@@ -22,6 +23,8 @@ CALL_TIMEOUT_S = 8.0
 MAX_THREADS = 8
 MAX_FILE_BYTES = 64 * 1024 * 1024
 PREFIX = "hf://buckets/"
+# How the client's storage library (hf_xet) says what the Hub answered, in an error without the answer.
+_STATUS = re.compile(r"HTTP status client error \((\d{3})\b")
 
 
 class BucketFailure(Exception):
@@ -108,6 +111,8 @@ class HubBucket:
 
     def _explain(self, failure: Exception) -> str:
         status = getattr(getattr(failure, "response", None), "status_code", None)
+        if status is None and (match := _STATUS.search(str(failure))):
+            status = int(match[1])
         match status:
             case 404:
                 return f"there is no {PREFIX}{self._id}, or HUGGINGFACE_API_TOKEN may not see it"

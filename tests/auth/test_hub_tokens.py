@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hfchat.auth.hub_tokens import HubTokens
+from hfchat.auth.hub_tokens import KEPT_S, HubTokens
 from hfchat.auth.id_token import ProviderError
 from hfchat.auth.openid import OpenIdProvider, ProviderTokens
 from hfchat.auth.sign_in_attempt import Attempt
@@ -163,6 +163,41 @@ async def test_what_is_forgotten_while_it_is_renewed_stays_gone(tokens: HubToken
         with pytest.raises(HfTokenInvalid):
             await tokens.hf_token(CALLER)
     assert stub.asked.count(TOKEN_PATH) == 1
+
+
+async def test_what_is_signed_out_of_just_before_it_is_stored_stays_gone(tokens: HubTokens, ledger: Ledger) -> None:
+    await tokens.store("s1", given(-1))
+    store_record = ledger.store_record
+
+    async def sign_out_and_store(name: str, content: bytes, *, until: float) -> None:
+        await ledger.revoke("s1", until)
+        await tokens.forget("s1")
+        await store_record(name, content, until=until)
+
+    ledger.store_record = sign_out_and_store  # type: ignore[method-assign]
+    with pytest.raises(HfTokenInvalid):
+        await tokens.hf_token(CALLER)
+    assert await ledger.read_record("hub:s1") is None
+
+
+async def test_renewing_does_not_keep_them_longer(provider: OpenIdProvider, stub: Stub, ledger: Ledger) -> None:
+    now = time.time()
+    tokens = HubTokens(provider, ledger, KEY, clock=lambda: now)
+    stub.lifetime_s = 0
+    await tokens.store("s1", given(-1))
+    written: list[float] = []
+    store_record = ledger.store_record
+
+    async def store_and_note(name: str, content: bytes, *, until: float) -> None:
+        written.append(until)
+        await store_record(name, content, until=until)
+
+    ledger.store_record = store_and_note  # type: ignore[method-assign]
+    signed_in = now
+    for _ in range(3):
+        now += 86_400
+        await tokens.hf_token(CALLER)
+    assert written == [signed_in + KEPT_S] * 3
 
 
 async def test_another_key_reads_nothing(tokens: HubTokens, provider: OpenIdProvider, ledger: Ledger) -> None:

@@ -33,7 +33,10 @@ async def test_a_public_bucket_is_wrong(hub: BucketHub) -> None:
     assert (await ask_copy(bucket_of(hub))).reason == "copy_public"
 
 
-@pytest.mark.parametrize(("route", "cause"), [("info", "there is no"), ("tree", "may not"), ("batch", "may not")])
+ROUTES = [("info", "there is no"), ("tree", "may not"), ("batch", "may not"), ("xet-write-token", "may not")]
+
+
+@pytest.mark.parametrize(("route", "cause"), ROUTES)
 async def test_what_the_hub_refuses_is_said(hub: BucketHub, route: str, cause: str) -> None:
     hub.failing = {route: 404 if route == "info" else 403}
     answer = await ask_copy(bucket_of(hub))

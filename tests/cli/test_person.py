@@ -1,12 +1,17 @@
 """`python -m hfchat person`: what it prints, what it refuses, and what it changes at every door of a running program."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hfchat.auth.hub_account import name_record
+from hfchat.cli.ledger import with_ledger
+from hfchat.config.settings import find_dotenv, load_settings
+from hfchat.ledger.ledger import Ledger
 from hfchat.types import Usage
 from tests.cli.test_commands import a_folder_with_a_key, run, spend, write
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
@@ -71,6 +76,52 @@ def test_a_change_leaves_the_others_and_names_are_one_in_every_spelling(capsys: 
     assert (facts(out)["subject"], facts(out)["blocked"]) == ("josé", "yes")
     assert facts(out)["budget"] == "900000/day (set for this person)"
     assert facts(run(capsys, "person", "jose")[1])["blocked"] == "no"
+
+
+def signed_in(**names: str) -> None:
+    """People who signed in with Hugging Face and used something."""
+
+    async def remember(ledger: Ledger) -> None:
+        for number, name in names.items():
+            await ledger.store_record(name_record(f"hf:{number}"), name.encode(), until=2**33)
+
+    with_ledger(load_settings(os.environ, find_dotenv()), remember)
+    for number in names:
+        spend(f"hf:{number}", Usage(7, 5))
+
+
+@pytest.mark.parametrize("typed", ["alison", "Alison", "hf:n1"])
+def test_who_signed_in_with_hugging_face_is_known_by_name(capsys: pytest.CaptureFixture[str], typed: str) -> None:
+    signed_in(n1="alison", n2="bob")
+    status, out, err = run(capsys, "person", typed, "--block")
+    found = facts(out)
+    assert (status, found["subject"], found["name"], found["blocked"]) == (0, "hf:n1", "alison", "yes")
+    assert (f"{typed}, signed in with Hugging Face, is hf:n1\n" in err) is (typed != "hf:n1")
+    assert facts(run(capsys, "person", "bob")[1])["blocked"] == "no"
+
+
+def test_a_name_that_several_have_had_is_nobody_s(capsys: pytest.CaptureFixture[str]) -> None:
+    signed_in(n1="alison", n2="alison")
+    status, out, err = run(capsys, "person", "alison", "--block")
+    assert (status, out) == (2, "")
+    assert "write one of: hf:n1, hf:n2" in err
+    for subject in ("hf:n1", "hf:n2"):
+        assert facts(run(capsys, "person", subject)[1])["blocked"] == "no"
+
+
+@pytest.mark.parametrize("known_by", ["use", "limits"])
+def test_a_subject_comes_before_a_name_and_the_others_are_said(
+    capsys: pytest.CaptureFixture[str], known_by: str
+) -> None:
+    if known_by == "use":
+        spend("alison", Usage(1, 1))
+    else:
+        run(capsys, "person", "alison", "--streams", "1")
+    signed_in(n1="alison")
+    status, out, err = run(capsys, "person", "alison", "--block")
+    assert (status, facts(out)["subject"]) == (0, "alison")
+    assert "With Hugging Face signed in as alison: hf:n1" in err
+    assert facts(run(capsys, "person", "hf:n1")[1])["blocked"] == "no"
 
 
 def test_without_a_ledger_there_is_nobody_and_a_change_makes_one(capsys: pytest.CaptureFixture[str]) -> None:

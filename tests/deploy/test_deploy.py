@@ -5,9 +5,11 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -19,7 +21,10 @@ from hfchat.deploy.dotenv_file import read_dotenv
 from hfchat.deploy.plan import program_files
 from tests.conftest import KEY
 from tests.support.deploying import deploying
+from tests.support.hub_sign_in import Browser, hub_app
+from tests.support.openid_provider import openid_provider
 from tests.support.stub_hub import HF_TOKEN, Body, Space, StubHub, whoami
+from tests.support.stub_upstream import StubUpstream
 
 pytestmark = pytest.mark.usefixtures("loggers_as_they_were")
 NAME = "ana/chat"
@@ -53,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: StubHub) -> Pat
         (clone / path).write_bytes(content)
     monkeypatch.setattr("hfchat.cli.deploy.ROOT", clone)
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_TITLE=Physics", "HFCHAT_STORE=sqlite:////data/x.db")
+    write(tmp_path, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_TITLE=Physics", "HFCHAT_STORE=memory://")
     return tmp_path
 
 
@@ -141,7 +146,7 @@ def test_the_ledger_s_bucket_is_made_private_and_once(hub: StubHub, run: Run, fo
     write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", f"HFCHAT_STORE_COPY={bucket}")
     status, _, err = run()
     assert (status, hub.buckets) == (0, {"ana/chat-ledger": True})
-    assert hub.spaces[NAME].variables["HFCHAT_STORE_COPY"]["value"] == bucket
+    assert hub.spaces[NAME].secrets["HFCHAT_STORE_COPY"]["value"] == bucket
     assert err.index("Create the private bucket ana/chat-ledger.") < err.index("Create the public Space")
     assert f"write to the contents of {bucket}" in err
     assert "forgotten" not in err
@@ -150,12 +155,128 @@ def test_the_ledger_s_bucket_is_made_private_and_once(hub: StubHub, run: Run, fo
     assert hub.changes == []
 
 
-def test_a_public_bucket_is_refused(hub: StubHub, run: Run, folder: Path) -> None:
-    hub.buckets["ana/chat-ledger"] = False
+def test_a_bucket_is_made_for_the_ledger_where_none_is_named(hub: StubHub, run: Run, folder: Path) -> None:
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_STORE=sqlite:///.hfchat/ledger.db")
+    status, out, _ = run("--dry-run")
+    assert (status, hub.changes, hub.buckets) == (0, [], {})
+    assert "Create the private bucket ana/chat-ledger." in out
+    status, out, err = run()
+    assert (status, hub.buckets) == (0, {"ana/chat-ledger": True})
+    assert "HFCHAT_STORE_COPY=hf://buckets/ana/chat-ledger python -m hfchat usage" in out.splitlines()[-1]
+    assert as_it_is(hub)["secrets"]["HFCHAT_STORE_COPY"] == "hf://buckets/ana/chat-ledger"
+    assert err.index("Create the private bucket ana/chat-ledger.") < err.index("Create the public Space")
+    assert "forgotten" not in err
+    # Tried with the token that the Space has, not with the one that deploys.
+    assert hub.authorizations == {f"Bearer {WRITE_TOKEN}", f"Bearer {HF_TOKEN}"}
+    hub.calls.clear()
+    assert run()[0] == 0
+    assert hub.changes == []
+
+
+def test_a_token_that_may_only_call_models_gets_a_space_without_a_bucket_and_is_told_so(
+    hub: StubHub, run: Run, folder: Path
+) -> None:
+    hub.writers = {WRITE_TOKEN}
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}")
+    status, _, err = run()
+    assert status == 0
+    assert "HFCHAT_STORE_COPY" not in hub.environment(NAME)
+    assert "ana/chat-ledger cannot keep the ledger: HUGGINGFACE_API_TOKEN may not read and write" in err
+    assert "give HUGGINGFACE_API_TOKEN, at https://huggingface.co/settings/tokens, write access" in err
+    assert "the ledger is kept there" not in err
+    hub.writers.add(HF_TOKEN)
+    assert run()[0] == 0
+    assert as_it_is(hub)["secrets"]["HFCHAT_STORE_COPY"] == "hf://buckets/ana/chat-ledger"
+    # Not tried again, for it is in use; not even where all that is set is set anew.
+    hub.writers.clear()
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", f"JWT_SECRET={KEY}")
+    assert run()[0] == 0
+    assert as_it_is(hub)["secrets"]["HFCHAT_STORE_COPY"] == "hf://buckets/ana/chat-ledger"
+
+
+@pytest.mark.parametrize("code", [402, 403, 404])
+def test_an_account_that_gets_no_bucket_gets_its_space_all_the_same(
+    hub: StubHub, run: Run, folder: Path, code: int
+) -> None:
+    hub.answers["POST /api/buckets/ana/chat-ledger"] = (code, {"error": "x"})
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}")
+    status, _, err = run()
+    assert (status, "HFCHAT_STORE_COPY" in hub.environment(NAME)) == (0, False)
+    assert "does not give this account the private bucket ana/chat-ledger" in err
+    assert "ZeroGPU" not in err
     write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_STORE_COPY=hf://buckets/ana/chat-ledger")
+    status, _, err = run()  # who names one is to have it
+    assert (status, "does not give this account" in err.splitlines()[-1]) == (1, True)
+
+
+def test_a_hub_that_fails_meanwhile_is_not_taken_for_a_no(hub: StubHub, run: Run, folder: Path) -> None:
+    hub.answers["POST /api/buckets/ana/chat-ledger"] = (503, {"error": "x"})
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}")
+    status, _, err = run()
+    assert (status, hub.spaces) == (1, {})
+    assert "Run the command again" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("line", ["", "HFCHAT_STORE_COPY=hf://buckets/ana/chat-ledger"], ids=["ours", "the owner's"])
+def test_a_public_bucket_keeps_no_ledger(hub: StubHub, run: Run, folder: Path, line: str) -> None:
+    hub.buckets["ana/chat-ledger"] = False
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", line)
     status, _, err = run()
     assert (status, hub.changes) == (1, [])
     assert "ana/chat-ledger is public" in err
+
+
+SIGN_INS = {
+    "named": ("HFCHAT_SIGN_IN=token,huggingface", {"token", "huggingface"}),
+    "the only way": ("HFCHAT_SIGN_IN=huggingface", {"huggingface"}),
+    "members": ("HFCHAT_MEMBERS=acme", {"token", "huggingface"}),
+}
+
+
+@pytest.mark.parametrize(("line", "ways"), SIGN_INS.values(), ids=SIGN_INS)
+def test_people_sign_in_with_hugging_face_where_env_says_so(
+    hub: StubHub, run: Run, folder: Path, shared_stub: StubUpstream, line: str, ways: set[str]
+) -> None:
+    # As it is written for a server of one's own.
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_PUBLIC_URL=https://chat.example.org", line)
+    status, out, err = run()
+    assert status == 0, err
+    assert ("login?token=" in out) is ("token" in ways)
+    assert "Left out, because a Space decides it for itself: HFCHAT_PUBLIC_URL." in err
+    with openid_provider() as provider:
+        provider.client_secret = "s3cr3t"
+        on_space = hub.environment(NAME) | {"HFCHAT_STORE_COPY": "", "HFCHAT_PUBLIC_URL": ""}
+        assert load_settings(on_space).sign_in == ways
+        with hub_app(provider, shared_stub, **{"HFCHAT_SIGN_IN": "", **on_space}) as served:
+            browser = Browser(served)
+            assert parse_qs(urlsplit(browser.start()).query)["client_id"] == ["c0ffee"]
+            browser.sign_in()
+    hub.calls.clear()
+    assert run()[0] == 0
+    assert hub.changes == []
+
+
+def test_taken_out_of_env_it_is_taken_out_of_the_space(hub: StubHub, run: Run, folder: Path) -> None:
+    write(folder, f"JWT_SECRET={KEY}", "HUGGINGFACE_API_TOKEN=" + HF_TOKEN, "HFCHAT_SIGN_IN=token,huggingface")
+    run()
+    assert "OAUTH_CLIENT_ID" in hub.environment(NAME)
+    write(folder, f"JWT_SECRET={KEY}", "HUGGINGFACE_API_TOKEN=" + HF_TOKEN)
+    run()
+    assert "OAUTH_CLIENT_ID" not in hub.environment(NAME)
+    assert "HFCHAT_SIGN_IN" not in hub.environment(NAME)
+
+
+def test_a_copy_of_the_space_is_closed_and_has_nothing_of_its_owners(hub: StubHub, run: Run, folder: Path) -> None:
+    lines = ("HFCHAT_MEMBERS=acme", "HF_CHAT_BILL_TO=acme", "HFCHAT_SIGN_IN=token,huggingface")
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", *lines)
+    run()
+    assert load_settings(hub.environment(NAME)).hfchat_store_copy == "hf://buckets/ana/chat-ledger"
+    space = hub.spaces[NAME]
+    hub.spaces["eve/chat"] = replace(space, secrets={})  # as the Hub duplicates
+    settings = load_settings(hub.environment("eve/chat"))
+    assert (settings.has_key, settings.hfchat_members, settings.hf_chat_bill_to) == (False, (), None)
+    opened = load_settings({**hub.environment("eve/chat"), "JWT_SECRET": KEY, "HUGGINGFACE_API_TOKEN": HF_TOKEN})
+    assert (opened.hfchat_store_copy, opened.hub_sign_in) == (None, True)
 
 
 def test_a_second_run_changes_nothing(hub: StubHub, run: Run, folder: Path) -> None:
@@ -357,6 +478,31 @@ def test_a_build_that_fails_without_naming_its_commit_is_a_failure(
     assert "does not build" in run()[2]
 
 
+def test_the_start_that_a_changed_setting_causes_is_waited_for(
+    hub: StubHub, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    hub.build = ["RUNNING", "RUNNING", "APP_STARTING", "RUNNING"]
+    with (folder / ".env").open("a") as file:
+        file.write("HFCHAT_RATE=5/minute\n")
+    status, _, err = run()
+    assert status == 0
+    assert err.index("waiting for the build") < err.index("app starting") < err.rindex("running")
+    # A Hub that starts nothing is not waited for for long.
+    monkeypatch.setattr(build, "RESTART_S", 0.05)
+    hub.build = ["RUNNING"]
+    with (folder / ".env").open("a") as file:
+        file.write("HFCHAT_STREAMS=2\n")
+    assert run()[0] == 0
+
+
+def test_a_new_key_says_what_ends_with_the_old_one(hub: StubHub, run: Run, folder: Path) -> None:
+    run()
+    write(folder, f"JWT_SECRET={KEY}", f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_STORE=memory://")
+    out = run("--dry-run")[1]
+    assert "Set the secret JWT_SECRET: tokens and links that were signed with the one before end.\n" in out
+
+
 def test_a_paused_space_is_started_again(hub: StubHub, run: Run) -> None:
     run()
     hub.spaces[NAME].stages = [("PAUSED", None)]
@@ -463,10 +609,13 @@ def test_it_is_taken_down_after_asking(hub: StubHub, run: Run, monkeypatch: pyte
         assert err.endswith("Nothing was deleted.\n")
     assert run("--delete", "--dry-run")[1] == "Delete the Space ana/chat, with its secrets.\n"
     (tmp_path / "answer").write_text(f"{NAME}\n")
+    copy = {"key": "HFCHAT_STORE_COPY", "value": "hf://buckets/ana/chat-ledger"}
+    hub.spaces[NAME].secrets["HFCHAT_STORE_COPY"] = copy
     with (tmp_path / "answer").open() as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
-        assert run("--delete")[:2] == (0, "Deleted: ana/chat\n")
-    assert hub.spaces == {}
+        status, out, err = run("--delete")
+    assert (status, out, hub.spaces) == (0, "Deleted: ana/chat\n", {})
+    assert "The bucket with its ledger stays" in err
     assert run("--delete")[:2] == (0, "There is no Space ana/chat.\n")
 
 
@@ -499,7 +648,9 @@ def test_killed_after_any_of_its_calls_and_run_again_it_ends_the_same(
     hub: StubHub, run: Run, folder: Path, update: bool
 ) -> None:
     arguments = (NAME, "--private", "--hardware", "zero-a10g")
+    write(folder, f"HUGGINGFACE_API_TOKEN={HF_TOKEN}", "HFCHAT_TITLE=Physics", "HFCHAT_MEMBERS=acme")
     run(*arguments[1:])
+    assert "HFCHAT_STORE_COPY" in hub.spaces[NAME].secrets
     whole, dotenv = as_it_is(hub), (folder / ".env").read_text()
     if not update:
         write(folder, *(line for line in dotenv.splitlines() if "JWT_SECRET" not in line))
@@ -510,6 +661,7 @@ def test_killed_after_any_of_its_calls_and_run_again_it_ends_the_same(
             changed(hub)
         else:
             hub.spaces.clear()
+            hub.buckets.clear()
             (folder / ".env").write_text(without_key)
         killed_after += 1
         process = deploying(folder / "clone", folder, hub.url, WRITE_TOKEN, *arguments)

@@ -5,10 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hfchat.config.settings import Settings, SettingsError
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
-from hfchat.deploy.plan import _SECRETS, Plan, make_plan, program_files
+from hfchat.deploy.plan import _SECRETS, Plan, default_bucket, make_plan, program_files
 from tests.conftest import KEY
 from tests.support.identity_provider import public_pem
 from tests.support.stub_hub import HF_TOKEN
@@ -90,6 +91,84 @@ def test_what_a_space_decides_is_left_out_and_said(dotenv: Path) -> None:
     (left_out,) = [note for note in found.notes if note.startswith("Left out")]
     assert "GRADIO_SERVER_NAME, GRADIO_SERVER_PORT, HFCHAT_PUBLIC_URL, HFCHAT_STORE." in left_out
     assert any("forgotten whenever the Space restarts" in note for note in found.notes)
+
+
+README = b"---\ntitle: hfchat\nsdk: gradio\n---\n\n# hfchat\n\n---\n"
+FRONT_MATTERS = {
+    "usual": (README, "", b"sdk: gradio\nhf_oauth: true\nhf_oauth_scopes:\n  - inference-api\n---\n\n# hfchat"),
+    "more is asked for": (
+        README,
+        "OAUTH_SCOPES=openid profile inference-api read-memberships",
+        b"hf_oauth_scopes:\n  - inference-api\n  - read-memberships\n---\n",
+    ),
+    "nothing is asked for": (README, "OAUTH_SCOPES=openid profile", b"sdk: gradio\nhf_oauth: true\n---\n"),
+    "there already": (
+        README.replace(b"sdk", b"hf_oauth: true\nhf_oauth_scopes: [email]\nsdk"),
+        "",
+        b"title: hfchat\nhf_oauth_scopes: [email]\nsdk: gradio\nhf_oauth: true\n---\n",
+    ),
+    "switched off": (README.replace(b"sdk", b"hf_oauth: false\nsdk"), "", b"hfchat\nsdk: gradio\nhf_oauth: true\n"),
+    "Windows": (README.replace(b"\n", b"\r\n"), "", b"hf_oauth: true\n"),
+}
+
+
+@pytest.mark.parametrize(("readme", "line", "found"), FRONT_MATTERS.values(), ids=FRONT_MATTERS)
+def test_the_readme_asks_for_the_sign_in_with_hugging_face(
+    dotenv: Path, tmp_path: Path, readme: bytes, line: str, found: bytes
+) -> None:
+    clone = tmp_path / "clone"
+    for path in ("README.md", "requirements.txt", "app.py", ".github/page.png"):
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_bytes(readme)
+    lines = (f"JWT_SECRET={KEY}", f"HF_TOKEN={HF_TOKEN}", "HFCHAT_SIGN_IN=HuggingFace", "HFCHAT_MEMBERS=acme", line)
+    dotenv.write_text("\n".join(lines))
+    made = make_plan("ana/chat", clone, dotenv)
+    written = made.files["README.md"]
+    assert found in written
+    front_matter = yaml.safe_load(written.replace(b"\r", b"").split(b"---\n")[1])
+    assert (front_matter["hf_oauth"], front_matter["sdk"]) == (True, "gradio")
+    assert written.replace(b"\r", b"").endswith(b"---\n\n# hfchat\n\n---\n")
+    assert "OAUTH_SCOPES" not in made.variables
+    assert not any("Left out" in note for note in made.notes)
+    dotenv.write_text(f"JWT_SECRET={KEY}\n{line}")
+    assert make_plan("ana/chat", clone, dotenv).files["README.md"] == readme
+
+
+def test_a_readme_without_the_settings_of_a_space_is_refused(dotenv: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    for path in ("README.md", "requirements.txt", "app.py", ".github/page.png"):
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_text("# hfchat\n")
+    dotenv.write_text(f"JWT_SECRET={KEY}\nHFCHAT_SIGN_IN=huggingface\n")
+    with pytest.raises(SettingsError, match=r"README\.md: it does not begin with the Space's settings"):
+        make_plan("ana/chat", clone, dotenv)
+
+
+BUCKETS: dict[str, tuple[list[str], str | None]] = {
+    "a token": ([f"HUGGINGFACE_API_TOKEN={HF_TOKEN}"], "ana/chat-ledger"),
+    "by its other name": ([f"HF_TOKEN={HF_TOKEN}"], "ana/chat-ledger"),
+    "a file elsewhere": ([f"HF_TOKEN={HF_TOKEN}", "HFCHAT_STORE=sqlite:////data/ledger.db"], "ana/chat-ledger"),
+    "named by the owner": ([f"HF_TOKEN={HF_TOKEN}", "HFCHAT_STORE_COPY=hf://buckets/ana/x"], None),
+    "to be forgotten": ([f"HF_TOKEN={HF_TOKEN}", "HFCHAT_STORE=memory://"], None),
+    "a Redis": ([f"HF_TOKEN={HF_TOKEN}", "HFCHAT_STORE=rediss://:p@redis.example.org:443/0"], None),
+    "no token": ([], None),
+    "another server's": (["HUGGINGFACE_API_TOKEN=sk-1", "HF_CHAT_BASE_URL=https://models.example.org/v1"], None),
+}
+
+
+@pytest.mark.parametrize(("lines", "bucket"), BUCKETS.values(), ids=BUCKETS)
+def test_a_ledger_in_a_file_has_a_bucket(dotenv: Path, lines: list[str], bucket: str | None) -> None:
+    dotenv.write_text("\n".join((f"JWT_SECRET={KEY}", *lines)))
+    assert default_bucket("ana/chat", dotenv) == bucket
+    made = make_plan("ana/chat", ROOT, dotenv, bucket=bucket)
+    if bucket:
+        assert made.bucket == bucket
+
+
+def test_a_long_name_has_a_bucket_too(dotenv: Path) -> None:
+    dotenv.write_text(f"JWT_SECRET={KEY}\nHF_TOKEN={HF_TOKEN}\n")
+    name = f"ana/{'c' * 96}"
+    assert make_plan(name, ROOT, dotenv, bucket=default_bucket(name, dotenv)).bucket == f"ana/{'c' * 89}-ledger"
 
 
 def test_a_missing_token_is_said(dotenv: Path) -> None:

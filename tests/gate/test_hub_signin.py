@@ -1,10 +1,14 @@
 """Sign-in with Hugging Face over a real server: who gets in, and that a hostile provider or visitor opens nothing."""
 
+import asyncio
 import base64
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -13,6 +17,8 @@ import pytest
 
 from hfchat.auth.hub_sessions import SESSION_S
 from hfchat.auth.own_tokens import issue_token
+from hfchat.ledger.ledger import Ledger
+from hfchat.ledger.open_store import open_store
 from hfchat.types import HubAccount
 from tests.conftest import KEY, RunningApp, make_token
 from tests.support.hub_sign_in import HERE, ORIGIN, Browser, follow, hub_app
@@ -264,6 +270,42 @@ def test_an_answer_works_once(app: RunningApp, provider: OpenIdProvider) -> None
     query = dict(provider.codes)  # none is left
     assert query == {}
     refused(thief.ask("GET", f"/login/huggingface/callback?code=x&state={state}", JSON), AGAIN)
+
+
+USED = {
+    "a code that was never given": lambda path: path.replace("code=", "code=x"),
+    "a refusal": lambda path: path.replace("code=", "error=access_denied&x="),
+    "another issuer": lambda path: f"{path}&iss=https%3A%2F%2Fevil.example",
+    "no code": lambda path: path.replace("code=", "x="),
+}
+
+
+@pytest.mark.parametrize("change", USED.values(), ids=USED)
+def test_an_attempt_is_used_up_by_its_first_answer(
+    app: RunningApp, provider: OpenIdProvider, change: Callable[[str], str]
+) -> None:
+    browser = Browser(app)
+    answer = browser.callback()
+    assert browser.ask("GET", change(answer), JSON).code == "sign_in_failed"
+    exchanged = provider.asked.count("/oauth/token")
+    refused(browser.ask("GET", answer, JSON), AGAIN)
+    assert provider.asked.count("/oauth/token") == exchanged
+
+
+def test_an_attempt_is_used_up_where_the_provider_fails(app: RunningApp, provider: OpenIdProvider) -> None:
+    browser = Browser(app)
+    answer = browser.callback()
+    provider.faults["/oauth/token"] = (500, {}, b"")
+    refused(browser.ask("GET", answer, JSON), UNANSWERED, "upstream")
+    provider.faults.clear()
+    refused(browser.ask("GET", answer, JSON), AGAIN)
+
+
+def test_an_attempt_is_not_used_up_by_an_answer_that_is_not_its_own(app: RunningApp, provider: OpenIdProvider) -> None:
+    browser = Browser(app)
+    answer = browser.callback()
+    refused(browser.ask("GET", answer.replace("state=", "state=x"), JSON), AGAIN)
+    assert browser.ask("GET", answer).headers["Location"] == "/"
 
 
 def test_a_second_code_for_a_finished_attempt_is_refused(app: RunningApp, provider: OpenIdProvider) -> None:
@@ -542,6 +584,72 @@ def test_a_program_token_is_narrower_and_ends_with_the_session(app: RunningApp, 
     assert browser.cookies == {}
     for ended in (token, jwt.encode(ours, KEY)):
         assert usage(app, ended).code == "revoked_token"
+
+
+def forged(claims: dict[str, Any], **changes: Any) -> str:
+    return jwt.encode({**claims, **changes}, KEY)
+
+
+ENDED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "expired": lambda claims: forged(claims, iat=claims["iat"] - 2 * SESSION_S, exp=claims["iat"] - 60),
+    "nobody pays for them": forged,
+    "no member any more": lambda claims: forged(claims, hub={**claims["hub"], "member": "acme", "payer": "owner"}),
+}
+
+
+@pytest.mark.parametrize("change", ENDED.values(), ids=ENDED)
+def test_signing_out_forgets_a_session_that_is_refused_for_another_reason(
+    provider: OpenIdProvider, stub: StubUpstream, tmp_path: Path, change: Callable[[dict[str, Any]], str]
+) -> None:
+    store = {"HFCHAT_STORE": f"sqlite:///{tmp_path}/ledger.db"}
+    with hub_app(provider, stub, **store) as served:
+        claims = claims_of(Browser(served).sign_in())
+    with hub_app(provider, stub, HFCHAT_MEMBERS="bob", HF_CHAT_BASE_URL=stub.base_url, **store) as served:
+        browser = Browser(served, {SESSION: change(claims)})
+        assert browser.ask("GET", "/config").status == 401
+        assert browser.ask("POST", "/logout").headers["Location"] == "/login"
+        assert browser.cookies == {}
+    with sqlite3.connect(tmp_path / "ledger.db") as ledger:
+        kept = {name for (name,) in ledger.execute("select name from records")}
+        revoked = {name for (name,) in ledger.execute("select token_id from revocations")}
+    assert f"hub:{claims['jti']}" not in kept
+    assert claims["jti"] in revoked
+
+
+def test_nothing_is_kept_of_who_is_blocked(provider: OpenIdProvider, stub: StubUpstream, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/ledger.db"
+
+    async def block() -> None:
+        ledger = Ledger(open_store(store))
+        await ledger.people.change(f"hf:{ALICE['sub']}", lambda limits: replace(limits, blocked=True))
+        await ledger.close()
+
+    asyncio.run(block())
+    with hub_app(provider, stub, HFCHAT_STORE=store) as served:
+        browser = Browser(served)
+        said = browser.ask("GET", browser.callback(), JSON)
+        assert (said.status, said.code, SESSION in browser.cookies) == (401, "revoked_token", False)
+    with sqlite3.connect(tmp_path / "ledger.db") as ledger:
+        kept = [name for (name,) in ledger.execute("select name from records") if name.startswith("hub:")]
+    assert kept == []
+
+
+NOT_ITS_HOLDER: dict[str, Callable[[dict[str, Any]], str]] = {
+    "another key": lambda claims: jwt.encode(claims, "k" * 40),
+    "no signature": unsigned,
+    "a program": lambda claims: forged(claims, hub={**claims["hub"], "program": True}, exp=claims["iat"] + 1),
+    "an issuer that shares the key": lambda claims: forged(claims, iss="backend"),
+    "no session with Hugging Face": lambda claims: forged({name: claims[name] for name in claims if name != "hub"}),
+}
+
+
+@pytest.mark.parametrize("change", NOT_ITS_HOLDER.values(), ids=NOT_ITS_HOLDER)
+def test_nobody_else_ends_a_session(
+    app: RunningApp, provider: OpenIdProvider, change: Callable[[dict[str, Any]], str]
+) -> None:
+    browser = Browser(app).sign_in()
+    Browser(app, {SESSION: change(claims_of(browser))}).ask("POST", "/logout")
+    assert usage(app, browser.session).status == 200
 
 
 def test_signing_in_again_keeps_the_program_tokens(app: RunningApp, provider: OpenIdProvider) -> None:

@@ -511,6 +511,23 @@ async def test_a_command_reads_the_copy_and_its_changes_are_made(start: Start, b
     await again.close()
 
 
+async def test_names_survive_and_secrets_are_in_no_copy(start: Start, bucket: LateBucket) -> None:
+    program = start()
+    await program.start()
+    for name, content in (("name:hf:1", "zoë".encode()), ("hub:t1", b"a sealed token")):
+        await program.store.store_record(name, content, now=NOON, until=NOON + 1e8)
+    assert await program.turn(ALICE, 50)
+    await program.kill()
+    command = CommandStore(bucket)
+    await command.open()
+    assert await command.read_record("name:hf:1", now=NOON) == "zoë".encode()
+    assert await command.read_record("hub:t1", now=NOON) is None
+    await command.close()
+    after = start()
+    await after.start()
+    assert await after.store.read_record("name:hf:1", now=NOON) == "zoë".encode()
+
+
 async def test_a_change_is_made_at_the_next_start(start: Start, bucket: LateBucket) -> None:
     command = CommandStore(bucket)
     await command.open()

@@ -1,8 +1,10 @@
 """The files of the copy: they come back as they were, the latest is found, and they stay bounded."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from hfchat.errors import StoreUnavailable
@@ -36,12 +38,19 @@ STATE = LedgerState(
     people=[("hfchat", "alice", 1, 60, 40, 0, NOON)],
     revocations=[("t1", NOON + 9), ("t2", NOON + 99)],
     limits=[("bob", '{"blocked": true}')],
+    records=[("name:hf:1", 2.0**33, "zoë")],
     changes=["changes/1"],
 )
 
 
 def test_a_state_comes_back() -> None:
     assert read_state(pack_state(STATE)) == STATE
+
+
+def test_a_state_of_before_there_were_records_is_read() -> None:
+    values = orjson.loads(gzip.decompress(pack_state(STATE)))
+    del values["records"]
+    assert read_state(gzip.compress(orjson.dumps(values))) == replace(STATE, records=[])
 
 
 @pytest.mark.parametrize("change", [Change("revoke", "t1", 1.5), Change("limits", "bob", ""), Change("reset", "bob")])
@@ -101,6 +110,7 @@ def test_what_has_ended_is_left_out_and_the_rest_is_restored(tmp_path: Path) -> 
         meters=[*STATE.meters, *ended],
         revocations=[*STATE.revocations, ("t0", NOON - REVOCATIONS_KEPT_S)],
         limits=STATE.limits,
+        records=[*STATE.records, ("name:hf:0", NOON, "ended"), ("hub:t1", 2.0**33, "a sealed token")],
         people=[("i", str(number), 1, 2, 3, 0, number) for number in range(MAX_PEOPLE + 1)],
     )
     one.do([lambda db: restore_state(db, state)], writes=True)
@@ -113,6 +123,9 @@ def test_what_has_ended_is_left_out_and_the_rest_is_restored(tmp_path: Path) -> 
     (again,) = other.do([lambda db: read_snapshot(db, NOON)], writes=False)
     assert again.state.meters == snapshot.state.meters
     assert again.state.limits == STATE.limits
+    assert again.state.records == snapshot.state.records == STATE.records
+    (record,) = other.do([lambda db: db.execute("SELECT content FROM records").fetchone()], writes=False)
+    assert record == ("zoë".encode(),)
     one.close()
     other.close()
 

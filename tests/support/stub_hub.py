@@ -6,12 +6,16 @@ It behaves as the real one is documented to, refusals included, and keeps what i
 import base64
 import hashlib
 import json
+import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import yaml
 
 HF_TOKEN = "hf_QmVub2l0TGVzTW9kZWxlcw"
 
@@ -64,6 +68,8 @@ class StubHub:
         self.spaces: dict[str, Space] = {}
         # Whether each is private.
         self.buckets: dict[str, bool] = {}
+        # The tokens that may write to what is in them; None is all.
+        self.writers: set[str] | None = None
         self.answers: dict[str, tuple[int, Body]] = {}
         self.calls: list[str] = []
         self.headers: dict[str, str] = {}
@@ -80,6 +86,7 @@ class StubHub:
         class Handler(_Handler):
             hub = stub
 
+        self._contents = tempfile.TemporaryDirectory(prefix="stub-hub-")
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -88,13 +95,27 @@ class StubHub:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self._contents.cleanup()
 
     @property
     def changes(self) -> list[str]:
         """The calls that change something."""
         return [call for call in self.calls if not call.startswith("GET ") and "/preupload/" not in call]
 
-    def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Body]:
+    def environment(self, name: str) -> dict[str, str]:
+        """What the program finds in a Space: its settings, and what the Hub sets."""
+        space = self.spaces[name]
+        settings = {key: item["value"] for key, item in {**space.secrets, **space.variables}.items()}
+        hub = {"SPACE_ID": name, "SPACE_HOST": f"{name.replace('/', '-')}.hf.space"}
+        front_matter = yaml.safe_load(space.files["README.md"].split(b"---\n")[1])
+        if front_matter.get("hf_oauth") is True:
+            scopes = ["openid", "profile", *front_matter.get("hf_oauth_scopes", [])]
+            hub |= {"OAUTH_CLIENT_ID": "c0ffee", "OAUTH_CLIENT_SECRET": "s3cr3t", "OAUTH_SCOPES": " ".join(scopes)}
+        return {**settings, **hub}
+
+    def answer(
+        self, method: str, path: str, query: dict[str, list[str]], body: bytes, authorization: str
+    ) -> tuple[int, Body]:
         call = f"{method} {path}"
         if call in self.answers:
             return self.answers[call]
@@ -103,13 +124,16 @@ class StubHub:
         if path == "/api/settings/billing/usage-v2":
             assert int(query["startDate"][0]) < int(query["endDate"][0])
             return self.bill
-        sent = json.loads(body) if body and "/commit/" not in path else {}
+        sent = json.loads(body) if body and not path.endswith("/batch") and "/commit/" not in path else {}
         if path.startswith("/api/repos/"):
             return self._repos(method, path, sent)
         if path == "/api/validate-yaml":
             return 200, {"errors": [], "warnings": []}
         if path.startswith("/api/buckets/"):
-            return self._buckets(method, path.removeprefix("/api/buckets/"), sent)
+            owner, name, *rest = path.removeprefix("/api/buckets/").split("/")
+            if rest:
+                return self._bucket(f"{owner}/{name}", rest[0], authorization)
+            return self._buckets(method, f"{owner}/{name}", sent)
         parts = path.removeprefix("/api/spaces/").split("/")
         space = self.spaces.get("/".join(parts[:2]))
         if space is None:
@@ -126,6 +150,19 @@ class StubHub:
             return 404, {"error": "Bucket not found"}
         facts = {"id": name, "private": self.buckets[name], "createdAt": "2026-11-29T12:00:00.000Z"}
         return 200, {**facts, "size": 0, "totalFiles": 0}
+
+    def _bucket(self, name: str, route: str, authorization: str) -> tuple[int, Body]:
+        """What is in a bucket: nothing that lasts."""
+        if name not in self.buckets:
+            return 404, {"error": "Bucket not found"}
+        if route == "tree":
+            return 200, []
+        if self.writers is not None and authorization.removeprefix("Bearer ") not in self.writers:
+            return 403, {"error": "This token may not write here"}
+        if route.startswith("xet-"):
+            expiry = int(time.time()) + 3600
+            return 200, {"casUrl": f"local://{self._contents.name}", "accessToken": "x", "exp": expiry}
+        return 200, {"success": True, "failed": []}
 
     def _repos(self, method: str, path: str, sent: dict[str, Any]) -> tuple[int, Body]:
         name = f"{sent.get('organization') or self.account['name']}/{sent['name']}"
@@ -240,8 +277,9 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.hub.calls.append(f"{self.command} {address.path}")
-        self.hub.authorizations.add(self.headers.get("Authorization"))
-        status, answer = self.hub.answer(self.command, address.path, parse_qs(address.query), body)
+        authorization = self.headers.get("Authorization")
+        self.hub.authorizations.add(authorization)
+        status, answer = self.hub.answer(self.command, address.path, parse_qs(address.query), body, authorization or "")
         self.hub.after(f"{self.command} {address.path}")
         content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response_only(status)

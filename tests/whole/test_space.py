@@ -20,13 +20,16 @@ from playwright.sync_api import Browser, expect
 from hfchat.config.settings import Settings
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 from tests.support.browser import BOX, TURN, chromium, open_invite_link
+from tests.support.deploying import deploying
 from tests.support.hub_sign_in import OWNERS_TOKEN, StubRouter, hub_settings
 from tests.support.openid_provider import ORGANISATION, OpenIdProvider, openid_provider
+from tests.support.stub_hub import StubHub, whoami
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, usage_event
 
 HOST = "somebody-chat.hf.space"
 HUB_HOST = "somebody-hub.hf.space"
 HUB = "huggingface.co"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +85,23 @@ def provider() -> Iterator[OpenIdProvider]:
 
 
 @pytest.fixture(scope="module")
-def hub_space(certificate: Path, provider: OpenIdProvider, shared_stub: StubUpstream) -> Iterator[RunningApp]:
-    """A Space with `hf_oauth: true`."""
-    provider.client_secret = "s3cr3t"
-    variables = {
-        "SPACE_ID": "somebody/hub", "SPACE_HOST": HUB_HOST, "HFCHAT_SIGN_IN": "", "HFCHAT_PUBLIC_URL": "",
-        "OAUTH_CLIENT_ID": "c0ffee", "OAUTH_CLIENT_SECRET": "s3cr3t", "OAUTH_SCOPES": "openid profile inference-api",
-        "HFCHAT_MEMBERS": "acme", "HF_CHAT_MAX_TOKENS": "100", "HFCHAT_BUDGET": "400/day",
-    }  # fmt: skip
-    settings = hub_settings(provider, **variables)
+def hub_space(
+    certificate: Path, provider: OpenIdProvider, shared_stub: StubUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApp]:
+    """A Space that was deployed: it has what stands in `.env`, and what the Hub sets."""
+    folder = tmp_path_factory.mktemp("deployed")
+    lines = (f"HUGGINGFACE_API_TOKEN={OWNERS_TOKEN}", "HFCHAT_STORE=memory://", "HFCHAT_MEMBERS=acme")
+    limits = ("HF_CHAT_MAX_TOKENS=100", "HFCHAT_BUDGET=400/day")
+    (folder / ".env").write_text("\n".join((f"JWT_SECRET={KEY}", *lines, *limits)))
+    with StubHub() as hub:
+        hub.account = whoami(plan="pro")
+        process = deploying(ROOT, folder, hub.url, OWNERS_TOKEN, "somebody/hub")
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0
+        variables = hub.environment("somebody/hub")
+    provider.client_secret = variables["OAUTH_CLIENT_SECRET"]
+    settings = hub_settings(provider, **{"HFCHAT_SIGN_IN": "", "HFCHAT_PUBLIC_URL": "", **variables})
     with running(settings, StubRouter(shared_stub), ssl_certfile=str(certificate)) as app:
         yield app
 
