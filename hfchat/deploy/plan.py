@@ -22,17 +22,23 @@ from hfchat.ledger.open_store import MEMORY, SQLITE
 _FILES = ("README.md", "requirements.txt", "app.py", ".github/page.png")
 _SUFFIXES = frozenset({".py", ".json", ".js", ".css", ".html", ".lua", ".md", ".txt"})
 _LICENCES = frozenset({"LICENSE", "NOTICE"})
-# What is private, and what would do harm in a copy of the Space: another's bucket, members and bill.
+# What is private, and what would do harm in a copy of the Space: another's bucket, members, bill and identity provider.
 _SECRETS = frozenset(
     {
         "HFCHAT_STORE_COPY",
         "HFCHAT_MEMBERS",
         "HF_CHAT_BILL_TO",
         "HUGGINGFACE_API_TOKEN",
-        "JWT_SECRET",
         "HF_CHAT_SYSTEM_PROMPT",
         "HFCHAT_STORE",
+        "JWT_ALGORITHMS",
+        "JWT_AUDIENCE",
+        "JWT_ISSUER",
         "JWT_JWKS_URL",
+        "JWT_PUBLIC_KEY",
+        "JWT_REQUIRED_SCOPE",
+        "JWT_SECRET",
+        "JWT_SUBJECT_CLAIM",
         "OAUTH_CLIENT_SECRET",
     }
 )

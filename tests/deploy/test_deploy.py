@@ -578,8 +578,11 @@ def test_a_key_of_others_needs_no_secret_of_ours(hub: StubHub, run: Run, folder:
     status, out, _ = run()
     assert status == 0
     assert "login?token" not in out
-    assert set(hub.spaces[NAME].secrets) == {"JWT_JWKS_URL"}
+    assert set(hub.spaces[NAME].secrets) == {"JWT_JWKS_URL", "JWT_AUDIENCE"}
     assert "JWT_SECRET" not in (folder / ".env").read_text()
+    # A copy of it, which has no secrets, starts: closed.
+    hub.spaces["eve/chat"] = replace(hub.spaces[NAME], secrets={})
+    assert not load_settings(hub.environment("eve/chat")).has_key
 
 
 def test_a_key_that_only_the_environment_has_is_refused(

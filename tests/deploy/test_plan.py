@@ -183,10 +183,10 @@ def test_files_that_settings_name_come_along(dotenv: Path, tmp_path: Path) -> No
     found = plan(dotenv, "HFCHAT_LOGO='somewhere/Our Logo.GIF'", "JWT_PUBLIC_KEY=backend.pem")
     assert found.files["logo.gif"] == PIXEL
     assert found.variables["HFCHAT_LOGO"] == "logo.gif"
-    assert "\n" not in found.variables["JWT_PUBLIC_KEY"]
+    assert "\n" not in found.secrets["JWT_PUBLIC_KEY"]
     # The Space reads the same key from it.
-    again = plan(dotenv, f"JWT_PUBLIC_KEY={found.variables['JWT_PUBLIC_KEY']}")
-    assert again.variables["JWT_PUBLIC_KEY"] == found.variables["JWT_PUBLIC_KEY"]
+    again = plan(dotenv, f"JWT_PUBLIC_KEY={found.secrets['JWT_PUBLIC_KEY']}")
+    assert again.secrets["JWT_PUBLIC_KEY"] == found.secrets["JWT_PUBLIC_KEY"]
 
 
 def test_a_redis_is_a_secret_and_brings_its_package(dotenv: Path) -> None:
