@@ -20,6 +20,8 @@ REASONING_FIELDS = (
     "thinking_blocks",
     *("thinking_content", "reasoning_summary", "reasoning_steps", "thought", "thoughts"),
 )
+# Fields of a message that may stand beside it, in its choice.
+CHOICE_FIELDS = frozenset((*REASONING_FIELDS, "content", "refusal"))
 # Parts of a content that have thoughts (Mistral, Anthropic, OpenAI's responses).
 _REASONING_PARTS = frozenset(("thinking", "reasoning", "reasoning_text", "redacted_thinking", "summary_text"))
 _PICTURE_PARTS = frozenset(("image_url", "image", "output_image", "input_image", "image_generation_call"))
