@@ -116,6 +116,9 @@ def test_each_part_of_a_text_begins_at_its_own_side(
         })""")
         begins = ["left", "right", "right", "left", "right", "left", "right", "right", "left", "right", "right"]
         assert sides == begins
+        # A sentence of the page's own, though it begins with the name of a model.
+        facts = page.locator(".hfchat-facts").evaluate("(facts) => getComputedStyle(facts).direction")
+        assert facts == ("rtl" if locale == "ar-EG" else "ltr")
         page.fill(BOX, "مرحبا")
         assert page.locator(BOX).evaluate("(box) => getComputedStyle(box).direction") == "rtl"
         page.fill(BOX, "hello")
