@@ -113,6 +113,7 @@ shows({
   "##Tight\n\ntext\n###三、\n\n```\n##x\n```\n#tag ##no": '<h2>Tight</h2><p>text</p><h3>三、</h3><div class="code_wrap"><pre><code>##x</code></pre></div><p>#tag ##no</p>',
   "| `a | b` | c |\n|-|-|\n| `x | y` | `z` |": "<table><thead><tr><th><code>a | b</code></th><th>c</th></tr></thead><tbody><tr><td><code>x | y</code></td><td><code>z</code></td></tr></tbody></table>",
   "| `a | b` |": "<p>|<code>a | b</code> |</p>",
+  "[![badge](https://a.org/b.svg)](https://a.org/)": '<p><a href="https://a.org/" target="_blank" rel="noopener noreferrer">badge</a></p>',
   "#tag and #1\n#2": "<p>#tag and #1<br>#2</p>",
   "one\ntwo  \nthree": "<p>one<br>two<br>three</p>",
   "A note[^1].\n\n[^1]: Source": "<p>A note[^1].</p><p>[^1]: Source</p>",

@@ -31,7 +31,8 @@ export function link(href, title, words) {
   const safe = address(href);
   if (safe === null) return words;
   const hint = title ? ` title="${withoutTags(title)}"` : "";
-  return `<a href="${escaped(safe)}"${hint} target="_blank" rel="noopener noreferrer">${words}</a>`;
+  // A picture in it is a link of its own elsewhere.
+  return `<a href="${escaped(safe)}"${hint} target="_blank" rel="noopener noreferrer">${words.replace(/<\/?a\b[^>]*>/g, "")}</a>`;
 }
 
 export function image(href, title, words) {
