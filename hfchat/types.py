@@ -87,6 +87,12 @@ class Source(NamedTuple):
     title: str = ""
 
 
+# Of one reply. More is in no answer of a provider that means well.
+MAX_PICTURES = 8
+MAX_SOURCES = 50
+MAX_TOOLS = 100
+
+
 @dataclass(slots=True)
 class Extras:
     """What a reply has besides text, each in order and once.
@@ -103,9 +109,13 @@ class Extras:
 
     def add(self, other: "Extras") -> None:
         """Add what is new in the other."""
-        self.pictures += [picture for picture in other.pictures if picture not in self.pictures]
-        self.sources += [source for source in other.sources if source not in self.sources]
-        self.tools += [tool for tool in other.tools if tool not in self.tools]
+        self.pictures += [picture for picture in other.pictures if picture not in self.pictures][
+            : MAX_PICTURES - len(self.pictures)
+        ]
+        self.sources += [source for source in other.sources if source not in self.sources][
+            : MAX_SOURCES - len(self.sources)
+        ]
+        self.tools += [tool for tool in other.tools if tool not in self.tools][: MAX_TOOLS - len(self.tools)]
 
 
 @dataclass(slots=True)

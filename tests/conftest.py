@@ -172,6 +172,7 @@ def stub(shared_stub: StubUpstream) -> Iterator[StubUpstream]:
     shared_stub.forget()
     yield shared_stub
     wait_until(lambda: shared_stub.in_progress == 0)
+    shared_stub.forget()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,9 @@ _OWNERS_PAGES = {
     "hf_token_invalid": ("new_token", TOKEN_PAGE),
     "hf_token_forbidden": ("new_token", TOKEN_PAGE),
 }
+_SETTINGS = frozenset({"temperature", "top_p", "max_tokens", "system_prompt"})
+# What a provider says of them.
+_OF_SETTINGS = re.compile(r"temperature|\btop[ _-]?p\b|\bmax[ _-](?:\w{1,10}[ _-])?tokens\b", re.IGNORECASE)
 _SHORTER = frozenset({"context_length_exceeded", "payload_too_large", "budget_exceeded"})
 # Said without the words around it, which are for programs.
 _OF_PICTURES = frozenset({"picture_missing", "pictures_at_most", "file_missing", "files_too_long"})
@@ -61,14 +64,15 @@ def notice(
         sentence = in_words(error, language)
         back = _button("shorter", CHAT[language]["back_to_question"])
         return page_note(f"⚠️ **{sentence[:1].upper()}{sentence[1:]}**\n\n{back}", NOTICE_ID)
+    of_settings = error.code == "upstream_rejected" and _OF_SETTINGS.search(error.provider_message) is not None
     error.provider_message = _plain(error.provider_message)
     message, hint = say(error, language, to_owner=to_owner)
     if error.reason == "no_pictures":
         message = in_words(error, language)
     if error.code == "invalid_request":
         hint = ""  # where programs find the form
-    number = f"<small>{PAGE[language]['request_id']}: {request_id}</small>"
-    buttons = _buttons(error, language, to_owner, may_pay)
+    number = f"<small>{PAGE[language]['request_id'].format(number=request_id)}</small>"
+    buttons = _buttons(error, language, to_owner, may_pay, of_settings=of_settings)
     if can_continue and error.retryable:
         buttons = f"{continue_button(language)} {buttons}"
     lines = (f"⚠️ **{message}**", hint, buttons, number)
@@ -89,7 +93,7 @@ def continue_button(language: Language) -> str:
     return _button("continue", CHAT[language]["continue"])
 
 
-def _buttons(error: HfchatError, language: Language, to_owner: bool, may_pay: bool) -> str:
+def _buttons(error: HfchatError, language: Language, to_owner: bool, may_pay: bool, *, of_settings: bool) -> str:
     """What helps, the likeliest first. Every error has one: where nothing else helps, trying again is offered."""
     texts = CHAT[language]
     if error.own_account and error.code in _SIGN_IN_WITH_HUB:
@@ -109,7 +113,7 @@ def _buttons(error: HfchatError, language: Language, to_owner: bool, may_pay: bo
         acts.append("see_left")
     if error.code in _SHORTER:
         acts.append("shorter")
-    if error.code == "invalid_request" and error.param in ("temperature", "top_p", "max_tokens", "system_prompt"):
+    if of_settings or (error.code == "invalid_request" and error.param in _SETTINGS):
         acts.append("choose_settings")
     buttons = [_button(act, texts[act]) for act in acts or ["retry"]]
     if (to_owner or error.own_account) and error.code in _OWNERS_PAGES:

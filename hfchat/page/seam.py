@@ -27,6 +27,9 @@ _OPENS_AGAIN = re.compile(r"\s*(?:`{3,}|~{3,})[\w+#.-]+[ \t]*\n")
 _DOTS = re.compile(r"\s*(?:…|\.\.\.)(?=\s?\w)")
 # With what a list, a heading, a quotation, a table or code begins.
 _BLOCK = re.compile(r"#{1,6}\s|[-*+>|]|\d{1,9}[.)]\s|```|~~~")
+# The mark of an item of a list, or of a row.
+_ITEM = re.compile(r"[ \t]*(?:(\d{1,9}(?=[.)]\s)|[-*+](?=\s)|\|(?=.))[.)]?)")
+_UNDER_TABLE_HEAD = re.compile(r"\|[-:| \t]*-[-:| \t]*")
 _WORD_CHAR = re.compile(r"\w")
 
 
@@ -36,6 +39,7 @@ class Seam:
     def __init__(self, partial: str) -> None:
         self.partial = partial
         self._in_code = in_code(partial)
+        self._table_head = "" if self._in_code else _table_head(partial)
 
     def joined(self, added: str, *, whole: bool = False) -> str:
         """The reply with what was added so far; until a word of that counts, as it was. `whole`: nothing more comes."""
@@ -49,14 +53,19 @@ class Seam:
         if not whole and self._in_code and "\n" not in head and head.startswith(("`", "~")):
             return self.partial
         rest = self._without_repetition(added)
-        return self.partial + self._space_before(rest) + rest if rest.strip() else self.partial
+        if not rest.strip():
+            return self.partial
+        return self.partial + (self._line_end_before(rest) or self._space_before(rest)) + rest
 
     def _without_repetition(self, added: str) -> str:
-        opening = _OPENS_AGAIN.match(added) if self._in_code else None
-        rest = added[opening.end() :] if opening else added
+        opens_again = _OPENS_AGAIN.match(added) if self._in_code else None
+        rest = added[opens_again.end() :] if opens_again else added
+        if opens_again and rest[:1] in (" ", "\t") and not self.partial.endswith("\n"):
+            rest = f"\n{rest}"
         if not self._in_code and not self.partial.rstrip().endswith(("…", "...")):
             dots = _DOTS.match(rest)
             rest = rest[dots.end() :] if dots else rest
+        rest = self._without_table_head(rest)
         end, stripped = self.partial.rstrip(), rest.lstrip()
         overlap = overlap_chars(end, stripped, new_word=rest[:1].isspace() or end != self.partial)
         if overlap:
@@ -76,6 +85,22 @@ class Seam:
         if space[:1] == "\n" and (space.count("\n") == 1 or _BLOCK.match(self.partial.rpartition("\n")[2].lstrip())):
             return True
         return "\n" in space and _BLOCK.match(stripped) is not None
+
+    def _without_table_head(self, rest: str) -> str:
+        """The rows of a table without its first two lines, where a model begins the table anew."""
+        head = self._table_head
+        return rest.lstrip()[len(head) :] if head and rest.lstrip().startswith(head) else rest
+
+    def _line_end_before(self, rest: str) -> str:
+        """A line break where the next item of a list, or row of a table, begins tight behind the last one."""
+        line = self.partial.rpartition("\n")[2]
+        item, following = _ITEM.match(line), _ITEM.match(rest)
+        if self._in_code or not item or not following:
+            return ""
+        number, next_number = item[1], following[1]
+        counts = number.isdigit() and next_number.isdigit() and int(next_number) == int(number) + 1
+        row = number == "|" and line.rstrip().endswith("|") and line.strip() != "|"
+        return "\n" if counts or (number == next_number and not number.isdigit() and (number != "|" or row)) else ""
 
     def _space_before(self, rest: str) -> str:
         """A space where the words on both sides would be one."""
@@ -99,6 +124,16 @@ def in_code(text: str) -> bool:
         elif mark.startswith(fence):
             fence = ""
     return bool(fence)
+
+
+def _table_head(text: str) -> str:
+    """The first two lines of the table that the text ends in, if it ends in one."""
+    lines = text.removesuffix("\n").split("\n")
+    first = len(lines)
+    while first and lines[first - 1].startswith("|"):
+        first -= 1
+    head = lines[first : first + 2]
+    return f"{head[0]}\n{head[1]}\n" if len(head) == 2 and _UNDER_TABLE_HEAD.fullmatch(head[1]) else ""
 
 
 def overlap_chars(end: str, added: str, *, new_word: bool = False) -> int:

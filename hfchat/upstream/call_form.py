@@ -19,12 +19,20 @@ _SYSTEM_ROLES = ("system", "developer")
 # Between two words that belong together: bounded, since an id or a link may be long.
 _FEW = r"(?:\S{1,60} ){0,4}?"
 _NOT = (
-    rf"(?:not {_FEW}(?:support|allow|accept|enabl|permit|avail|implement|recogni[sz])|unsupported|unexpected|unknown|invalid"
-    r"|unrecogni[sz]ed|disabled|disallowed|forbidden|extra|deprecated)"
+    rf"(?:not {_FEW}(?:support|allow|accept|enabl|permit|avail|implement|recogni[sz]|specif"
+    r"|process|handle|work|one of|be (?:set|used))"
+    r"|no longer|unsupported|unexpected|unknown|invalid|unrecogni[sz]ed|unavailable|disabled|disallowed|forbidden|extra"
+    r"|deprecated)"
 )
 _REFUSES_USAGE = re.compile(r"stream ?options|include ?usage")
 _MAX_COMPLETION_TOKENS = "max completion tokens"
-_REFUSES_MAX_TOKENS = re.compile(rf"\bmax tokens {_FEW}{_NOT}|{_NOT} {_FEW}max tokens\b")
+_REFUSES_MAX_TOKENS = re.compile(
+    rf"\bmax tokens {_FEW}{_NOT}|{_NOT}\w{{0,10}} {_FEW}max tokens\b|\buse {_MAX_COMPLETION_TOKENS}"
+)
+# How many there may be is another question: the other name gets the same answer.
+_OF_AMOUNT = re.compile(
+    r"\btoo (?:large|big|high|long|small)|at (?:most|least)|\brange\b|exceed|(?:less|greater|more) than|\bmaximum\b|\d{2}"
+)
 _REFUSES_MAX_COMPLETION_TOKENS = re.compile(
     rf"{_MAX_COMPLETION_TOKENS} {_FEW}{_NOT}|{_NOT} {_FEW}{_MAX_COMPLETION_TOKENS}\b"
 )
@@ -35,6 +43,7 @@ _REFUSES_SYSTEM = re.compile(
 # Beside that: a server's system may fail, too.
 _NAMES_ROLE = re.compile(
     rf"\b(?:system|developer) (?:role|message|prompt|instruction)|\broles?\b:? {_FEW}(?:system|developer)\b"
+    r"|\b(?:system|developer) is not one of\b"
 )
 _REFUSES_ROLES = re.compile(
     r"\bno (?:system|developer) (?:role|message|prompt|instruction)"
@@ -99,7 +108,8 @@ _USUAL = CallForm()
 def _wanted_name(call: Call, text: str) -> str | None:
     """The other name of `max_tokens`, where the refusal is about the one that was sent."""
     sent = _sent_names(call.options)
-    refused = _REFUSES_MAX_TOKENS.search(text) or (_MAX_COMPLETION_TOKENS in text and "max tokens" in text)
+    named = _REFUSES_MAX_TOKENS.search(text) or (_MAX_COMPLETION_TOKENS in text and "max tokens" in text)
+    refused = named and ("instead" in text or not _OF_AMOUNT.search(text))
     if "max_tokens" in sent and refused:
         return "max_completion_tokens"
     return "max_tokens" if "max_completion_tokens" in sent and _REFUSES_MAX_COMPLETION_TOKENS.search(text) else None

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from hfchat.errors import UpstreamInvalidResponse
+from hfchat.upstream.message import CHOICE_FIELDS
 
 _PLAIN_FIELDS = frozenset({"role", "content"})
 
@@ -36,7 +37,11 @@ def plain_word(chunk: dict[str, Any]) -> str | None:
     if type(choices) is not list or len(choices) != 1 or "error" in chunk or chunk.get("usage") is not None:
         return None
     choice = choices[0]
-    if type(choice) is not dict or choice.get("finish_reason") is not None:
+    if (
+        type(choice) is not dict
+        or choice.get("finish_reason") is not None
+        or not choice.keys().isdisjoint(CHOICE_FIELDS)
+    ):
         return None
     delta = choice.get("delta")
     if type(delta) is not dict or not delta.keys() <= _PLAIN_FIELDS:

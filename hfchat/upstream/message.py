@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hfchat.types import Delta, Extras, Source
+from hfchat.types import MAX_PICTURES, MAX_SOURCES, Delta, Extras, Source
 
 # Fields of a message that have thoughts, the usual ones first. Some providers send the same thoughts in several.
 REASONING_FIELDS = (
@@ -18,16 +18,34 @@ REASONING_FIELDS = (
     "thinking",
     "reasoning_details",
     "thinking_blocks",
+    *("thinking_content", "reasoning_summary", "reasoning_steps", "thought", "thoughts"),
 )
+# Fields of a message that may stand beside it, in its choice.
+CHOICE_FIELDS = frozenset((*REASONING_FIELDS, "content", "refusal"))
 # Parts of a content that have thoughts (Mistral, Anthropic, OpenAI's responses).
 _REASONING_PARTS = frozenset(("thinking", "reasoning", "reasoning_text", "redacted_thinking", "summary_text"))
-_PICTURE_PARTS = frozenset(("image_url", "image", "output_image", "input_image"))
-_SOURCES = ("search_results", "annotations", "citations", "sources", "references")
+_PICTURE_PARTS = frozenset(("image_url", "image", "output_image", "input_image", "image_generation_call"))
+# Fields of a part that have a picture, and those that have its base64.
+_PICTURE_FIELDS = ("image_url", "inline_data", "inlineData", "image_base64")
+_BASE64_FIELDS = ("b64_json", "image_base64", "data", "result")
+_SOURCES = ("search_results", "annotations", "citations", "sources", "references", "web_search", "documents")
 _METADATA = frozenset(
     (
         *("role", "id", "type", "index", "object", "model", "provider", "created", "status", "format", "finish_reason"),
         *("signature", "thought_signature", "encrypted_content", "system_fingerprint", "mime_type", "media_type"),
-        *("phase", "logprobs", "usage", "url", "uri", "image_url", "images", "audio_url", "b64_json", *_SOURCES),
+        *(
+            "phase",
+            "logprobs",
+            "usage",
+            "url",
+            "uri",
+            "image_url",
+            "images",
+            "audio_url",
+            "b64_json",
+            "image_base64",
+            *_SOURCES,
+        ),
     )
 )
 _ARGUMENTS = frozenset(("arguments", "input"))
@@ -40,9 +58,6 @@ _PLAIN = frozenset(("role", "content"))
 _CALL = frozenset(("index", "id", "type", "function"))
 _FUNCTION = frozenset(("name", "arguments"))
 _DEPTH = 32
-# More is in no answer of a provider that means well.
-MAX_PICTURES = 8
-MAX_SOURCES = 50
 MAX_TITLE_CHARS = 200
 MAX_URL_CHARS = 2000
 
@@ -117,6 +132,7 @@ def sources_in(holder: dict[str, Any]) -> list[Source]:
     sources: dict[str, str] = {}
     for name in _SOURCES:
         listed = holder.get(name)
+        listed = list(listed.values()) if isinstance(listed, dict) else listed
         for item in listed[:MAX_SOURCES] if isinstance(listed, list) else ():
             url, title = _source(item)
             if url and len(url) <= MAX_URL_CHARS and (title or url not in sources):
@@ -132,7 +148,7 @@ def strings(value: object) -> Iterator[str]:
         if isinstance(item, str):
             if argument or len(item) < _MIN_ENCODED_CHARS or not _ENCODED.fullmatch(item):
                 yield item
-        elif depth > _DEPTH:
+        elif depth > _DEPTH or _is_sealed(item):
             continue
         elif isinstance(item, list):
             stack += [(inner, argument, depth + 1) for inner in reversed(item)]
@@ -143,6 +159,12 @@ def strings(value: object) -> Iterator[str]:
             stack += [(item[name], argument or name in _ARGUMENTS, depth + 1) for name in reversed(names)]
         elif argument and item is not None:
             yield str(item)
+
+
+def _is_sealed(item: object) -> bool:
+    """Whether it is a thought that only its provider can read."""
+    kind = item.get("type") if isinstance(item, dict) else None
+    return isinstance(kind, str) and kind in ("reasoning.encrypted", "redacted_thinking")
 
 
 def _is_metadata(name: str) -> bool:
@@ -169,14 +191,15 @@ class _Reader:
             if message.get(name):
                 self._add_thoughts("".join(strings(message[name])))
         refusal = message.get("refusal")
-        if isinstance(refusal, str) and refusal not in ("", "".join(self.content)):
+        refusal = "".join(strings(refusal))
+        if refusal and refusal != "".join(self.content):
             self.content.append(refusal)
-        for name in ("images", "image"):
+        for name in ("images", "image", "image_url"):
             pictures = message.get(name)
             self._read_pictures(pictures if isinstance(pictures, list) else [pictures])
         self.extras.sources += sources_in(message)
         self._read_tools(message)
-        read = {"content", "refusal" if isinstance(refusal, str) else "", *REASONING_FIELDS}
+        read = {"content", "refusal", *REASONING_FIELDS}
         shown = {"".join(self.content), "".join(self.reasoning)}
         rest = {name: value for name, value in message.items() if name not in read}
         self.other += [text for text in strings(rest) if text not in shown]
@@ -192,14 +215,18 @@ class _Reader:
 
     def _read_part(self, part: dict[str, Any]) -> None:
         kind, text = part.get("type"), part.get("text")
-        if kind in _REASONING_PARTS or (kind is None and "thinking" in part):
+        if isinstance(text, dict) and isinstance(text.get("value"), str):
+            part, text = {**part, **text}, text["value"]
+        if kind in _REASONING_PARTS or part.get("thought") is True or (kind is None and "thinking" in part):
             self._add_thoughts("".join(strings(part)), more=True)
-        elif kind in _PICTURE_PARTS or (kind is None and "image_url" in part):
+        elif kind in _PICTURE_PARTS or (kind is None and not part.keys().isdisjoint(_PICTURE_FIELDS)):
             self._read_pictures([part])
         elif isinstance(text, str) or kind == "refusal":
             self._add_text(text if isinstance(text, str) else "".join(strings(part.get("refusal"))))
             self.extras.sources += sources_in(part)
-            self.other += strings({name: value for name, value in part.items() if name not in ("text", "refusal")})
+            self.other += strings(
+                {name: value for name, value in part.items() if name not in ("text", "value", "refusal")}
+            )
         else:
             self.other += strings(part)
 
@@ -238,11 +265,11 @@ def _picture(part: dict[str, Any]) -> object:
     url = part.get("image_url") or part.get("url") or part.get("image")
     if isinstance(url, dict):
         url = url.get("url") or _picture(url)
-    source = part.get("source")
-    data = part.get("b64_json") or part.get("data") or (source.get("data") if isinstance(source, dict) else None)
+    inner = part.get("source") or part.get("inline_data") or part.get("inlineData")
+    holder = inner if isinstance(inner, dict) else part
+    data = next((holder[name] for name in _BASE64_FIELDS if holder.get(name)), None)
     if url is None and isinstance(data, str):
-        holder = source if isinstance(source, dict) else part
-        kind = holder.get("media_type") or holder.get("mime_type") or "image/png"
+        kind = holder.get("media_type") or holder.get("mime_type") or holder.get("mimeType") or "image/png"
         url = data if data.startswith("data:") else f"data:{kind};base64,{data}"
     return url
 

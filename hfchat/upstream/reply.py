@@ -7,7 +7,7 @@ from hfchat import errors as e
 from hfchat.types import Call, Delta, Extras, Finish, Usage
 from hfchat.upstream.chunks import Frame, dumps, loads, plain_word
 from hfchat.upstream.completion import chunks_of, with_plain_messages
-from hfchat.upstream.message import read_message, sources_in
+from hfchat.upstream.message import CHOICE_FIELDS, read_message, sources_in
 from hfchat.upstream.sse import ServerSentEvent
 from hfchat.upstream.translate import Refusal, translate
 
@@ -159,6 +159,8 @@ class Reply:
     def _read_choice(self, choice: dict[str, Any], key: str) -> Delta | None:
         """What a choice says: in its delta or message, or, in the form before chat completions, in `text`."""
         message, text = choice.get(key), choice.get("text")
+        if isinstance(message, str | list):
+            message = {"content": message}
         if not isinstance(message, dict):
             message = choice.get("message")
             if not isinstance(message, dict):
@@ -168,7 +170,8 @@ class Reply:
                 return None
         if isinstance(text, str) and text and not message.get("content"):
             message = {**message, "content": text}
-        delta = read_message(message)
+        beside = choice.keys() & CHOICE_FIELDS - message.keys()
+        delta = read_message({**{name: choice[name] for name in beside}, **message} if beside else message)
         self._said_something = self._said_something or delta is not None
         return delta
 

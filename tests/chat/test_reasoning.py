@@ -21,6 +21,15 @@ REPLIES: dict[str, tuple[str, str, str]] = {
     "<thought>": ("<thought>hm</thought>\nthe answer", "hm", "the answer"),
     "<reasoning>": ("<reasoning>hm</reasoning>the answer", "hm", "the answer"),
     "<seed:think>": ("<seed:think>hm</seed:think>the answer", "hm", "the answer"),
+    "with an attribute": ('<think time="3">hm</think>the answer', "hm", "the answer"),
+    "with spaces in its tags": ("<think >hm</ think >the answer", "hm", "the answer"),
+    "ended by another tag": ("<thinking>hm</think>the answer", "hm", "the answer"),
+    "in other letters, its end in capitals": ("<think>é</THINK>the answer", "é", "the answer"),
+    "its own tag in code": ("<think>write `</think>` here</think>the answer", "write `</think>` here", "the answer"),
+    "its own tag in quotes": ('<think>write "</think>"</think>the answer', 'write "</think>"', "the answer"),
+    "<thought_process>": ("<thought_process>hm</thought_process>the answer", "hm", "the answer"),
+    "an answer between tags": ("<think>\nhm\n</think>\n<answer>\nthe answer</answer>", "hm", "the answer"),
+    "an element of an answer, without a thought": ("<answer>x</answer>", "", "<answer>x</answer>"),
     "[THINK]": ("[THINK]hm[/THINK]the answer", "hm", "the answer"),
     "◁think▷": ("◁think▷hm◁/think▷the answer", "hm", "the answer"),
     "thinking and response": (
@@ -71,6 +80,7 @@ KNOWN_BY_THE_END: dict[str, tuple[str, str, str]] = {
     "in brackets": ("hm[/THINK]the answer", "hm", "the answer"),
     "twice": ("hm</think>say </think> now", "hm", "say </think> now"),
     "after code": ("`x` and\n```\ny\n```\n</think>\nthe answer", "`x` and\n```\ny\n```", "the answer"),
+    "Granite": ("Here is my thought process: hm\nHere is my response: the answer", "hm", "the answer"),
     "harmony without its tags": ("analysisWe need it.assistantfinalThe answer", "We need it.", "The answer"),
 }
 SPOKEN_ABOUT = [
@@ -79,6 +89,8 @@ SPOKEN_ABOUT = [
     'It ends with "</think>".',
     "So:\n```html\n</think>\n```\n",
     "So:\n```html\nhm</think>x",
+    "The closing tag is </think>\nand then comes the answer.",
+    "Here is my thought process:\n\n1. I read.",
     "First <think>, then x</think>y.",
     "analysis of the data",
 ]
@@ -129,6 +141,16 @@ TEXTS = st.lists(
     | st.text(max_size=4),
     max_size=12,
 )
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_a_thought_may_hold_another(size: int) -> None:
+    text = "<think>a <think>b</think> c</think>the answer"
+    splitter = ReasoningSplitter()
+    for start in range(0, len(text), size):
+        splitter.add(text[start : start + size])
+    splitter.end()
+    assert splitter.split() == ("a <think>b\n\nc", "the answer")
 
 
 @given(TEXTS, st.integers(1, 9))

@@ -7,6 +7,7 @@ import { withoutFormulas } from "../../hfchat/page/static/formulas.js";
 const r = String.raw;
 const FORMULAS = {
   "money": ["It costs $5, or $10 with tax, and $ 3 $.", []],
+  "money with the sign behind": ["It costs 5$-10$, 5$/kg to 6$/kg, 10$, or 20$.", []],
   "each kind": [r`$a$ $$b$$ \(c\) \[d\] \begin{align*}e\end{align*}`, ["$a$", "$$b$$", r`\(c\)`, r`\[d\]`, r`\begin{align*}e\end{align*}`]],
   "code": ["`$a$` and ``\\(b\\) ` $c$`` $d$\n\n```\n$e$\n```\n\n~~~~\n$f$\n```\n$g$\n~~~~\n$h$", ["$d$", "$h$"]],
   "escaped": [r`\$a$ and \\(b\\) $c$`, ["$c$"]],

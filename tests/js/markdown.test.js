@@ -86,6 +86,12 @@ shows({
   "Bring 2~3 eggs and bake for 20~25 minutes.": "<p>Bring 2~3 eggs and bake for 20~25 minutes.</p>",
   "~~gone~~ ~a~ ~~ a ~~ ~~~~": "<p><del>gone</del> ~a~ ~~ a ~~ ~~~~</p>",
   "~/a and ~/b": "<p>~/a and ~/b</p>",
+  "**Note:**this **50%**off **`x`**y": "<p><strong>Note:</strong>this<strong>50%</strong>off<strong><code>x</code></strong>y</p>",
+  "это**«важно»**и **\"в\"**": "<p>это<strong>«важно»</strong>и<strong>&quot;в&quot;</strong></p>",
+  "قال **\"مهم\"**في **مهم:**هذا": "<p>قال<strong>&quot;مهم&quot;</strong>في<strong>مهم:</strong>هذا</p>",
+  "f(**a, **b) and g(**c), int **a, **b": "<p>f(**a, **b) and g(**c), int **a, **b</p>",
+  "x**(y) and z**(y)": "<p>x**(y) and z**(y)</p>",
+  "In __init__.py and __main__, __not this__": "<p>In __init__.py and __main__,<strong>not this</strong></p>",
 });
 
 shows({
@@ -104,6 +110,10 @@ shows({
   "text\n--": "<p>text<br>--</p>",
   "text\n=": "<p>text<br>=</p>",
   "Title\n=====": "<h1>Title</h1>",
+  "##Tight\n\ntext\n###三、\n\n```\n##x\n```\n#tag ##no": '<h2>Tight</h2><p>text</p><h3>三、</h3><div class="code_wrap"><pre><code>##x</code></pre></div><p>#tag ##no</p>',
+  "| `a | b` | c |\n|-|-|\n| `x | y` | `z` |": "<table><thead><tr><th><code>a | b</code></th><th>c</th></tr></thead><tbody><tr><td><code>x | y</code></td><td><code>z</code></td></tr></tbody></table>",
+  "| `a | b` |": "<p>|<code>a | b</code> |</p>",
+  "[![badge](https://a.org/b.svg)](https://a.org/)": '<p><a href="https://a.org/" target="_blank" rel="noopener noreferrer">badge</a></p>',
   "#tag and #1\n#2": "<p>#tag and #1<br>#2</p>",
   "one\ntwo  \nthree": "<p>one<br>two<br>three</p>",
   "A note[^1].\n\n[^1]: Source": "<p>A note[^1].</p><p>[^1]: Source</p>",

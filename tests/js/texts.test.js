@@ -24,9 +24,18 @@ const DECODED = {
   "a program": [Uint8Array.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0]), null],
   "a zip": [Uint8Array.from([0x50, 0x4b, 3, 4, 20, 0, 6, 0]), null],
   "bytes without a zero": [Uint8Array.from(Array.from({ length: 400 }, (_, place) => (place * 7) % 255 + 1)), null],
+  "UTF-16 without a mark": [Uint8Array.from([0x61, 0, 0xe9, 0, 0x0a, 0]), "aé\n"],
+  "the other UTF-16 without a mark": [Uint8Array.from([0, 0x61, 0, 0xe9, 0, 0x0a]), "aé\n"],
   "broken UTF-8 that says it is": [Uint8Array.from([0xef, 0xbb, 0xbf, 0xff, 0xff]), null],
 };
 for (const [name, [bytes, text]] of Object.entries(DECODED)) test(`bytes as text: ${name}`, () => assert.equal(texts.decoded(bytes), text));
+
+const OLD = { zh: ["中文，好", [0xd6, 0xd0, 0xce, 0xc4, 0xa3, 0xac, 0xba, 0xc3]], ja: ["日本", [0x93, 0xfa, 0x96, 0x7b]], ar: ["مرحبا", [0xe3, 0xd1, 0xcd, 0xc8, 0xc7]], fr: ["été,", [0xe9, 0x74, 0xe9, 0x2c]] };
+for (const [spoken, [text, bytes]] of Object.entries(OLD)) {
+  test(`bytes as text that is not Unicode: ${spoken}`, () => assert.equal(texts.decoded(Uint8Array.from(bytes), spoken), text));
+}
+
+test("what is no Chinese is read as Latin-1 on a Chinese page too", () => assert.equal(texts.decoded(Uint8Array.from([0x63, 0x61, 0x66, 0xe9, 0x2c]), "zh"), "café,"));
 
 test("a PDF is known by its beginning", () => {
   assert.ok(texts.isPdf(utf8("\n%PDF-1.7")));

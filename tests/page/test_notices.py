@@ -51,6 +51,22 @@ def test_who_pays_for_themself_is_led_to_where_they_mend_it(code: str, page: str
         assert "{" not in said(error, language)
 
 
+@pytest.mark.parametrize(
+    "words", ["'temperature' does not support 0.5", "top_p is deprecated", "max_tokens must be at most 512"]
+)
+def test_a_provider_that_refuses_a_setting_leads_to_the_settings(words: str) -> None:
+    error = catalogue()["upstream_rejected"](provider_message=words)
+    assert "hfchat-do-choose_settings" in said(error)
+    assert "choose_settings" not in said(catalogue()["upstream_rejected"](provider_message="no"))
+
+
+def test_the_number_of_a_request_has_the_colon_of_its_language() -> None:
+    error = catalogue()["upstream_timeout"]
+    assert "<small>Request id: r1</small>" in said(error())
+    assert "<small>Numéro de la requête\u00a0: r1</small>" in said(error(), "fr")
+    assert "<small>请求编号：r1</small>" in said(error(), "zh")
+
+
 def visit(account: HubAccount | None, language: str = "en") -> Any:
     caller = Caller("hf:1", "j1", 2**40, POLICY, account=account)
     state = SimpleNamespace(caller=caller, quota=Quota(POLICY, Counters((), 0), 0))

@@ -25,6 +25,11 @@ MAX_COMPLETION_TOKENS = [
     "max_tokens is deprecated, please use max_completion_tokens",
     "`max_tokens` has been replaced by `max_completion_tokens`.",
     "Unsupported parameter: max_tokens",
+    "Argument not supported on this model: max_tokens",
+    "max_tokens is no longer supported",
+    "max_tokens can't be set for this model",
+    "'max_tokens' may not be specified for o-series models",
+    "Use max_completion_tokens",
 ]
 SYSTEM = [
     "System role not supported",
@@ -47,6 +52,11 @@ SYSTEM = [
     "The first message must be from the user",
     "jinja2.exceptions.TemplateError: System role not supported",
     "No system prompt allowed",
+    "This model cannot process system messages",
+    "Role system is not one of ['user','assistant']",
+    "'developer' is not one of ['system', 'assistant', 'user', 'function'] - 'messages.0.role'",
+    "System instructions are unavailable",
+    "does not work with system prompts",
 ]
 
 
@@ -63,6 +73,19 @@ def test_words_about_the_limit_send_it_by_its_other_name(words: str) -> None:
     form = CallForm().other(CALL, refusal(words))
     assert form == CallForm(max_tokens_name="max_completion_tokens")
     assert form.of(CALL).options == {"max_completion_tokens": 64}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "max_tokens must be at most 512",
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+        "'max_tokens' or 'max_completion_tokens' is too large: 4096",
+        "invalid max_tokens: 4096",
+    ],
+)
+def test_words_about_how_many_tokens_there_may_be_change_no_name(words: str) -> None:
+    assert CallForm().other(CALL, refusal(words)) is None
 
 
 def test_the_newer_name_is_sent_by_the_older_one_where_it_is_refused() -> None:

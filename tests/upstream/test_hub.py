@@ -424,6 +424,22 @@ def test_what_came_before_an_error_is_given_before_it() -> None:
         next(given)
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"delta": {}, "reasoning": "a few words"},
+        {"delta": {"content": ""}, "thinking": {"text": "a few words"}},
+        {"delta": "a few words"},
+        {"delta": [{"type": "text", "text": "a few words"}]},
+    ],
+    ids=str,
+)
+def test_words_beside_or_in_the_place_of_a_delta_are_found(choice: dict[str, Any]) -> None:
+    chunk = ServerSentEvent(json.dumps({"choices": [{"index": 0, **choice}]}))
+    for delta in Reply(CALL, {}).deltas([chunk, chunk]):
+        assert delta.content + delta.reasoning == "a few words"
+
+
 def test_what_says_nothing_is_no_delta() -> None:
     role = ServerSentEvent('{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}')
     assert list(Reply(CALL, {}).deltas([role])) == []

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hfchat.types import Delta, Extras, Source
-from hfchat.upstream.message import MAX_PICTURES, MAX_SOURCES, read_message, sources_in, with_reasoning_content
+from hfchat.types import MAX_PICTURES, MAX_SOURCES, MAX_TOOLS, Delta, Extras, Source
+from hfchat.upstream.message import read_message, sources_in, with_reasoning_content
 
 TEXT = "a few words"
 DATA = "data:image/png;base64,iVBORw0KGgo"
@@ -28,6 +28,16 @@ THOUGHTS: dict[str, dict[str, Any]] = {
         "content": [{"type": "thinking", "thinking": [{"type": "text", "text": TEXT}], "closed": True}]
     },
     "a part of another name": {"content": [{"type": "reasoning", "text": TEXT}]},
+    "thinking_content": {"thinking_content": TEXT},
+    "thought": {"thought": TEXT},
+    "steps of a search": {
+        "reasoning_steps": [{"type": "web_search", "thought": TEXT, "web_search": {"search_results": []}}]
+    },
+    "a part that says so": {"content": [{"thought": True, "text": TEXT}]},
+    "beside a sealed one": {
+        "reasoning": TEXT,
+        "reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAAAABk+/="}],
+    },
     "in two fields": {"reasoning": TEXT, "reasoning_content": TEXT},
     "in a field and in details": {"reasoning": TEXT, "reasoning_details": [{"type": "reasoning.text", "text": TEXT}]},
 }
@@ -48,6 +58,8 @@ TEXTS: dict[str, dict[str, Any]] = {
     "an object": {"content": {"type": "text", "text": TEXT}},
     "a refusal": {"content": None, "refusal": TEXT},
     "a refusal that is the content too": {"content": TEXT, "refusal": TEXT},
+    "a refusal as a list": {"refusal": [{"text": TEXT}]},
+    "a text with its annotations": {"content": [{"type": "text", "text": {"value": TEXT, "annotations": []}}]},
     "a part with a refusal": {"content": [{"type": "refusal", "refusal": TEXT}]},
 }
 
@@ -86,6 +98,11 @@ PICTURES: dict[str, dict[str, Any]] = {
     "a part": {"content": [{"type": "image_url", "image_url": {"url": DATA}}]},
     "a part of Anthropic's": {"content": [{"type": "image", "source": {"media_type": "image/png", "data": DATA[22:]}}]},
     "base64": {"content": [{"type": "output_image", "b64_json": DATA[22:]}]},
+    "a part of Gemini's": {"content": [{"inlineData": {"mimeType": "image/png", "data": DATA[22:]}}]},
+    "a part of Gemini's, in Python": {"content": [{"inline_data": {"mime_type": "image/png", "data": DATA[22:]}}]},
+    "a part of OpenAI's responses": {"content": [{"type": "image_generation_call", "result": DATA[22:]}]},
+    "a part of Mistral's": {"content": [{"type": "image_url", "image_base64": DATA}]},
+    "image_url": {"image_url": {"url": DATA}},
     "image": {"image": {"url": DATA}},
 }
 
@@ -100,6 +117,8 @@ FOUND: dict[str, dict[str, Any]] = {
     "annotations": {"annotations": [CITED]},
     "annotations of a part": {"annotations": [{"type": "url_citation", "url": "https://a.example", "title": "A"}]},
     "results of a search": {"search_results": [{"title": "A", "url": "https://a.example", "snippet": "long"}]},
+    "citations by number": {"citations": {"1": {"url": "https://a.example", "title": "A"}}},
+    "results of Zhipu's search": {"web_search": [{"link": "https://a.example", "title": "A", "content": "long"}]},
     "citations beside results": {
         "citations": ["https://a.example"],
         "search_results": [{"title": "A", "url": "https://a.example"}],
@@ -119,6 +138,14 @@ def test_pictures_and_sources_are_bounded() -> None:
     assert delta is not None
     assert delta.extras is not None
     assert len(delta.extras.pictures) == MAX_PICTURES
+
+
+def test_so_are_those_of_many_deltas() -> None:
+    extras = Extras()
+    for number in range(300):
+        source = Source(f"https://a.example/{number}", "A")
+        extras.add(Extras([f"{DATA}{number}"], [source], [f"f{number}"]))
+    assert [len(extras.pictures), len(extras.sources), len(extras.tools)] == [MAX_PICTURES, MAX_SOURCES, MAX_TOOLS]
 
 
 def test_the_names_of_tools_are_found() -> None:

@@ -10,6 +10,11 @@ const MAX_RUNS = 100;
 const RUN = /\*+|_+/g;
 const DEL = /^~~(?=[^\s~])([^]*?[^\s~])~~(?!~)/;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
+// Models write bold text tight beside a word: "**Note:**this", "это**«важно»**и". So two marks end it after what ends a phrase,
+// and begin it before a quotation mark: of code, as "f(**a, **b)" or "x**(y)", neither is true.
+const PHRASE_ENDS = /[\p{Pe}\p{Pf}"'.,;:!?…%\]]/u, QUOTATION_BEGINS = /[\p{Pi}„"]/u;
+// A name of a program, as Python has: "__init__".
+const DUNDER = /^__[a-z][a-z0-9_]*?__(?![a-z0-9_])/;
 
 const characterAt = (text, place) => (place < text.length ? String.fromCodePoint(text.codePointAt(place)) : "");
 const characterBefore = (text, place) => (/[\uDC00-\uDFFF]/.test(text[place - 1] ?? "") && place > 1 ? text.slice(place - 2, place) : text[place - 1] ?? "");
@@ -18,10 +23,11 @@ const isOuter = (sign) => isSpace(sign) || PUNCTUATION.test(sign) || SIGN.test(s
 const parts = (sign) => PUNCTUATION.test(sign) && !SIGN.test(sign);
 
 // Whether a run of marks between these two characters can begin an emphasis, and whether it can end one.
-export function flanking(mark, before, after) {
+export function flanking(mark, before, after, count = 1) {
   if (/\d/.test(before) && /\d/.test(after)) return { opens: false, closes: false };
   const left = !isSpace(after) && (!parts(after) || isOuter(before)), right = !isSpace(before) && (!parts(before) || isOuter(after));
-  if (mark === "*") return { opens: left, closes: right };
+  if (mark === "*" && count < 2) return { opens: left, closes: right };
+  if (mark === "*") return { opens: left || (/\p{L}/u.test(before) && QUOTATION_BEGINS.test(after)), closes: right || (/\p{L}/u.test(after) && PHRASE_ENDS.test(before)) };
   return { opens: left && (!right || PUNCTUATION.test(before)), closes: right && (!left || PUNCTUATION.test(after)) };
 }
 
@@ -29,15 +35,17 @@ export function flanking(mark, before, after) {
 export function emStrong(src, masked) {
   const run = /^(?:\*+|_+)/.exec(src)?.[0];
   if (!run) return undefined;
+  const [name] = DUNDER.exec(src) ?? [];
+  if (name) return { type: "text", raw: name, text: name };
   const from = masked.length - src.length, mark = run[0], { length } = run;
   let begin = from; // of a run whose first mark Marked took for text
   while (masked[begin - 1] === mark) begin -= 1;
-  if (!flanking(mark, characterBefore(masked, begin), characterAt(masked, from + length)).opens) return undefined;
+  if (!flanking(mark, characterBefore(masked, begin), characterAt(masked, from + length), from + length - begin).opens) return undefined;
   RUN.lastIndex = from + length;
   let open = length, middle = 0;
   for (let found, runs = 0; runs < MAX_RUNS && (found = RUN.exec(masked)); runs += 1) {
     if (found[0][0] !== mark) continue;
-    const count = found[0].length, { opens, closes } = flanking(mark, characterBefore(masked, found.index), characterAt(masked, RUN.lastIndex));
+    const count = found[0].length, { opens, closes } = flanking(mark, characterBefore(masked, found.index), characterAt(masked, RUN.lastIndex), count);
     if (!opens && !closes) continue;
     if (!closes) { open += count; continue; }
     // CommonMark's rules 9 and 10.

@@ -22,6 +22,8 @@ const MOST = { formula: 2000, formulas: 300, chars: 8000, depth: 12 };
 const MACROS = /\\(?:[gex]?def|g?let|futurelet|(?:re)?newcommand|providecommand|global|long|char)(?![a-zA-Z])/;
 // Fractions nest without braces, too: `\frac1\frac1\frac12`.
 const BARE = /\\[dtc]?(?:frac|binom)(?![a-zA-Z{])/g;
+// The sign stands behind its number, too: "5$-10$", "5$/kg".
+const PRICE = /^\d\$[-–/,.;:)!?]$/;
 const CLOSES = { "\\[": "\\]", "\\(": "\\)", "$$": "$$" };
 const closing = (open) => CLOSES[open] ?? (open.startsWith("\\begin") ? open.replace("begin", "end") : undefined);
 
@@ -47,7 +49,7 @@ function tokens(text) {
 
 // The place of the dollar sign that ends the formula which this one begins, or -1. Stops at the next sign of the same depth.
 function dollarEnd(text, all, first) {
-  if (/\s/.test(text[all[first].end] ?? " ")) return -1;
+  if (/\s/.test(text[all[first].end] ?? " ") || PRICE.test(text.slice(Math.max(all[first].at - 1, 0), all[first].end + 1))) return -1;
   for (let place = first + 1; place < all.length; place += 1) {
     const { sign, at, end, closed } = all[place];
     if (sign === "$") return at > all[first].end && !/\s/.test(text[at - 1]) && !/\d/.test(text[end] ?? "") ? place : -1;

@@ -11,6 +11,7 @@ import "./model_picker.js";
 import "./editing.js";
 import "./scrolling.js";
 import "./sliders.js";
+import "./stopped.js";
 import "./pictures/edit.js";
 import "./conversations/main.js";
 import * as diagrams from "./diagrams.js";

@@ -4,7 +4,7 @@ import { constants } from "./constants.js";
 import { drawable } from "./diagrams.js";
 import { directed } from "./direction.js";
 import { del, emStrong } from "./emphasis.js";
-import { fences } from "./fences.js";
+import { fences, segments } from "./fences.js";
 import { address, addressIn, escaped, withoutTags } from "./links.js";
 import { withLinks, withNames } from "./pictures/references.js";
 import { asQuestion, isQuestion, question, questionTokens } from "./question.js";
@@ -31,7 +31,8 @@ export function link(href, title, words) {
   const safe = address(href);
   if (safe === null) return words;
   const hint = title ? ` title="${withoutTags(title)}"` : "";
-  return `<a href="${escaped(safe)}"${hint} target="_blank" rel="noopener noreferrer">${words}</a>`;
+  // A picture in it is a link of its own elsewhere.
+  return `<a href="${escaped(safe)}"${hint} target="_blank" rel="noopener noreferrer">${words.replace(/<\/?a\b[^>]*>/g, "")}</a>`;
 }
 
 export function image(href, title, words) {
@@ -81,6 +82,16 @@ function autolink(src) {
 // One sign below a line of text is the beginning of a list, or of a line across the page, that is being written.
 const lheading = (src) => (/^.*\n {0,3}[-=]{1,2} *(?:\n|$)/.test(src) ? undefined : false);
 
+// A heading whose signs are tight beside its words; one sign is a hashtag, or a number.
+const TIGHT_HEADING = /^( {0,3}#{2,6})(?=[\p{L}\p{N}*])/gmu;
+// In a table a sign in code parts no cells: "| `string | null` |".
+const ROW = /^ {0,3}\|.*\|[ \t]*$/gm, CODE_IN_ROW = /(?<!`)(`+)(?![`\s])([^`]*[^`\s])\1(?!`)/g;
+const rowOf = (row) => row.replace(CODE_IN_ROW, (code) => code.replace(/(?<!\\)\|/g, "\\|"));
+const marksOf = (words) => (/^[ |:-]*-[ |:-]*$/m.test(words) ? words.replace(ROW, rowOf) : words).replace(TIGHT_HEADING, "$1 ");
+
+// The message with its marks as Marked's reader of blocks wants them.
+const withMarks = (message) => segments(message).map(({ code, text: words }) => (code ? words : marksOf(words))).join("");
+
 // Gradio takes an end of a line away from code, which is that of an empty line where the code ends in one.
 function keepLastLines(tokens) {
   for (const token of tokens) {
@@ -102,7 +113,7 @@ export function parser(marked) {
   const lexer = marked.lexer.bind(marked);
   marked.lexer = (message) => {
     begin(message);
-    const tokens = isQuestion(message) ? questionTokens(message) : readHtml(lexer(message));
+    const tokens = isQuestion(message) ? questionTokens(message) : readHtml(lexer(withMarks(message)));
     keepLastLines(tokens);
     return tokens;
   };

@@ -1,9 +1,9 @@
-// Scrolling: who scrolls up while a reply comes stays there. Gradio goes to the end a moment after each piece that came while the end
-// was in sight: what it still means to do then is not done.
-import { CHAT } from "./dom.js";
+// Scrolling: who scrolls up while a reply comes stays there; who asks something sees it. Gradio goes to the end a moment after each
+// piece that came while the end was in sight: what it still means to do then is not done.
+import { added, beforeSubmit, CHAT, onChange } from "./dom.js";
 
 const MOMENT_MS = 1000, NEAR = 100; // longer than Gradio waits, and as near to the end as it calls the end
-let top = 0, height = 0, held = 0;
+let top = 0, height = 0, held = 0, asked = false;
 const isConversation = (found) => found instanceof Element && found.matches(`${CHAT} .bubble-wrap`);
 const release = () => { clearTimeout(held); held = 0; };
 
@@ -17,5 +17,14 @@ document.addEventListener("scroll", ({ target }) => {
   held = setTimeout(() => { held = 0; target.dispatchEvent(new Event("scroll")); }, MOMENT_MS);
 }, true);
 document.addEventListener("click", ({ isTrusted }) => { if (isTrusted) release(); }, true);
+beforeSubmit(() => { release(); asked = true; });
+onChange(["childList"], (changes) => {
+  if (!asked) return;
+  for (const question of added(changes, `${CHAT} .user-row`)) {
+    const conversation = question.closest(".bubble-wrap");
+    conversation.scrollTop = conversation.scrollHeight;
+    asked = false;
+  }
+});
 const { scrollTo } = Element.prototype;
 Element.prototype.scrollTo = function (...place) { if (!held || !isConversation(this)) scrollTo.apply(this, place); };

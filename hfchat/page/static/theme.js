@@ -3,7 +3,8 @@
 import { onChange } from "./dom.js";
 
 const KEY = "hfchat-theme", PARAMETER = "__theme";
-const system = matchMedia("(prefers-color-scheme: dark)");
+const system = matchMedia("(prefers-color-scheme: dark)"), paper = matchMedia("print");
+let printing = false;
 
 const known = (theme) => (theme === "light" || theme === "dark" ? theme : "");
 
@@ -20,12 +21,18 @@ function mark() {
 
 // Gradio's styles go by the class of the body.
 function show() {
-  const theme = now(), dark = theme === "dark" || (theme === "system" && system.matches);
+  const theme = now(), dark = !printing && (theme === "dark" || (theme === "system" && system.matches));
   document.body.classList.toggle("dark", dark);
   document.documentElement.style.colorScheme = dark ? "dark" : "light";
   // Beside Gradio's own part of the page: what its styles say there goes by the system.
   document.body.style.background = "var(--body-background-fill)";
   mark();
+}
+
+// Paper is white.
+function print(now) {
+  printing = now;
+  show();
 }
 
 export function choose(theme) {
@@ -41,6 +48,10 @@ export function beginTheme() {
   if (now() !== "system") document.querySelector("gradio-app").setAttribute("theme_mode", now());
   show();
   system.addEventListener("change", () => setTimeout(show));
+  // Not every browser knows both.
+  paper.addEventListener("change", ({ matches }) => print(matches));
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
   window.addEventListener("storage", ({ key }) => { if (key === KEY) show(); });
   onChange(["childList"], mark);
 }

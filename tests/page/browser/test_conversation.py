@@ -281,6 +281,44 @@ def test_closing_the_tab_before_it_listens_ends_the_call_upstream(visit: Visit, 
     wait_until(lambda: stub.left_early == 1)
 
 
+def test_who_stopped_a_reply_has_it_continued(visit: Visit, stub: StubUpstream) -> None:
+    offer = visit.page.locator("#hfchat-stopped button")
+    stub.answer = lambda _: reply(["One two ", *["three "] * 600], pause_s=0.1)
+    visit.ask("count")
+    visit.wait_for("One two")
+    visit.page.click("button.stop-button")
+    expect(visit.page.locator(TURN)).to_be_enabled()
+    stub.answer = lambda _: reply(["and the end."])
+    offer.click()
+    visit.wait_for("and the end.")
+    expect(visit.page.locator(TURN)).to_be_enabled()
+    expect(offer).to_have_count(0)
+    (*_, partial, instruction) = stub.requests[-1]["messages"]
+    assert (partial["role"], partial["content"][:7]) == ("assistant", "One two")
+    assert instruction["role"] == "user"
+    assert len(visit.replies()) == 1
+    # A reply that ended by itself has no more to come.
+    visit.ask("again")
+    expect(visit.page.locator(".message.bot")).to_have_count(2)
+    expect(visit.page.locator(TURN)).to_be_enabled()
+    expect(offer).to_have_count(0)
+    assert visit.complaints == []
+
+
+def test_who_asks_sees_the_question_wherever_they_were(visit: Visit, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(["line\n\n"] * 60)
+    visit.ask("a long one")
+    place = visit.page.locator("#hfchat-conversation .bubble-wrap")
+    wait_until(lambda: place.evaluate("(place) => place.scrollHeight - place.clientHeight > 500"))
+    expect(visit.page.locator(TURN)).to_be_enabled()
+    visit.rest()
+    place.evaluate("(place) => { place.scrollTop = 0; }")
+    visit.rest()
+    stub.answer = echo
+    visit.ask("a short one")
+    expect(visit.page.locator(".message.user").last).to_be_in_viewport()
+
+
 def test_who_scrolls_up_while_a_reply_comes_stays_there(visit: Visit, stub: StubUpstream) -> None:
     # Of few tokens, so that it ends neither at the limit nor before a busy browser has scrolled it.
     stub.answer = lambda _: reply(["line\n\n"] * 640, pause_s=0.1)

@@ -99,6 +99,8 @@ def test_each_part_of_a_text_begins_at_its_own_side(
         visit.ask("مرحبا")
         expect(page.locator(f"{BOT} pre")).to_be_visible()
         expect(page.locator(TURN)).to_be_enabled()
+        expect(page.locator("#hfchat-history li .title")).to_be_visible()
+        visit.rest()
         # On which side of its line, or cell, the first letter of each stands.
         sides = page.evaluate("""() => [".bot p", ".bot p ~ p", ".bot ul li", ".bot ol li", ".bot blockquote p",
             ".bot th", ".bot th + th", ".bot td", ".bot pre code", ".user .hfchat-question",
@@ -116,6 +118,9 @@ def test_each_part_of_a_text_begins_at_its_own_side(
         })""")
         begins = ["left", "right", "right", "left", "right", "left", "right", "right", "left", "right", "right"]
         assert sides == begins
+        # A sentence of the page's own, though it begins with the name of a model.
+        facts = page.locator(".hfchat-facts").evaluate("(facts) => getComputedStyle(facts).direction")
+        assert facts == ("rtl" if locale == "ar-EG" else "ltr")
         page.fill(BOX, "مرحبا")
         assert page.locator(BOX).evaluate("(box) => getComputedStyle(box).direction") == "rtl"
         page.fill(BOX, "hello")

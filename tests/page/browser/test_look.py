@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import RunningApp
 from tests.support.browser import BOX, TURN, Visit, visiting
+from tests.support.stub_upstream import StubUpstream, reply
 
 DARK = "document.body.classList.contains('dark')"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -61,6 +62,36 @@ def test_gradios_own_parameter_goes_first_until_something_is_chosen(browser: Bro
         choose(visit, "Light")
         assert "__theme" not in page.url
         assert not page.evaluate(DARK)
+
+
+def test_what_is_dark_on_the_screen_is_printed_black_on_white_and_over_the_whole_width(
+    browser: Browser, app: RunningApp, stub: StubUpstream
+) -> None:
+    stub.answer = lambda _: reply(["words"])
+    with visiting(browser, app, locale="en-GB", color_scheme="dark", viewport={"width": 1280, "height": 800}) as visit:
+        page = visit.sign_in().page
+        visit.ask("hello")
+        visit.wait_for("words")
+        expect(page.locator(TURN)).to_be_enabled()
+        said = page.locator(".message.bot p").first
+        colour = "(words) => Math.max(...getComputedStyle(words).color.match(/\\d+/g).slice(0, 3).map(Number))"
+        assert said.evaluate(colour) > 200
+        page.emulate_media(media="print", color_scheme="dark")
+        expect(page.locator("body.dark")).to_have_count(0)
+        assert said.evaluate(colour) < 100
+        assert page.evaluate("getComputedStyle(document.querySelector('gradio-app')).paddingInlineStart") == "0px"
+        page.emulate_media(media="screen", color_scheme="dark")
+        expect(page.locator("body.dark")).to_have_count(1)
+
+
+def test_a_list_in_a_list_has_letters_of_the_same_size(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    stub.answer = lambda _: reply(["- a\n  - b\n    1. c"])
+    with visiting(browser, app, locale="en-GB") as visit:
+        page = visit.sign_in().page
+        visit.ask("a list")
+        expect(page.locator(".message.bot li")).to_have_count(3)
+        sizes = "(items) => items.map((item) => getComputedStyle(item).fontSize)"
+        assert set(page.locator(".message.bot li").evaluate_all(sizes)) == {"16px"}
 
 
 @pytest.mark.parametrize("options", [PHONE, {"viewport": {"width": 900, "height": 700}}], ids=["phone", "desk"])

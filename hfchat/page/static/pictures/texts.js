@@ -22,14 +22,29 @@ const CONTROLS = /[\u0000-\u0007\u000e-\u001a\u001c-\u001f\u007f]/g;
 // Logs have a few, of terminals; programs and pictures have many.
 const CONTROLS_A_CHAR = 0.005;
 
-// The text that the bytes are, or null where they are none: UTF-8, UTF-16 that says so, or Latin-1 as Windows has it.
-export function decoded(bytes) {
-  const [encoding] = BOMS.find(([, ...bom]) => bom.every((byte, place) => bytes[place] === byte)) ?? [];
+// What programs of Windows write in the page's language where they do not write Unicode; in any other, Latin-1 as it has it.
+const OLD = { zh: "gb18030", ja: "shift_jis", ar: "windows-1256" };
+
+// UTF-16 without a mark: most of its characters are of one byte and a zero.
+function silentUtf16(bytes) {
+  const zeros = [0, 0], few = bytes.subarray(0, 4000);
+  few.forEach((byte, place) => { if (!byte) zeros[place % 2] += 1; });
+  const [even, odd] = zeros.map((count) => (2 * count) / few.length);
+  if (odd > 0.4 && even < 0.02) return "utf-16le";
+  return even > 0.4 && odd < 0.02 ? "utf-16be" : undefined;
+}
+
+function read(bytes, encoding) {
+  try { return new TextDecoder(encoding, { fatal: true }).decode(bytes); } catch { return null; }
+}
+
+// The text that the bytes are, or null where they are none: UTF-8, UTF-16, or what was usual before. `spoken` is a language.
+export function decoded(bytes, spoken = language) {
+  const [marked] = BOMS.find(([, ...bom]) => bom.every((byte, place) => bytes[place] === byte)) ?? [];
+  const encoding = marked ?? silentUtf16(bytes);
   if (!encoding?.startsWith("utf-16") && bytes.includes(0)) return null;
-  let text;
-  try { text = new TextDecoder(encoding ?? "utf-8", { fatal: true }).decode(bytes); } catch {
-    text = encoding ? null : new TextDecoder("windows-1252").decode(bytes);
-  }
+  const old = encoding ? [] : [OLD[spoken], "windows-1252"].filter(Boolean);
+  const text = [encoding ?? "utf-8", ...old].reduce((found, name) => found ?? read(bytes, name), null);
   return text === null || (text.match(CONTROLS)?.length ?? 0) > text.length * CONTROLS_A_CHAR ? null : text;
 }
 
