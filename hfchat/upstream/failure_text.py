@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 MAX_WAIT_S = 86_400
 _MAX_DETAIL = 300
@@ -71,12 +72,25 @@ def _sentences(value: object, depth: int = 0) -> Iterator[str]:
         for item in value[:_MAX_SENTENCES]:
             yield from _sentences(item, depth + 1)
     elif isinstance(value, dict):
+        place = _place(value)
         for key, item in value.items():
-            if _is_error_key(key):
+            if place and key == "msg":
+                yield f"{place}: {item}"
+            elif _is_error_key(key):
                 fields = key.lower() in ("errors", "issues") and isinstance(item, dict)
                 yield from _sentences(list(item.values()) if fields else item, depth + 1)
                 if key == "estimated_time":
                     yield key
+
+
+def _place(error: dict[str, Any]) -> str:
+    """The field that a pydantic error is about; none where an object was sent for a text, which no model takes."""
+    loc, message = error.get("loc"), error.get("msg")
+    if not isinstance(loc, list) or not isinstance(message, str) or isinstance(error.get("input"), dict):
+        return ""
+    # Behind the field may stand which kind of value was tried: `content.str`.
+    names = [name for name in loc if isinstance(name, str) and name.isidentifier() and name not in ("str", "body")]
+    return names[-1][:_MAX_KEY] if names else ""
 
 
 _ECHO = re.compile(r"['\"]input['\"]\s*:.*|\binput_value=.*", re.DOTALL)
