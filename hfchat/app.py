@@ -110,6 +110,8 @@ def create_app(settings: Settings, upstream: Upstream | None = None, store: Stor
                 allow_origins=settings.hfchat_cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
+                # Chrome asks for it where a page of the internet calls a server in the user's own network.
+                allow_private_network=True,
                 expose_headers=EXPOSED,
             ),
         ],

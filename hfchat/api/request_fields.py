@@ -86,12 +86,16 @@ def only(*values: object) -> Kind:
 
 
 def an_object(kinds: Mapping[str, Kind]) -> Kind:
-    """An object of these fields and no others."""
+    """An object of these fields and no others. A null of another is taken out: a template would read it in the place of what the
+    server gives by that name, such as `messages`.
+    """
 
     def check(value: object, path: str) -> None:
         if not isinstance(value, dict):
             raise InvalidRequest("object", param=path)
         check_fields(value, kinds, f"{path}.")
+        for name in [name for name in value if name not in kinds]:
+            del value[name]
 
     properties = {name: kind.schema for name, kind in kinds.items()}
     return Kind(check, {"type": ["object", "null"], "properties": properties, "additionalProperties": False})
@@ -173,10 +177,11 @@ FIELDS: Mapping[str, Kind] = {
     "user": SCALAR,
     "safety_identifier": SCALAR,
     "prompt_cache_key": SCALAR,
+    "prompt_cache_retention": SWITCH,
     "metadata": DATA,
     "verbosity": SWITCH,
     "modalities": list_of(only("text")),  # sound costs more than its letters
-    "service_tier": only("auto", "default", "flex"),  # others cost more
+    "service_tier": only("auto", "default", "flex", "on_demand"),  # others cost more
     "store": only(False),  # what is stored stays in the owner's account
     # Thinking
     **{name: kind for name, kind in _THINKING.items() if name != "thinking"},
@@ -192,6 +197,7 @@ FIELDS: Mapping[str, Kind] = {
     "reasoning_format": SWITCH,  # llama.cpp, Groq
     "separate_reasoning": SWITCH,  # SGLang
     "stream_reasoning": SWITCH,  # SGLang
+    "reasoning_split": SWITCH,  # MiniMax
     "chat_template_kwargs": an_object(_THINKING),  # vLLM, llama.cpp, SGLang
     # Sampling: all of vLLM, TGI, llama.cpp, Ollama and the router's providers know some of these
     "top_k": SCALAR,
@@ -236,9 +242,20 @@ FIELDS: Mapping[str, Kind] = {
     "post_sampling_probs": SCALAR,
     "cache_prompt": SCALAR,
     "timings_per_token": SCALAR,
+    "return_progress": SCALAR,
     "parse_tool_calls": SCALAR,
     "grammar": SCALAR,
     "json_schema": DATA,
+    "tool_stream": SWITCH,  # GLM
+    "usage": an_object({"include": SWITCH}),  # OpenRouter
+    # What is refused, at the value that says nothing: some clients write all that they know.
+    "echo": only(False),
+    "best_of": only(1),
+    "use_beam_search": only(False),
+    "ignore_eos": only(False),
+    "min_tokens": only(0),
+    "add_generation_prompt": only(True),
+    "continue_final_message": only(False),
     # Forms of answer
     "structured_outputs": an_object(  # vLLM
         {

@@ -59,9 +59,11 @@ def read_scopes(claims: dict[str, Any]) -> frozenset[str]:
 
 
 def read_foreign_scopes(claims: dict[str, Any]) -> frozenset[str]:
-    """The scopes that another issuer granted: of `scope`, and of `scp` (Entra ID, Okta), each a text or a list of texts."""
+    """The scopes that another issuer granted: of `scope`, `scp` (Entra ID, Okta) and `permissions` (those that Auth0 and WorkOS
+    grant by a person's roles), each a text or a list of texts.
+    """
     scopes: set[str] = set()
-    for name in ("scope", "scp"):
+    for name in ("scope", "scp", "permissions"):
         value = claims.get(name)
         texts = value if isinstance(value, list) else [value]
         scopes.update(scope for text in texts if isinstance(text, str) for scope in text.split())

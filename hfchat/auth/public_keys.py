@@ -129,5 +129,7 @@ def _published(entry: object) -> PublishedKey | None:
         key = PyJWK(entry, _ALGORITHM_OF_KTY[kty]).key
     except (PyJWTError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
         return None
-    algorithms = algorithms_of(key) if alg is None else algorithms_of(key) & {str(alg)}
+    # A key that is named by the older `EdDSA` signs under its newer name, too.
+    named = EDDSA_ALGORITHMS if alg == "EdDSA" else {str(alg)}
+    algorithms = algorithms_of(key) if alg is None else algorithms_of(key) & named
     return PublishedKey(kid, algorithms, key) if algorithms else None

@@ -1,7 +1,8 @@
 """Retry: a call that failed before its first word is tried again, with backoff and `Retry-After`, while the caller has patience.
 
 The order: the model as it was asked for, the same model at other live providers, then the owner's fallback models. What was
-given up is left alone for a while: others come before it. After the first word nothing is tried again.
+given up is left alone for a while: others come before it. After the first word nothing is tried again; what comes before it, such
+as an event with the role alone, is held back until then.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from hfchat.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from hfchat.types import ROUTING_RULES, Call, Part, Upstream
+from hfchat.types import ROUTING_RULES, Call, Delta, Part, Upstream
 
 # The first wait; it doubles with each round, by a random part less, so that callers who failed together do not return together.
 BACKOFF_S = 0.5
@@ -36,6 +37,8 @@ MAX_RESTING = 1000
 OTHER_PROVIDERS = 3
 # Of one turn, whatever there is left to try.
 MAX_ATTEMPTS = 8
+# Of parts before the first word: an ordinary reply has one or two, and a provider may keep a connection alive with them.
+MAX_HELD = 256
 # A model rests for all callers, so only after errors that one caller's request cannot cause.
 _RESTING_ERRORS = (UpstreamRateLimited, UpstreamOverloaded, ModelLoading, UpstreamUnavailable, UpstreamTimeout)
 
@@ -86,11 +89,18 @@ class Retries:
         number, error = 1, None
         while True:
             began, model = False, schedule.model
+            held: list[Part] = []
             on_attempt(Attempt(model, number, error))
             try:
                 async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
                     async for part in parts:
+                        if not began and len(held) < MAX_HELD and _says_nothing(part):
+                            held.append(part)
+                            continue
                         began = True
+                        for waiting in held:
+                            yield waiting
+                        held.clear()
                         yield part
                 self._resting.pop(model, None)
                 return
@@ -130,6 +140,11 @@ class Retries:
             self._resting = {name: until for name, until in self._resting.items() if until > now}
         if len(self._resting) < MAX_RESTING:
             self._resting[model] = now + min(max(error.stated_wait_s or 0, REST_S), MAX_REST_S)
+
+
+def _says_nothing(part: Part) -> bool:
+    """Whether it is a delta without a word, as before the first word of many replies."""
+    return isinstance(part, Delta) and not (part.content or part.reasoning or part.tool_text or part.extras)
 
 
 class Schedule:

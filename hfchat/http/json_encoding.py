@@ -1,7 +1,7 @@
 """Encoding of a JSON body: what to make of one that a strict parser refuses, though its sender meant JSON. Pure.
 
 A client that cuts a text in the middle of an emoji writes half of it: an escape of one UTF-16 surrogate without the other
-(RFC 8259 section 8.2). Here it becomes U+FFFD.
+(RFC 8259 section 8.2), or, from some languages, its three bytes. Here it becomes U+FFFD.
 """
 
 import json
@@ -16,6 +16,8 @@ _HIGH, _LOW = rb"[89abAB][0-9a-fA-F]{2}", rb"[c-fC-F][0-9a-fA-F]{2}"
 _PAIR = re.compile(rb"\\u[dD]%b\\u[dD]%b" % (_HIGH, _LOW))
 _ESCAPE_BYTES = len(b"\\ud83d")
 _HALF = re.compile(rb"\\u[dD](?:%b(?!\\u[dD]%b)|(?<!\\u[dD]%b\\u[dD])%b)" % (_HIGH, _LOW, _HIGH, _LOW))
+# A surrogate in UTF-8's form, which UTF-8 does not allow; two of them are a character (CESU-8).
+_BYTES = re.compile(rb"(?:\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]|\xed[\xa0-\xbf][\x80-\xbf])")
 _HALF_IN_TEXT = re.compile("[\ud800-\udfff]")
 # RFC 1952, RFC 8878, RFC 1950 with each level of compression.
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x78\x01": "deflate", b"\x78\x5e": "deflate"} | {
@@ -33,11 +35,12 @@ def mended(body: bytes) -> bytes:
     compressed = next((coding for magic, coding in _COMPRESSED.items() if body.startswith(magic)), None)
     if compressed is not None:
         raise UnsupportedEncoding("coding", params={"value": compressed}, param="body")
+    sent, body = body, _without_surrogate_bytes(body)
     if (charset := _other_charset(body)) is not None:
         raise UnsupportedEncoding("charset", params={"value": charset}, param="body")
     # From here on each backslash begins an escape.
     again = b"".join(_HALF.sub(rb"\\ufffd", piece) for piece in _slices(body.replace(rb"\\", rb"\u005c")))
-    if again == body:
+    if again == sent:
         raise InvalidRequest("not_json", param="body")
     return again
 
@@ -45,6 +48,26 @@ def mended(body: bytes) -> bytes:
 def without_halves(text: str) -> str:
     """A text with U+FFFD in place of each half of a surrogate pair: all of it can be written as UTF-8."""
     return _HALF_IN_TEXT.sub("\ufffd", text)
+
+
+def _without_surrogate_bytes(body: bytes) -> bytes:
+    """The body, if it is UTF-8 apart from surrogates, with the characters that they are in their place, or U+FFFD."""
+    as_utf8 = b"".join(_BYTES.sub(_as_utf8, piece) for piece in _slices(body))
+    try:
+        as_utf8.decode()
+    except UnicodeDecodeError:
+        return body
+    return as_utf8
+
+
+def _as_utf8(surrogates: re.Match[bytes]) -> bytes:
+    return (
+        surrogates[0]
+        .decode(errors="surrogatepass")
+        .encode("utf-16", "surrogatepass")
+        .decode("utf-16", "replace")
+        .encode()
+    )
 
 
 def _other_charset(body: bytes) -> str | None:

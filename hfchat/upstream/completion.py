@@ -114,12 +114,19 @@ class _Choice:
         _merge(self._message, {name: value for name, value in delta.items() if name != "tool_calls"})
 
     def _add_call(self, piece: dict[str, Any]) -> None:
-        """Add to the call of the same index, or, where none is given, of the same id; a new name begins another call."""
+        """Add to the call of the same index, or, where none is given, of the same id; a new name begins another call.
+
+        Some servers give all calls the index 0: there a new id with a name is another call, too.
+        """
         index, call_id = piece.get("index"), piece.get("id")
-        call = next((call for call in self._calls if index is not None and call.get("index") == index), None)
-        if call is None and index is None and self._calls:
-            function = piece.get("function")
-            named = isinstance(function, dict) and bool(function.get("name"))
+        function = piece.get("function")
+        named = isinstance(function, dict) and bool(function.get("name"))
+        of_index = [call for call in self._calls if index is not None and call.get("index") == index]
+        call = of_index[-1] if of_index else None
+        if call is not None and named and call_id and call.get("id") not in (None, "", call_id):
+            same = [other for other in of_index if other.get("id") == call_id]
+            call = same[0] if same else None
+        elif call is None and index is None and self._calls:
             same = [call for call in self._calls if call_id and call.get("id") == call_id]
             call = same[0] if same else None if named or call_id else self._calls[-1]
         if call is None:

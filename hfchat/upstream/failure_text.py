@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 MAX_WAIT_S = 86_400
 _MAX_DETAIL = 300
@@ -71,12 +72,26 @@ def _sentences(value: object, depth: int = 0) -> Iterator[str]:
         for item in value[:_MAX_SENTENCES]:
             yield from _sentences(item, depth + 1)
     elif isinstance(value, dict):
+        place = _place(value)
         for key, item in value.items():
-            if _is_error_key(key):
+            if place and key == "msg":
+                yield f"{place}: {item}"
+            elif _is_error_key(key):
                 fields = key.lower() in ("errors", "issues") and isinstance(item, dict)
                 yield from _sentences(list(item.values()) if fields else item, depth + 1)
                 if key == "estimated_time":
                     yield key
+
+
+def _place(error: dict[str, Any]) -> str:
+    """The field that a pydantic error is about, where the rules know it: the caller may have chosen any other name.
+
+    None where an object was sent for a text, which no model takes.
+    """
+    loc, message = error.get("loc"), error.get("msg")
+    if not isinstance(loc, list) or not isinstance(message, str) or isinstance(error.get("input"), dict):
+        return ""
+    return next((name for name in reversed(loc) if name in ("model", "content")), "")
 
 
 _ECHO = re.compile(r"['\"]input['\"]\s*:.*|\binput_value=.*", re.DOTALL)
@@ -172,9 +187,13 @@ _UNIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|mi?l|s|m|h|d)")
 
 
 def wait_s(headers: Mapping[str, str], body: object, text: str) -> int | None:
-    """Seconds to wait: from `Retry-After` (RFC 9110 10.2.3), `RateLimit` (t=), a number in the body, or its words."""
+    """Seconds to wait: from `Retry-After` (RFC 9110 10.2.3), `retry-after-ms` (Azure, OpenAI), `RateLimit` (t=), a number in the
+    body, or its words.
+    """
     fields = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
     seconds = _seconds(fields.get("retry-after", ""))
+    if seconds is None and (milliseconds := _seconds(fields.get("retry-after-ms", ""), date=False)) is not None:
+        seconds = milliseconds / 1000
     if seconds is None and (reset := re.search(r"\bt=(\d{1,9})", fields.get("ratelimit", ""))):
         seconds = float(reset[1])
     if seconds is None:

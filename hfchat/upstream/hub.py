@@ -21,11 +21,11 @@ from hfchat.upstream.idle_timeout import IdleTimeout
 from hfchat.upstream.model_list import read_models
 from hfchat.upstream.reply import Reply
 from hfchat.upstream.request_body import call_body
-from hfchat.upstream.sse import EventTooLarge, ServerSentEvent, SSEDecoder
+from hfchat.upstream.sse import EventTooLarge, ServerSentEvent
+from hfchat.upstream.stream_body import MAX_JSON_BYTES, StreamBody, is_event_stream
 from hfchat.upstream.translate import Refusal, translate
 
 MAX_REFUSAL_BYTES = 64 * 1024
-MAX_JSON_BYTES = 16 * 1024 * 1024
 # DRAIN_S: the wait for the end of a body after [DONE], so that its connection can be used again. AFTER_FINISH_S: the wait for
 # usage or [DONE] after the finish reason; some servers send neither.
 DRAIN_S = 0.3
@@ -66,9 +66,14 @@ class HubUpstream:
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._send(call)
-            reply, decoder, more = Reply(call, response.headers), SSEDecoder(), True
+            reply, decoder, more = Reply(call, response.headers), StreamBody(), True
             if _is_whole(response, call):
-                yield reply.whole(await read_body(response, MAX_JSON_BYTES))
+                body = await read_body(response, MAX_JSON_BYTES)
+                if not is_event_stream(body):
+                    yield reply.whole(body)
+                else:
+                    for delta in reply.deltas([*decoder.feed(body), *decoder.close()]):
+                        yield delta
             else:
                 _disable_read_timeout(response)
                 passed_at = 0.0
@@ -193,7 +198,7 @@ def _is_whole(response: aiohttp.ClientResponse, call: Call) -> bool:
 
 
 async def _next_events(
-    content: aiohttp.StreamReader, decoder: SSEDecoder, reply: Reply
+    content: aiohttp.StreamReader, decoder: StreamBody, reply: Reply
 ) -> tuple[list[ServerSentEvent], bool]:
     """The next events, and whether there may be more. SSE comments are no events: they do not hide a stalled model.
 

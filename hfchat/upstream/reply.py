@@ -6,9 +6,10 @@ from typing import Any
 from hfchat import errors as e
 from hfchat.types import Call, Delta, Extras, Finish, Usage
 from hfchat.upstream.chunks import Frame, dumps, loads, plain_word
-from hfchat.upstream.completion import chunks_of, with_plain_messages
+from hfchat.upstream.completion import chunks_of, completion_of, with_plain_messages
 from hfchat.upstream.message import CHOICE_FIELDS, read_message, sources_in
 from hfchat.upstream.sse import ServerSentEvent
+from hfchat.upstream.stream_body import JSON_BODY
 from hfchat.upstream.translate import Refusal, translate
 
 # More than any model writes; the stores count in 64 bits.
@@ -48,6 +49,9 @@ class Reply:
         buffer = _DeltaBuffer(self._passthrough)
         try:
             for event in events:
+                if event.event == JSON_BODY:
+                    yield self._whole_of_stream(event.data)
+                    continue
                 self._read(event, buffer)
                 if buffer.count and (buffer.chars > self._max_chars or not self.first_word_sent):
                     yield self._flush(buffer)
@@ -87,27 +91,33 @@ class Reply:
             buffer.add(word, extras=Extras(sources=sources) if sources else None)
             buffer.events.append(data)
             return
+        said_before = self._said_something
         delta = self._add(chunk, "delta")
         if delta is not None:
             buffer.add(delta.content, delta.reasoning, delta.tool_text, delta.extras)
-        if self._passthrough and (passed := self._passed_on(chunk, data)) is not None:
-            buffer.events.append(passed)
+        if self._passthrough:
+            buffer.events += self._passed_on(chunk, data, whole=not said_before)
 
-    def _passed_on(self, chunk: dict[str, Any], data: str) -> str | None:
+    def _passed_on(self, chunk: dict[str, Any], data: str, *, whole: bool) -> list[str]:
         """The event as the provider wrote it, but with its thoughts in `reasoning_content`, and without usage where only this
-        program asked for it; None where nothing remains.
+        program asked for it. A message that is `whole` in one event becomes the chunks of a stream.
         """
+        if whole and self._stream and _has_message(chunk):
+            return [dumps(part) for part in chunks_of(chunk, include_usage=self._include_usage)]
         counted = not self._include_usage and chunk.get("usage") is not None
         if counted and not chunk.get("choices"):
-            return None
+            return []
         passed = with_plain_messages(chunk, "delta")
         if counted:
             passed = {name: value for name, value in passed.items() if name != "usage"}
-        return data if passed is chunk else dumps(passed)
+        return [data if passed is chunk else dumps(passed)]
 
-    def whole(self, body: bytes) -> Delta:
+    def whole(self, body: bytes | str) -> Delta:
         """The one delta of a reply that is not streamed; with `events` where the call is to be streamed. Raises: as `deltas`."""
-        completion = loads(body)
+        completion = listed = loads(body)
+        if isinstance(listed, list):
+            parts = [part for part in listed if isinstance(part, dict)]
+            completion = parts[0] if len(parts) == 1 else completion_of(parts)
         delta = self._add(completion, "message") if isinstance(completion, dict) else None
         if not self._began:
             raise e.UpstreamInvalidResponse
@@ -118,8 +128,15 @@ class Reply:
             delta.events = [dumps(chunk) for chunk in chunks_of(completion, include_usage=self._include_usage)]
         elif self._passthrough:
             passed = with_plain_messages(completion, "message")
-            self._data = body.decode(errors="replace") if passed is completion else dumps(passed)
+            text = body if isinstance(body, str) else body.decode(errors="replace")
+            self._data = text if passed is listed else dumps(passed)
         return delta
+
+    def _whole_of_stream(self, data: str) -> Delta:
+        try:
+            return self.whole(data)
+        except e.UpstreamUnavailable as error:  # an error that says nothing, where a stream was announced
+            raise e.UpstreamInvalidResponse from error
 
     def finish(self) -> Finish:
         """The end. Raises: UpstreamInvalidResponse for an empty reply; UpstreamInterrupted for one without an end."""
@@ -185,6 +202,12 @@ class Reply:
         self._finished.add(str(choice.get("index")))
         if len(self._finished) >= self._replies:
             self.finish_reason = reason
+
+
+def _has_message(chunk: dict[str, Any]) -> bool:
+    """Whether it is a completion, and no chunk of one."""
+    choices = [choice for choice in chunk.get("choices") or () if isinstance(choice, dict)]
+    return any(isinstance(choice.get("message"), dict) and not choice.get("delta") for choice in choices)
 
 
 class _DeltaBuffer:

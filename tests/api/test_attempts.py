@@ -54,6 +54,31 @@ def usage(app: RunningApp, subject: str) -> dict[str, Any]:
     return answer
 
 
+ROLE = b'data: {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}]}\n\n'
+BEFORE_A_WORD = {
+    "an error behind the role": Answer(pieces=[ROLE, b'data: {"error": "overloaded"}\n\n'], pause_s=0.02),
+    "both at once": Answer(pieces=[ROLE + b'data: {"error": "overloaded"}\n\n']),
+    "cut behind the role": Answer(pieces=[ROLE], ending="cut"),
+    "the end behind the role": Answer(pieces=[ROLE]),
+    "an error behind an event without choices": Answer(
+        pieces=[b'data: {"choices": []}\n\n', b'data: {"error": "overloaded"}\n\n'], pause_s=0.02
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("failure", BEFORE_A_WORD.values(), ids=BEFORE_A_WORD)
+def test_what_fails_before_its_first_word_is_tried_again_whatever_came_before_that(
+    app: RunningApp, upstream: StubUpstream, failure: Answer, door: str, stream: bool
+) -> None:
+    upstream.answer = lambda _: failure if len(upstream.requests) == 1 else reply(["good"])
+    answer = ask(app, door, "early", stream=stream)
+    assert (answer.status_code, answer.headers["X-Hfchat-Attempts"]) == (200, "2")
+    assert answer.text.count("good") == (2 if stream and door == DOORS[0] else 1)
+    assert not stream or "role" not in answer.text
+
+
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("door", DOORS)
 def test_an_answer_says_how_many_calls_it_took_and_is_charged_once(

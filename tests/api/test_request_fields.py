@@ -63,6 +63,13 @@ PASSES: dict[str, dict[str, Any]] = {
         "reasoning_format": "none",
     },
     "budgets of thinking": {"thinking_budget": 100, "thinking_token_budget": -1},
+    "values that say nothing": {
+        "echo": False,
+        "best_of": 1,
+        "ignore_eos": False,
+        "min_tokens": 0,
+        "usage": {"include": True},
+    },
     "null is absent": {"temperature": None, "tools": None, "response_format": None, "stop": None, "store": None},
 }
 
@@ -74,6 +81,16 @@ def test_a_known_field_passes_as_it_is_written(fields: dict[str, Any]) -> None:
 
 def test_a_null_of_an_unknown_field_does_not_go_on() -> None:
     assert read(models=None, new_field=None, seed=1).options == {"seed": 1}
+
+
+def test_a_null_inside_of_what_is_not_listed_does_not_go_on() -> None:
+    # llama.cpp gives a template `messages: null` in the place of the messages, the owner's among them.
+    kwargs = {"messages": None, "enable_thinking": False, "thinking": None}
+    options = read(
+        chat_template_kwargs=kwargs, tools=[{"type": "function", "function": FUNCTION, "name": None}]
+    ).options
+    assert options["chat_template_kwargs"] == {"enable_thinking": False, "thinking": None}
+    assert options["tools"] == [{"type": "function", "function": FUNCTION}]
 
 
 # What costs more than is reserved, or sets something else in the place of `messages` or the owner's system prompt.

@@ -188,6 +188,13 @@ async def test_a_key_that_cannot_be_used_is_none_and_spoils_no_other(entry: Any)
         assert await keys.key(None, "RS256") == private_key("rsa").public_key()
 
 
+async def test_a_key_named_by_the_older_name_of_eddsa_checks_the_newer_one_of_its_kind_too() -> None:
+    async with Provider(key_set(jwk("ed25519", kid="good", alg="EdDSA"))) as provider, keys_at(provider.url) as keys:
+        for name in ("EdDSA", "Ed25519"):
+            await keys.key("good", name)
+        assert reason_of(await refusal(keys, "good", "Ed448")) == "token_key_unknown"
+
+
 async def test_a_key_for_one_algorithm_checks_no_other() -> None:
     async with Provider(key_set({**RSA, "alg": "PS256"})) as provider, keys_at(provider.url) as keys:
         await keys.key("good", "PS256")

@@ -438,6 +438,7 @@ REQUIRED_SCOPES: dict[str, tuple[dict[str, object], bool]] = {
     "scp, as Entra ID writes it": ({"scp": "User.Read llm:use"}, True),
     "scp, as Okta writes it": ({"scp": ["openid", "llm:use"]}, True),
     "in one of both": ({"scope": "openid", "scp": ["llm:use"]}, True),
+    "permissions, as Auth0 writes them": ({"scope": "openid", "permissions": ["llm:use"]}, True),
     "absent": ({}, False),
     "another": ({"scope": "openid profile"}, False),
     "part of one": ({"scope": "llm:user llm"}, False),

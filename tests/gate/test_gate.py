@@ -730,6 +730,14 @@ def test_an_app_of_a_listed_origin_may_call_the_api(cors_app: RunningApp, door: 
     assert "X-Should-Retry" in said.headers["Access-Control-Expose-Headers"]
 
 
+def test_a_listed_origin_may_call_a_server_in_its_users_own_network(cors_app: RunningApp) -> None:
+    asked = {**PREFLIGHT, "Access-Control-Request-Private-Network": "true"}
+    said = ask(cors_app, "OPTIONS", "/api/ai/chat", {**asked, "Origin": "https://app.example"})
+    assert (said.status, said.headers["Access-Control-Allow-Private-Network"]) == (200, "true")
+    said = ask(cors_app, "OPTIONS", "/api/ai/chat", {**asked, "Origin": "https://evil.example"})
+    assert (said.status, said.headers["Access-Control-Allow-Private-Network"]) == (401, None)
+
+
 def test_a_listed_origin_can_read_a_refusal(cors_app: RunningApp) -> None:
     for headers, status in (({}, 401), (bearer(), 400)):
         said = ask(cors_app, "POST", "/api/ai/chat", {**headers, "Origin": "https://app.example"}, b"{}")

@@ -45,6 +45,25 @@ def test_half_a_pair_becomes_a_replacement_character(escaped: str, text: str, fo
     assert orjson.loads(mended(body)) == json.loads(form.format(written))
 
 
+BYTES = {
+    "high": (b"cut \xed\xa0\xbd", "cut \ufffd"),
+    "low": (b"\xed\xb8\x80", "\ufffd"),
+    "a pair": (b"\xed\xa0\xbd\xed\xb8\x80", "\U0001f600"),
+    "swapped, beside an escape": (b"\xed\xb8\x80\xed\xa0\xbd\\ud83d", "\ufffd\ufffd\ufffd"),
+    "beside other letters": ("\ud7ff한é".encode() + b"\xed\xa0\xbd", "\ud7ff한é\ufffd"),
+}
+
+
+@pytest.mark.parametrize(("written", "text"), BYTES.values(), ids=BYTES)
+def test_half_a_pair_may_stand_there_as_bytes(written: bytes, text: str) -> None:
+    assert orjson.loads(mended(b'{"a": "%b"}' % written)) == {"a": text}
+
+
+def test_latin_1_is_not_taken_for_half_a_pair() -> None:
+    with pytest.raises(UnsupportedEncoding):
+        mended('{"a": "í¡Á é"}'.encode("latin-1"))
+
+
 PIECES = st.sampled_from([r"\ud83d", r"\ude00", r"\\", r"\"", r"\n", r"\u0041", "ud83d", "a", "é", "\U0001f600"])
 
 

@@ -90,6 +90,15 @@ MERGED: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ],
         {"content": None, "tool_calls": [call("x", id="1"), call("y", id="2")]},
     ),
+    "calls that all have the same place": (
+        [
+            {"tool_calls": [{"index": 0, **call("x", id="1")}]},
+            {"tool_calls": [{"index": 0, **call("y", id="2")}]},
+            {"tool_calls": [{"index": 0, "function": {"arguments": "z"}}]},
+            {"tool_calls": [{"index": 0, **call("w", id="1")}]},
+        ],
+        {"content": None, "tool_calls": [call("xw", id="1"), call("yz", id="2")]},
+    ),
     "the name in each piece": (
         [{"tool_calls": [{"index": 0, **call("x", id="1")}]}, {"tool_calls": [{"index": 0, **call("y", id="1")}]}],
         {"content": None, "tool_calls": [call("xy", id="1")]},
