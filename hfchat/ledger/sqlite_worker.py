@@ -21,14 +21,18 @@ from hfchat.errors import StoreUnavailable
 from hfchat.ledger.sqlite_file import BUSY_S, SqliteFile
 
 T = TypeVar("T")
+# Measured on two cores with a file on a virtual disk: turns (a reservation and its settlement) of 1, 16 and 500 callers at once.
+# Jobs in one transaction of the thread. Between 16 and 1,024 nothing differs by more than 2 %.
 MAX_BATCH = 256
-# Jobs in one step of the event loop.
+# Jobs in one step of the event loop. Of 500 callers, 8 cost 15 % of the turns a second, and 512 take half as long again.
 MAX_BRIEF = 64
-# The delay of a `can_wait` job, so that it shares a transaction with the next.
+# The delay of a `can_wait` job, so that it shares a transaction with the next. Ten ms cost 20 % of the turns a second of 500
+# callers; without it the slowest in a hundred of 16 callers' reservations take 0.8 ms, not 0.6 ms.
 CAN_WAIT_S = 0.002
-# Durability: a power cut loses no commit that is older.
+# Durability: a power cut loses no commit that is older. Two ms cost a third more processor time of 16 callers; 100 ms save 7 %.
 UNSYNCED_S = 0.02
-# After SLOW_ONES transactions in a row that take longer than SLOW_S, all go to the thread for LEFT_TO_THREAD_S.
+# After SLOW_ONES transactions in a row that take longer than SLOW_S, all go to the thread for LEFT_TO_THREAD_S. With 0.5 ms a
+# burst of 500 callers goes there: it waits half as long again. With 10 ms nothing differs on a disk that is not slow.
 SLOW_S = 0.002
 SLOW_ONES = 5
 # One transaction that takes longer than this has the same effect.
