@@ -16,7 +16,8 @@ export const onPress = (button, does) => presses.set(button, does);
 // What happens with the request of what a visitor did: `before` gives the body to send, `after` gets it once it was answered.
 export const onEvent = (event, does) => events.set(event, does);
 
-// `change` may give another body for each step of Gradio's, from its body and its address.
+// `change` may give another body for each step of Gradio's, from its body and its address, or false: then it is not sent, and Gradio gets
+// no answer.
 export const beforeSending = (change) => sends.push(change);
 
 // `listener` is called when the stream of a turn has ended, in whatever way, or none will come.
@@ -70,6 +71,8 @@ export async function bridged([address, options], send) {
   const url = String(address?.url ?? address);
   if (options?.method !== "POST" || !url.includes("/gradio_api/")) return patient(await send(address, options));
   const given = typeof options.body === "string" ? JSON.parse(options.body) : {};
+  // What was stopped before it was sent: the server knows no event of it.
+  if (/\/(?:cancel|reset)$/.test(url) && !given.event_id) return answerOf();
   const pressed = presses.get(idOf(given.trigger_id)), event = eventOf(given.fn_index), does = events.get(event);
   if (pressed?.instead) return answerOf(pressed.instead(given.data));
   let body = does?.before?.(given) ?? given, answer;
@@ -78,7 +81,11 @@ export async function bridged([address, options], send) {
   if (["undo", "clear"].includes(event)) requests.emptied = event;
   const joins = url.includes("/queue/join");
   try {
-    for (const change of sends) body = (await change(body, url)) ?? body;
+    for (const change of sends) {
+      const changed = await change(body, url);
+      if (changed === false) return new Promise(() => {});
+      body = changed ?? body;
+    }
     answer = patient(await send(address, body === given ? options : { ...options, body: JSON.stringify(body) }));
     if (joins && !answer.ok) streamEnded();
     if (answer.ok) does?.after?.(given);

@@ -1,32 +1,40 @@
 // Slots for streams. Over HTTP/1.1 a browser opens six connections to one server, for all its tabs together, and a reply holds
 // one until its end. Four tabs have a reply at a time, so that two are left to load a page and to stop a reply; the next tab's
-// question waits. Where the protocol has no such bound, or the browser no locks, as outside of HTTPS, nothing waits.
+// question waits, or is never sent where it is stopped. Where the protocol has no such bound, or the browser no locks, as outside of HTTPS, nothing waits.
+import { stopButton } from "./dom.js";
 import { beforeSending, onStreamEnd } from "./gradio_bridge.js";
 import { says } from "./language.js";
 import { endLine, line } from "./line.js";
 
 const SLOTS = ["hfchat-stream-1", "hfchat-stream-2", "hfchat-stream-3", "hfchat-stream-4"];
 const SLOW_MS = 1000; // before that, nobody wonders
-let giveBack = null;
+let giveBack = null, stop = null;
 
 const bounded = () => navigator.locks && performance.getEntriesByType("navigation")[0]?.nextHopProtocol === "http/1.1";
 
 beforeSending(async (_, url) => {
-  if (giveBack || !url.includes("/queue/join") || !bounded()) return;
+  if (giveBack || !url.includes("/queue/join") || !bounded()) return null;
   const others = new AbortController(), wait = setTimeout(() => line(says.tabs_busy), SLOW_MS);
-  await new Promise((taken) => {
-    const hold = () => giveBack ? null : new Promise((given) => {
-      giveBack = given;
+  const given = await new Promise((decide) => {
+    stop = () => {
       others.abort();
-      taken();
+      decide(false);
+    };
+    const hold = () => giveBack || others.signal.aborted ? null : new Promise((release) => {
+      giveBack = release;
+      others.abort();
+      decide(true);
     });
     // A frame that may store nothing has no locks: there nothing waits either.
-    const refused = (error) => error.name === "AbortError" || taken();
+    const refused = (error) => error.name === "AbortError" || decide(true);
     for (const name of SLOTS) navigator.locks.request(name, { signal: others.signal }, hold).catch(refused);
   });
+  stop = null;
   clearTimeout(wait);
   endLine(says.tabs_busy);
+  return given ? null : false;
 });
+window.addEventListener("click", ({ target }) => { if (stopButton()?.contains(target)) stop?.(); }, true);
 onStreamEnd(() => {
   giveBack?.();
   giveBack = null;

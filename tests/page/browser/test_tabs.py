@@ -22,6 +22,15 @@ def tabs_of(visit: Visit, app: RunningApp) -> list[Visit]:
     return tabs
 
 
+def take_all_slots(tabs: list[Visit], stub: StubUpstream) -> None:
+    """The first tabs have a reply that does not end."""
+    stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
+    for number, tab in enumerate(tabs[:AT_ONCE], 1):
+        tab.page.bring_to_front()
+        tab.ask("a long one")
+        wait_until(lambda number=number: stub.in_progress == number)  # type: ignore[misc]
+
+
 def test_any_number_of_tabs_chat(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
     with visiting(browser, app, locale="en-GB") as visit:
         tabs = tabs_of(visit, app)
@@ -31,11 +40,7 @@ def test_any_number_of_tabs_chat(browser: Browser, app: RunningApp, stub: StubUp
             expect(tab.page.locator(BOT).first).to_contain_text(f"question {number}")
             expect(tab.page.locator(TURN)).to_be_enabled()
         # Replies that go on take no more connections than leave some to stop them, and to load a page.
-        stub.answer = lambda _: Answer(pieces=[event("so far")], ending="hang")
-        for number, tab in enumerate(tabs[:AT_ONCE], 1):
-            tab.page.bring_to_front()
-            tab.ask("a long one")
-            wait_until(lambda number=number: stub.in_progress == number)  # type: ignore[misc]
+        take_all_slots(tabs, stub)
         late = tabs[AT_ONCE]
         late.page.bring_to_front()
         late.ask("a long one")
@@ -53,6 +58,26 @@ def test_any_number_of_tabs_chat(browser: Browser, app: RunningApp, stub: StubUp
         tabs[1].page.close()
         expect(tabs[5].page.locator(BOT).last).to_contain_text("the last one")
         wait_until(lambda: stub.left_early == 2)
+    wait_until(lambda: stub.in_progress == 0)
+
+
+def test_what_is_stopped_while_it_waits_is_never_sent(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
+    with visiting(browser, app, locale="en-GB") as visit:
+        tabs = tabs_of(visit, app)
+        take_all_slots(tabs, stub)
+        late = tabs[AT_ONCE]
+        late.page.bring_to_front()
+        late.ask("stopped while it waits")
+        expect(late.page.locator(LINE)).to_contain_text(PAGE["en"]["tabs_busy"])
+        late.page.locator("#hfchat-box button.stop-button").click()
+        expect(late.page.locator(TURN)).to_be_enabled()
+        expect(late.page.locator(LINE)).to_be_hidden()
+        stub.answer = echo
+        tabs[0].page.close()
+        late.ask("another one")
+        expect(late.page.locator(BOT).last).to_contain_text("another one")
+        assert not any(call["messages"][-1]["content"] == "stopped while it waits" for call in stub.requests)
+        assert late.complaints == []
     wait_until(lambda: stub.in_progress == 0)
 
 
