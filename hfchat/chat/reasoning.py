@@ -71,7 +71,7 @@ _CHANNEL = r"(?:<\|start\|>assistant[^<]{0,100})?<\|channel\|>\s*"
 _HEADER = r"[^<]{0,100}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
 _HARMONY_ENDS = ("<|end|>", "<|return|>", "<|call|>")
 _HARMONY_NEXT = ("<|start|>", "<|channel|>")
-_HALF_HARMONY = re.compile(rf"(?:{_half(*_HARMONY_NEXT)}|<\|(?:start|channel)\|>.{{0,400}})\Z", re.DOTALL)
+_HALF_HARMONY = re.compile(rf"\A(?:{_half(*_HARMONY_NEXT)}|<\|(?:start|channel)\|>.{{0,400}})\Z", re.DOTALL)
 
 
 def _harmony(opening: str, *ends: str, answer: bool = False) -> _Form:
@@ -107,8 +107,8 @@ _MID_SENTENCE = re.compile(r"\w[ \t]\Z")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 # What only its end shows to be a thought: harmony whose special tokens the server left out, and Granite.
 _KNOWN_BY_END = (
-    re.compile(r"\s*analysis(?=[A-Z\s])(.*?)assistantfinal", re.DOTALL),
-    re.compile(r"\s*Here(?: is|'s) my thought process:(.*?)Here(?: is|'s) my response:", re.DOTALL),
+    re.compile(r"\A\s*analysis(?=[A-Z\s])(.*?)assistantfinal", re.DOTALL),
+    re.compile(r"\A\s*Here(?: is|'s) my thought process:(.*?)Here(?: is|'s) my response:", re.DOTALL),
 )
 
 

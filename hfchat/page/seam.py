@@ -29,7 +29,7 @@ _DOTS = re.compile(r"\s*(?:…|\.\.\.)(?=\s?\w)")
 _BLOCK = re.compile(r"#{1,6}\s|[-*+>|]|\d{1,9}[.)]\s|```|~~~")
 # The mark of an item of a list, or of a row.
 _ITEM = re.compile(r"[ \t]*(?:(\d{1,9}(?=[.)]\s)|[-*+](?=\s)|\|(?=.))[.)]?)")
-_UNDER_TABLE_HEAD = re.compile(r"\|[-:| \t]*-[-:| \t]*")
+_UNDER_TABLE_HEAD = re.compile(r"\|[:| \t]*+-[-:| \t]*+")
 _WORD_CHAR = re.compile(r"\w")
 
 
