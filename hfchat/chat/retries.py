@@ -94,13 +94,13 @@ class Retries:
             try:
                 async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
                     async for part in parts:
-                        if not began and len(held) < MAX_HELD and _says_nothing(part):
-                            held.append(part)
-                            continue
-                        began = True
-                        for waiting in held:
-                            yield waiting
-                        held.clear()
+                        if not began:
+                            if len(held) < MAX_HELD and _says_nothing(part):
+                                held.append(part)
+                                continue
+                            began = True
+                            for waiting in held:
+                                yield waiting
                         yield part
                 self._resting.pop(model, None)
                 return
