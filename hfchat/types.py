@@ -109,13 +109,9 @@ class Extras:
 
     def add(self, other: "Extras") -> None:
         """Add what is new in the other."""
-        self.pictures += [picture for picture in other.pictures if picture not in self.pictures][
-            : MAX_PICTURES - len(self.pictures)
-        ]
-        self.sources += [source for source in other.sources if source not in self.sources][
-            : MAX_SOURCES - len(self.sources)
-        ]
-        self.tools += [tool for tool in other.tools if tool not in self.tools][: MAX_TOOLS - len(self.tools)]
+        self.pictures = list(dict.fromkeys(self.pictures + other.pictures))[:MAX_PICTURES]
+        self.sources = list(dict.fromkeys(self.sources + other.sources))[:MAX_SOURCES]
+        self.tools = list(dict.fromkeys(self.tools + other.tools))[:MAX_TOOLS]
 
 
 @dataclass(slots=True)

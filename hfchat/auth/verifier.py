@@ -47,8 +47,8 @@ HMAC_KEY_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
 def hmac_algorithms(secret: str | bytes) -> frozenset[str]:
-    """The HMAC algorithms for which this secret is long enough. HS256 is always one: with a shorter secret its
-    tokens are refused.
+    """The HMAC algorithms for which this secret is long enough. HS256 is always one: with a shorter secret its tokens are
+    refused.
     """
     length = len(secret.encode() if isinstance(secret, str) else secret)
     return frozenset(alg for alg, needed in HMAC_KEY_BYTES.items() if alg == ALGORITHM or length >= needed)

@@ -99,7 +99,6 @@ _PART_OF_CLOSING = re.compile(r"[<\[◁](?:/[a-zA-Z:_]{0,20})?\Z")
 _LONE_CLOSING = _pattern("|".join(form.closing.pattern for form in _FORMS if form.lone and not form.answer))
 _OPENING = _pattern("|".join((rf"<(?:{'|'.join(_ELEMENTS)})\b", r"\[THINK\]", "◁think▷")))
 # A closing tag between words, or in quotes, is spoken about: "the </think> tag", "`</think>`".
-_QUOTED = re.compile(r"[\"'“‘«(`]\Z")
 _QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "(": ")"}
 _AFTER_WORD = re.compile(r"[ \t]\Z")
 _BEFORE_WORD = re.compile(r"[ \t.,;:!?)]")
@@ -259,7 +258,7 @@ def _is_spoken_about(text: str, closing: re.Match[str]) -> bool:
     before, after = text[: closing.start()], text[closing.end() :]
     between_words = _AFTER_WORD.search(before) is not None and _BEFORE_WORD.match(after) is not None
     between_words = between_words or (_MID_SENTENCE.search(before) is not None and after[:1].isspace())
-    if between_words or _QUOTED.search(before) or _OPENING.search(before):
+    if between_words or before[-1:] in _QUOTES or _OPENING.search(before):
         return True
     # In code: in a block that has not ended, or between backticks in its line.
     line = before.rpartition("\n")[2]

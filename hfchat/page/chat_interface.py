@@ -29,8 +29,8 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
     def _setup_events(self) -> None:
         self._turn = gr.Button(elem_id=TURN_ID, visible="hidden")
         # At each step Gradio marks what the step writes into as busy, and looks through all that was ever marked: the models
-        # of a picker, the whole conversation. A step that names something hidden in its place
-        # costs the browser half.
+        # of a picker, the whole conversation. A step that names something hidden in its place costs
+        # the browser half.
         self._unseen = gr.Textbox(visible=False)
         self._quick: dict[str, Any] = {
             "queue": False,

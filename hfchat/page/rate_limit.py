@@ -1,5 +1,5 @@
-"""Rate limit of the page, in memory: how many steps each person's pages may ask for, and how many connections
-they hold open. The rate limit of turns is in ledger/meters.py.
+"""Rate limit of the page, in memory: how many steps each person's pages may ask for, and how many connections they hold open.
+The rate limit of turns is in ledger/meters.py.
 
 A turn has limits in the ledger. Everything else that a page asks for costs nothing there, and work here all the same.
 """

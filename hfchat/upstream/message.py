@@ -33,19 +33,8 @@ _METADATA = frozenset(
     (
         *("role", "id", "type", "index", "object", "model", "provider", "created", "status", "format", "finish_reason"),
         *("signature", "thought_signature", "encrypted_content", "system_fingerprint", "mime_type", "media_type"),
-        *(
-            "phase",
-            "logprobs",
-            "usage",
-            "url",
-            "uri",
-            "image_url",
-            "images",
-            "audio_url",
-            "b64_json",
-            "image_base64",
-            *_SOURCES,
-        ),
+        *("phase", "logprobs", "usage", "url", "uri", "image_url", "images", "audio_url", "b64_json", "image_base64"),
+        *_SOURCES,
     )
 )
 _ARGUMENTS = frozenset(("arguments", "input"))
@@ -163,8 +152,7 @@ def strings(value: object) -> Iterator[str]:
 
 def _is_sealed(item: object) -> bool:
     """Whether it is a thought that only its provider can read."""
-    kind = item.get("type") if isinstance(item, dict) else None
-    return isinstance(kind, str) and kind in ("reasoning.encrypted", "redacted_thinking")
+    return isinstance(item, dict) and item.get("type") in ("reasoning.encrypted", "redacted_thinking")
 
 
 def _is_metadata(name: str) -> bool:
@@ -190,8 +178,7 @@ class _Reader:
         for name in REASONING_FIELDS:
             if message.get(name):
                 self._add_thoughts("".join(strings(message[name])))
-        refusal = message.get("refusal")
-        refusal = "".join(strings(refusal))
+        refusal = "".join(strings(message.get("refusal")))
         if refusal and refusal != "".join(self.content):
             self.content.append(refusal)
         for name in ("images", "image", "image_url"):

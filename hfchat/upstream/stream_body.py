@@ -22,15 +22,15 @@ class StreamBody:
         self._decoder = SSEDecoder()
         self._json: list[bytes] = []
         self._size = 0
-        self._began = False
+        # Whether it is JSON; None before its first character.
+        self._is_json: bool | None = None
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
         """The events that `piece` completes. Raises: EventTooLarge."""
-        if not self._json:
-            first = b"" if self._began else piece.lstrip(_BLANK)[:1]
-            self._began = self._began or bool(first)
-            if first not in (b"{", b"["):
-                return self._decoder.feed(piece)
+        if self._is_json is None and (begun := piece.lstrip(_BLANK)):
+            self._is_json = begun.startswith((b"{", b"["))
+        if not self._is_json:
+            return self._decoder.feed(piece)
         self._json.append(piece)
         self._size += len(piece)
         if self._size > MAX_JSON_BYTES:

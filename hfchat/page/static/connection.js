@@ -1,5 +1,5 @@
-// Session expiry and lost connection. Where the session has ended, Gradio would say "Error": a line says so instead and leads to the sign-in page, nothing shown or
-// typed is lost, and who signs in again in another tab goes on here. What is asked while there is no network, or the server
+// Session expiry and lost connection. Where the session has ended, Gradio would say "Error": a line says so instead and leads
+// to the sign-in page, nothing shown or typed is lost, and who signs in again in another tab goes on here. What is asked while there is no network, or the server
 // says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation. So does what is
 // asked too fast (429). What is refused for good is said in the server's words.
 import { BOX, element, onChange, pause, textBox, type } from "./dom.js";

@@ -84,6 +84,11 @@ export function stopButton() {
   return found?.checkVisibility() ? found : null;
 }
 
+// Calls back where the stop button is pressed, with the event, before Gradio hears of it.
+export function onStop(listener) {
+  window.addEventListener("click", (event) => { if (stopButton()?.contains(event.target)) listener(event); }, true);
+}
+
 // Calls back where Enter is pressed in the box, with whether it sends what is written.
 export function onEnter(listener) {
   // Some keyboards of phones name the key in the second only.

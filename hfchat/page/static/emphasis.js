@@ -14,7 +14,7 @@ const PUNCTUATION = /[\p{P}\p{S}]/u;
 // and begin it before a quotation mark: of code, as "f(**a, **b)" or "x**(y)", neither is true.
 const PHRASE_ENDS = /[\p{Pe}\p{Pf}"'.,;:!?…%\]]/u, QUOTATION_BEGINS = /[\p{Pi}„"]/u;
 // A name of a program, as Python has: "__init__".
-const DUNDER = /^__[a-z][a-z0-9_]*?__(?![a-z0-9_])/;
+const DUNDER = /^__[a-z][a-z0-9_]{0,60}?__(?![a-z0-9_])/;
 
 const characterAt = (text, place) => (place < text.length ? String.fromCodePoint(text.codePointAt(place)) : "");
 const characterBefore = (text, place) => (/[\uDC00-\uDFFF]/.test(text[place - 1] ?? "") && place > 1 ? text.slice(place - 2, place) : text[place - 1] ?? "");

@@ -16,8 +16,8 @@ export const onPress = (button, does) => presses.set(button, does);
 // What happens with the request of what a visitor did: `before` gives the body to send, `after` gets it once it was answered.
 export const onEvent = (event, does) => events.set(event, does);
 
-// `change` may give another body for each step of Gradio's, from its body and its address, or false: then it is not sent, and Gradio gets
-// no answer.
+// `change` may give another body for each step of Gradio's, from its body and its address, or false: then it is not sent, and
+// Gradio gets no answer.
 export const beforeSending = (change) => sends.push(change);
 
 // `listener` is called when the stream of a turn has ended, in whatever way, or none will come.

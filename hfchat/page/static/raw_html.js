@@ -1,5 +1,5 @@
-// HTML sanitizer (allow-list) of a message: HTML is a few tags without attributes, each with its end, used as a writer uses them. Any other is
-// text, and so is a tag that is only spoken of: "Use <b> and </b>". What the page says itself has buttons; it is known by its
+// HTML sanitizer (allow-list) of a message: HTML is a few tags without attributes, each with its end, used as a writer uses
+// them. Any other is text, and so is a tag that is only spoken of: "Use <b> and </b>". What the page says itself has buttons; it is known by its
 // metadata, which no reply can write, and by a random mark from here.
 import { constants } from "./constants.js";
 import { newId } from "./hex.js";

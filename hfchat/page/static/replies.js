@@ -87,10 +87,11 @@ const TIGHT_HEADING = /^( {0,3}#{2,6})(?=[\p{L}\p{N}*])/gmu;
 // In a table a sign in code parts no cells: "| `string | null` |".
 const ROW = /^ {0,3}\|.*\|[ \t]*$/gm, CODE_IN_ROW = /(?<!`)(`+)(?![`\s])([^`]*[^`\s])\1(?!`)/g;
 const rowOf = (row) => row.replace(CODE_IN_ROW, (code) => code.replace(/(?<!\\)\|/g, "\\|"));
-const marksOf = (words) => (/^[ |:-]*-[ |:-]*$/m.test(words) ? words.replace(ROW, rowOf) : words).replace(TIGHT_HEADING, "$1 ");
+const UNDER_HEAD = /^(?=[ |:]*-)[ |:-]+$/m;
+const marksOf = (words) => (UNDER_HEAD.test(words) ? words.replace(ROW, rowOf) : words).replace(TIGHT_HEADING, "$1 ");
 
 // The message with its marks as Marked's reader of blocks wants them.
-const withMarks = (message) => segments(message).map(({ code, text: words }) => (code ? words : marksOf(words))).join("");
+export const withMarks = (message) => segments(message).map(({ code, text: words }) => (code ? words : marksOf(words))).join("");
 
 // Gradio takes an end of a line away from code, which is that of an empty line where the code ends in one.
 function keepLastLines(tokens) {

@@ -1,5 +1,5 @@
-// Scrolling: who scrolls up while a reply comes stays there; who asks something sees it. Gradio goes to the end a moment after each
-// piece that came while the end was in sight: what it still means to do then is not done.
+// Scrolling: who scrolls up while a reply comes stays there; who asks something sees it. Gradio goes to the end a moment after
+// each piece that came while the end was in sight: what it still means to do then is not done.
 import { added, beforeSubmit, CHAT, onChange } from "./dom.js";
 
 const MOMENT_MS = 1000, NEAR = 100; // longer than Gradio waits, and as near to the end as it calls the end

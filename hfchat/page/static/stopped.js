@@ -1,5 +1,5 @@
 // Continue, above the box, after the visitor has stopped a reply that has words: it goes on as one that was cut does.
-import { busy, button, CHAT, element, onChange, stopButton, textBox } from "./dom.js";
+import { busy, button, CHAT, element, onChange, onStop, textBox } from "./dom.js";
 import { says } from "./language.js";
 
 let stopped = false, row = null;
@@ -8,9 +8,8 @@ const lastRow = () => [...document.querySelectorAll(`${CHAT} .message-row`)].at(
 const holdsWords = (found) => found?.matches(".bot-row") && !found.querySelector(".hfchat-do")
   && [...found.querySelectorAll(".message:not(.thought) .message-content")].at(-1)?.textContent.trim();
 
-window.addEventListener("click", ({ target, isTrusted }) => {
-  if (isTrusted && target.closest?.("button") && target.closest("button") === stopButton()) stopped = true;
-}, true);
+// The page stops a reply itself, too, where another conversation is opened.
+onStop(({ isTrusted }) => { stopped ||= isTrusted; });
 onChange(["childList", "attributes"], () => {
   if (row && (busy() || lastRow() !== row)) { row = null; offer.remove(); }
   if (!stopped || busy()) return;

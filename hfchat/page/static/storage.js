@@ -1,4 +1,5 @@
-// Fallback of localStorage: where the browser denies a frame its storage, Gradio's page would stay at "Loading..." for ever: it gets a short-lived one.
+// Fallback of localStorage: where the browser denies a frame its storage, Gradio's page would stay at
+// "Loading..." for ever: it gets a short-lived one.
 for (const name of ["localStorage", "sessionStorage"]) {
   try { window[name]; } catch {
     const kept = new Map();

@@ -1,7 +1,8 @@
 // Slots for streams. Over HTTP/1.1 a browser opens six connections to one server, for all its tabs together, and a reply holds
 // one until its end. Four tabs have a reply at a time, so that two are left to load a page and to stop a reply; the next tab's
-// question waits, or is never sent where it is stopped. Where the protocol has no such bound, or the browser no locks, as outside of HTTPS, nothing waits.
-import { stopButton } from "./dom.js";
+// question waits, or is never sent where it is stopped. Where the protocol has no such bound, or the browser no locks, as
+// outside of HTTPS, nothing waits.
+import { onStop } from "./dom.js";
 import { beforeSending, onStreamEnd } from "./gradio_bridge.js";
 import { says } from "./language.js";
 import { endLine, line } from "./line.js";
@@ -34,7 +35,7 @@ beforeSending(async (_, url) => {
   endLine(says.tabs_busy);
   return given ? null : false;
 });
-window.addEventListener("click", ({ target }) => { if (stopButton()?.contains(target)) stop?.(); }, true);
+onStop(() => stop?.());
 onStreamEnd(() => {
   giveBack?.();
   giveBack = null;

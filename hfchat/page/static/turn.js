@@ -1,4 +1,4 @@
-// Turn in progress: while a turn is in progress the next question can be written, not sent, and nothing is done to the turn but that it is
+// Turn in progress: meanwhile the next question can be written, not sent, and nothing is done to the turn but that it is
 // stopped. When it has ended, the focus that Gradio took away comes back, and what is left of a person's limits is asked for.
 import { beforeSubmit, busy, CHAT, onChange, onEnter, press, stopButton, submit, textBox } from "./dom.js";
 import { onPress } from "./gradio_bridge.js";
