@@ -35,7 +35,10 @@ class MarkdownSplitter:
     def add(self, text: str) -> None:
         """This came."""
         known_chars = len(self.last)
-        self.last += text
+        # CPython extends a text in place where one local name alone holds it: else each addition would copy all of it.
+        last, self.last = self.last, ""
+        last += text
+        self.last = last
         self._read_lines(known_chars)
         if len(self.last) > PIECE_CHARS and self._block:
             self.done.append(self.last[: self._block])
