@@ -92,7 +92,8 @@ class Retries:
             held: list[Part] = []
             on_attempt(Attempt(model, number, error))
             try:
-                async with aclosing(self._upstream.stream(replace(call, model=model))) as parts:
+                named = call if model == call.model else replace(call, model=model)
+                async with aclosing(self._upstream.stream(named)) as parts:
                     async for part in parts:
                         if not began:
                             if len(held) < MAX_HELD and _says_nothing(part):

@@ -1,22 +1,21 @@
 """Hub client: chat completions by Hugging Face's router, or another server, as a stream of deltas.
 
-`huggingface_hub` makes the address, the authorization and the billing header of a call. `connections` sends it, `sse` and
-`reply` read the response, because the hub client's own reading loses errors and connections.
+`destination` has the address and the headers by `huggingface_hub`. `connections` sends the call, `sse` and `reply` read the
+response, because the hub client's own reading loses errors and connections.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import aiohttp
 import orjson
-from huggingface_hub import AsyncInferenceClient
 
 from hfchat import errors as e
 from hfchat.types import ROUTER_URL, Call, Delta, Finish, ModelFacts
 from hfchat.upstream.call_form import CallForms
 from hfchat.upstream.coalescing import Coalescer
 from hfchat.upstream.connections import Pool, read_body
+from hfchat.upstream.destination import Destinations
 from hfchat.upstream.idle_timeout import IdleTimeout
 from hfchat.upstream.model_list import read_models
 from hfchat.upstream.reply import Reply
@@ -33,8 +32,6 @@ AFTER_FINISH_S = 2.0
 MODELS_TIMEOUT_S = 10.0
 # A reply that is not streamed sends nothing until it is whole: its timeout is longer by this factor.
 WHOLE_REPLY_FACTOR = 10
-# Without one, `get_token` of the hub client looks for a saved token, on disk and on the network.
-_NO_TOKEN = "none"  # noqa: S105
 
 
 class HubUpstream:
@@ -48,7 +45,7 @@ class HubUpstream:
     ) -> None:
         self._hf_token = hf_token
         self._base_url = base_url
-        self._bill_to = bill_to
+        self._destinations = Destinations(hf_token=hf_token, base_url=base_url, bill_to=bill_to)
         self._timeout_s = timeout_s
         self._forms = CallForms()
         self._pool = Pool()
@@ -139,7 +136,7 @@ class HubUpstream:
     async def _post(self, call: Call, *, ask_usage: bool) -> aiohttp.ClientResponse:
         try:
             own_token = await call.own_token() if call.own_token is not None else None
-            url, headers = await self._destination(call.model, own_token)
+            url, headers = await self._destinations.of(call.model, own_token)
             return await self._pool.post(url, headers, call_body(call, ask_usage=ask_usage), self._read_timeout_s(call))
         except Exception as failure:
             error = translate(failure)
@@ -148,47 +145,11 @@ class HubUpstream:
             # No reply had begun that could be interrupted.
             raise (e.UpstreamUnavailable() if isinstance(error, e.UpstreamInterrupted) else error) from failure
 
-    async def _destination(self, model: str, own_token: str | None = None) -> tuple[str, dict[str, str]]:
-        """The address and the headers of a call, by the hub client, with the caller's `own_token`, which bills nobody else, or
-        the owner's. Raises: InvalidRequest for a model that is an address: the hub client would post to it, with the token.
-        """
-        if "://" in model:
-            raise e.InvalidRequest("model_id", param="model")
-        hf_token, bill_to = (own_token, None) if own_token is not None else (self._hf_token, self._bill_to)
-        client = _RequestCapture(
-            base_url=self._base_url,
-            provider="auto" if self._base_url is None else None,
-            api_key=hf_token or _NO_TOKEN,
-            bill_to=bill_to,
-            headers={} if hf_token else {"authorization": None},  # type: ignore[dict-item]
-        )
-        await client.chat_completion([], model=model, stream=True)
-        headers = {name: value for name, value in client.request.headers.items() if value is not None}
-        return client.request.url, {**headers, "content-type": "application/json"}
-
     async def _refusal(self, response: aiohttp.ClientResponse) -> Refusal:
         try:
             return Refusal(response.status, await read_body(response, MAX_REFUSAL_BYTES), response.headers)
         finally:
             self._pool.done(response)
-
-
-class _RequestCapture(AsyncInferenceClient):
-    """The hub client without sending: `request` has the `url` and `headers`.
-
-    `_inner_post` is private; huggingface_hub is bounded below its next minor version, and a test holds this.
-    """
-
-    request: Any
-
-    async def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> AsyncIterable[str]:  # type: ignore[override]
-        self.request = request_parameters
-        return _no_lines()
-
-
-async def _no_lines() -> AsyncGenerator[str, None]:
-    return
-    yield
 
 
 def _is_whole(response: aiohttp.ClientResponse, call: Call) -> bool:

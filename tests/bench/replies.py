@@ -6,6 +6,10 @@ from functools import lru_cache
 
 NUMBER = re.compile(rb"#(\d{8})#")
 PROMPT_TOKENS = 12
+# A chunk is "word12 ", or with the stub's clock "00000012.5@1234567890123456 ": so many in the tokenizers in use. Fewer would be
+# a count that hfchat does not believe, so that it counts itself.
+TOKENS_PER_CHUNK = 2
+TOKENS_PER_PACED_CHUNK = 14
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,11 @@ class Shape:
 
     chunks: int
     per_second: float = 0
+
+    @property
+    def tokens(self) -> int:
+        """What the stub says of its completion tokens."""
+        return self.chunks * (TOKENS_PER_PACED_CHUNK if self.per_second else TOKENS_PER_CHUNK)
 
     @property
     def model(self) -> str:

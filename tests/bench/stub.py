@@ -57,13 +57,14 @@ def _head(model: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _usage(chunks: int) -> dict[str, int]:
-    return {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": chunks, "total_tokens": PROMPT_TOKENS + chunks}
+def _usage(model: str) -> dict[str, int]:
+    tokens = Shape.of(model).tokens
+    return {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": tokens, "total_tokens": PROMPT_TOKENS + tokens}
 
 
 @lru_cache
-def _finish(model: str, chunks: int, counts: bool) -> bytes:
-    usage = {**_head(model, "chat.completion.chunk"), "choices": [], "usage": _usage(chunks)}
+def _finish(model: str, counts: bool) -> bytes:
+    usage = {**_head(model, "chat.completion.chunk"), "choices": [], "usage": _usage(model)}
     counted = [b"data: " + orjson.dumps(usage) + b"\n\n"] if counts else []
     return _framed(_event(model, {}, "stop"), *counted, b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
@@ -76,7 +77,7 @@ def _word_event(model: str, word: str) -> bytes:
 def _stream_parts(model: str, chunks: int, counts: bool) -> tuple[bytes, bytes]:
     """A whole stream, all of it but the number of its question."""
     first = _framed(_word_event(model, "#" * 8 + " "))
-    rest = _framed(*(_word_event(model, word) for word in words(chunks))) + _finish(model, chunks, counts)
+    rest = _framed(*(_word_event(model, word) for word in words(chunks))) + _finish(model, counts)
     before, _, after = (STREAM_HEAD + first).partition(b"#" * 8)
     return before, after + rest
 
@@ -86,7 +87,7 @@ def _json_parts(model: str, chunks: int) -> tuple[bytes, bytes]:
     """A whole answer that is not streamed, the same way."""
     message = {"role": "assistant", "content": "#" * 8 + " " + "".join(words(chunks))}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    body = orjson.dumps({**_head(model, "chat.completion"), "choices": [choice], "usage": _usage(chunks)})
+    body = orjson.dumps({**_head(model, "chat.completion"), "choices": [choice], "usage": _usage(model)})
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
     before, _, after = (head + body).partition(b"#" * 8)
     return before, after
@@ -157,7 +158,7 @@ class Connection(asyncio.Protocol):
         if shape.per_second:
             self._streaming = True
             self._transport.write(STREAM_HEAD)
-            self._pace(Paced(model, shape, number.decode(), _finish(model, shape.chunks, counts)), self._loop.time())
+            self._pace(Paced(model, shape, number.decode(), _finish(model, counts)), self._loop.time())
         else:
             before, after = _stream_parts(model, shape.chunks, counts)
             self._transport.write(before + number + after)

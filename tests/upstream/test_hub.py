@@ -120,19 +120,6 @@ async def test_without_a_token_none_is_sent_nor_looked_for(stub: StubUpstream, t
     assert "authorization" not in stub.headers[0]
 
 
-async def test_the_hub_client_says_where_a_call_goes_and_who_pays() -> None:
-    router = HubUpstream(hf_token="hf_owner", bill_to="acme")
-    url, headers = await router._destination("org/model:fastest")
-    assert url == "https://router.huggingface.co/v1/chat/completions"
-    assert headers["authorization"] == "Bearer hf_owner"
-    assert headers["X-HF-Bill-To".lower()] == "acme"
-    await router.close()
-    local = HubUpstream(hf_token=None, base_url="http://127.0.0.1:1/v1")
-    url, headers = await local._destination("model")
-    assert (url, "authorization" in headers) == ("http://127.0.0.1:1/v1/chat/completions", False)
-    await local.close()
-
-
 @pytest.mark.whole
 async def test_auto_routing_posts_to_the_router_and_nowhere_else() -> None:
     # A proxy on loopback sees what the program would send to the internet, at every start of a connection.
