@@ -35,7 +35,7 @@ from hfchat.http.json_bounds import check_json
 from hfchat.http.session_cookie import SessionCookie
 from hfchat.i18n.language import language_of
 from hfchat.page import history, notices, pictures
-from hfchat.page.half_marks import without_half_mark
+from hfchat.page.incomplete_markdown import without_half_mark
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.types import Call, Message
 from hfchat.upstream import failure_text

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from hfchat.chat.places import Places
+from hfchat.chat.stream_queue import StreamQueue
 from hfchat.chat.token_count import UsageCounter, max_prompt_tokens
 from hfchat.errors import ExpiredToken, HfchatError, RevokedToken, StoreUnavailable
 from hfchat.http.in_thread import in_thread
@@ -79,7 +79,7 @@ class Turn:
             return await self._ledger.reserve(self.caller, max_usage, keep, counted=counted)
 
         try:
-            return await self._turns.places.take(self._person, self.caller.policy.streams, deadline, attempt)
+            return await self._turns.queue.take(self._person, self.caller.policy.streams, deadline, attempt)
         finally:
             if quota is not None:
                 self._set_quota(quota)
@@ -118,7 +118,7 @@ class Turn:
         try:
             await self._ledger.settle(self.caller, reservation, usage, self._on_quota, quota)
         finally:
-            self._turns.places.freed(self._person)
+            self._turns.queue.freed(self._person)
 
     def end(self, error: HfchatError | type[HfchatError]) -> None:
         """Raise this error where the turn waits, or at its next wait. Called in the event loop.
@@ -171,7 +171,7 @@ class Turns:
     def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
         self._ledger = ledger
         self._clock = clock
-        self.places = Places()
+        self.queue = StreamQueue()
         self._turns: set[Turn] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._renewed = 0.0

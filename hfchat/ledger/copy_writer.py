@@ -13,7 +13,7 @@ from dataclasses import replace
 from hfchat.errors import StoreUnavailable
 from hfchat.ledger.bucket import Bucket
 from hfchat.ledger.copy_files import pack_state, state_name
-from hfchat.ledger.marks import Key, Marks, Want
+from hfchat.ledger.high_water_marks import Key, Marks, Want
 from hfchat.ledger.sqlite_store import SqliteStore
 
 # Between the beginnings of two writes. A write is two requests of the Hub's API, which allows 1,000 in five minutes.

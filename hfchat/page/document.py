@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hfchat.http.content_security_policy import chat_page_policy
 from hfchat.i18n.language import Language, language_of
 from hfchat.i18n.sentences import DIRECTIONS
-from hfchat.page.words import with_words
+from hfchat.page.gradio_translations import with_words
 
 _HEAD = b"<head>"
 _LANGUAGE = re.compile(rb'(<html\b[^>]*?)\blang="[^"]*"')

@@ -12,6 +12,7 @@ from hfchat.chat.token_count import ASCII_BYTES_PER_TOKEN, LETTER_BYTES_PER_TOKE
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, GRADIO_KEYS, GRADIO_LABELS, HISTORY, PAGE, PICTURES
 from hfchat.page.conversations import PICTURES_ID
+from hfchat.page.gradio_translations import ACT_MARK, GRADIO_ACTS
 from hfchat.page.history import (
     CUT_ID,
     FACTS_ID,
@@ -23,7 +24,6 @@ from hfchat.page.history import (
     REPLY_PICTURES_ID,
     WAIT_ID,
 )
-from hfchat.page.words import ACT_MARK, GRADIO_ACTS
 
 _STATIC = Path(__file__).parent / "static"
 _PAGE_KEYS = ("session_over", "not_now", "tabs_busy")

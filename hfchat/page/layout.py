@@ -11,6 +11,7 @@ from hfchat.i18n.sentences import CHAT
 from hfchat.page.appearance import Appearance
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.conversations import PICTURES_ID, keep_conversations
+from hfchat.page.gradio_translations import translations
 from hfchat.page.header import account_menu, brand, remaining_html
 from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
@@ -18,7 +19,6 @@ from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.respond import responder
 from hfchat.page.settings_panel import ChatSettings
 from hfchat.page.visitor import visitor_of
-from hfchat.page.words import translations
 
 # Where KaTeX is loaded for; which parts of a message are formulas says static/formulas.js.
 _LATEX = [

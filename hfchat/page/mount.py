@@ -19,6 +19,7 @@ from hfchat.logs import log_crash
 from hfchat.page.appearance import Appearance
 from hfchat.page.assets import AssetCache
 from hfchat.page.document import PageHead
+from hfchat.page.gradio_translations import translations
 from hfchat.page.head import CSS, SCRIPTS, head
 from hfchat.page.layout import build_page
 from hfchat.page.presence import ConnectionTracker, OpenConnections
@@ -28,7 +29,6 @@ from hfchat.page.renderer import RendererScripts, import_map
 from hfchat.page.requests import PageRequestMiddleware
 from hfchat.page.session_limits import SessionLimitMiddleware, SessionLimits
 from hfchat.page.theme import theme
-from hfchat.page.words import translations
 from hfchat.types import Caller
 
 logger = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from hfchat.chat.reasoning import ReasoningSplitter
 from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT, PAGE
-from hfchat.page.half_marks import without_half_mark
+from hfchat.page.continued_reply import ContinuedReply
 from hfchat.page.history import WAIT_ID, page_note
+from hfchat.page.incomplete_markdown import without_half_mark
 from hfchat.page.markdown_splitter import MarkdownSplitter
 from hfchat.page.model_picker import short
-from hfchat.page.seam import Seam
 from hfchat.types import Delta, Extras, Finish
 
 # A silence that nobody wonders about, and one after which people ask themselves what is going on.
@@ -25,18 +25,18 @@ PLACE_S = 1.0
 
 
 class ReplyView:
-    """What is shown of a turn, from its attempts and its parts; after what `seam` and `thoughts` have of the reply already."""
+    """What is shown of a turn, from its attempts and its parts; after what `continued` and `thoughts` have already."""
 
     def __init__(
         self,
         language: Language,
         clock: Callable[[], float] = time.monotonic,
         *,
-        seam: Seam | None = None,
+        continued: ContinuedReply | None = None,
         thoughts: Sequence[dict[str, Any]] = (),
     ) -> None:
         self._language = language
-        self._seam = seam or Seam("")
+        self._continued = continued or ContinuedReply("")
         self._thoughts = thoughts
         self._clock = clock
         self._asked_at = clock()
@@ -69,7 +69,7 @@ class ReplyView:
     @property
     def can_continue(self) -> bool:
         """Whether there is a text that could go on."""
-        return bool((self._seam.partial or self._splitter.split()[1]).strip())
+        return bool((self._continued.partial or self._splitter.split()[1]).strip())
 
     def trying(self, attempt: Attempt) -> None:
         """This model is called now."""
@@ -104,7 +104,7 @@ class ReplyView:
             metadata = self._thinking(over=bool(content.strip()) or whole)
             messages.append({"role": "assistant", "content": thoughts, "metadata": metadata})
         waits = "" if content or thoughts or final or self.finish else self._waits()
-        content = self._seam.joined(content, whole=whole)
+        content = self._continued.joined(content, whole=whole)
         waiting = [page_note(waits, WAIT_ID)] if waits else []
         if waiting and not content:
             return [*messages, *waiting]

@@ -20,6 +20,7 @@ from hfchat.http.json_bounds import check_json
 from hfchat.i18n.endings import ending
 from hfchat.i18n.language import Language
 from hfchat.ledger.meters import Principal
+from hfchat.page.continued_reply import INSTRUCTION, ContinuedReply
 from hfchat.page.files import has_files, read_files, with_files
 from hfchat.page.history import CUT_ID, messages_for_model, page_note, split_reply
 from hfchat.page.inputs import ChatInputs
@@ -29,7 +30,6 @@ from hfchat.page.presence import OpenConnections
 from hfchat.page.ratings import Ratings
 from hfchat.page.reply_pictures import ReplyPictures
 from hfchat.page.reply_view import ReplyView
-from hfchat.page.seam import INSTRUCTION, Seam
 from hfchat.page.visitor import visitor_of
 from hfchat.types import ADMIN_SCOPE, Delta, Finish, Message
 
@@ -74,8 +74,8 @@ def responder(
         request_id = secrets.token_hex(8)
         choices = ChatInputs(model, provider, system_prompt, temperature, top_p, max_tokens)
         thoughts, notes, partial = split_reply(continued or [])
-        seam = Seam(partial)
-        view = ReplyView(language, seam=seam, thoughts=thoughts)
+        continued_reply = ContinuedReply(partial)
+        view = ReplyView(language, continued=continued_reply, thoughts=thoughts)
         listener = connections.turn(request.request.url.path, request.session_hash)
         try:
             go_on = (Message("assistant", partial), Message("user", INSTRUCTION)) if partial.strip() else ()

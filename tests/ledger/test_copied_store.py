@@ -25,7 +25,7 @@ from hfchat.ledger.copy_files import (
     read_state,
     state_name,
 )
-from hfchat.ledger.marks import step_of
+from hfchat.ledger.high_water_marks import step_of
 from hfchat.ledger.meters import REQUESTS, TOKENS, Counters, Meter, Principal, Reservation
 from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import window_start

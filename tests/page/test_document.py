@@ -8,7 +8,7 @@ import pytest
 
 from hfchat.i18n.language import LANGUAGES, Language
 from hfchat.i18n.sentences import DIRECTIONS, PAGE
-from hfchat.page.words import words
+from hfchat.page.gradio_translations import words
 from tests.conftest import RunningApp
 from tests.support.raw_client import ask, cookie
 

@@ -4,8 +4,8 @@ import pytest
 
 from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
+from hfchat.page.continued_reply import ContinuedReply
 from hfchat.page.reply_view import LONG_S, PLACE_S, QUIET_S, ReplyView
-from hfchat.page.seam import Seam
 from hfchat.types import Delta, Finish
 
 ONE, TWO, PINNED = "org/one:fastest", "org/two", "org/one:prov"
@@ -42,7 +42,7 @@ def a_turn(language: Language = "en") -> tuple[ReplyView, list[float]]:
 
 def test_a_continued_reply_stands_there_from_the_start_and_grows() -> None:
     thought = {"role": "assistant", "content": "hm", "metadata": {"title": "Reasoning", "status": "done"}}
-    shown = ReplyView("en", seam=Seam("The cat sat on the m"), thoughts=[thought])
+    shown = ReplyView("en", continued=ContinuedReply("The cat sat on the m"), thoughts=[thought])
     shown.trying(Attempt("model"))
     assert shown.can_continue
     assert shown.messages() == [thought, {"role": "assistant", "content": "The cat sat on the m"}]
@@ -52,7 +52,7 @@ def test_a_continued_reply_stands_there_from_the_start_and_grows() -> None:
 
 
 def test_a_continued_reply_stays_where_nothing_comes() -> None:
-    shown = ReplyView("en", lambda: 100.0, seam=Seam("half a wo"))
+    shown = ReplyView("en", lambda: 100.0, continued=ContinuedReply("half a wo"))
     shown.trying(Attempt("model"))
     assert [message["content"] for message in shown.messages(final=True)] == ["half a wo"]
 

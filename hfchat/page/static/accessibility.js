@@ -11,7 +11,7 @@ const RATED = { Liked: "like", Disliked: "dislike" };
 // What changes the conversation that is shown.
 const CHANGES = ["retry", "undo", "edit", "submit"];
 
-// The buttons that page/words.py has Gradio name by a mark: the mark becomes `data-act`, and the name is the page's language's.
+// The buttons that page/gradio_translations.py has Gradio name by a mark: the mark becomes `data-act`, and the name is the page's language's.
 function nameAct(found, label) {
   const name = RATED[label] ?? (label?.startsWith(constants.act_mark) && label.slice(constants.act_mark.length));
   if (!name) return label;

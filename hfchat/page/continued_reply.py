@@ -1,4 +1,4 @@
-"""Seam of a continued reply: joins what a model said first and what it adds, without repeated words or a blank line. Pure.
+"""Continued reply: joins what a model said first and what it adds, without repeated words or a blank line. Pure.
 
 Of the first part nothing is lost. What the model repeats of its end is cut out. Few models begin with a space: one is put between
 two words where the first is a common one, and not the beginning of a longer one.
@@ -33,7 +33,7 @@ _UNDER_TABLE_HEAD = re.compile(r"\|[:| \t]*+-[-:| \t]*+")
 _WORD_CHAR = re.compile(r"\w")
 
 
-class Seam:
+class ContinuedReply:
     """The first part of a reply, and the whole with what is added."""
 
     def __init__(self, partial: str) -> None:

@@ -1,4 +1,4 @@
-"""Words of Gradio's components in the visitor's language: every document has those of one language only.
+"""Translations of Gradio's components into the visitor's language: every document has those of one language only.
 
 Gradio runs in its locale `en`, whose words are ours: it has no locale for some of our languages, and other words for some
 of its keys. The buttons under a message it names by a mark, the same in every language, which the page's scripts know them

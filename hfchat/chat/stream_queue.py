@@ -19,7 +19,7 @@ POLL_S = 0.5
 WAITING_PER_STREAM = 4
 
 
-class Places:
+class StreamQueue:
     """Who waits for a place, by person. Used in one event loop."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfchat.ledger.marks import Marks, has_mark, step_of
+from hfchat.ledger.high_water_marks import Marks, has_mark, step_of
 from hfchat.ledger.meters import REQUESTS, TOKENS, Meter
 
 DAY = 1_780_272_000

@@ -1,4 +1,4 @@
-"""The seam of a continued reply: one text, without repeated words, lost spaces or a blank line."""
+"""The continued of a continued reply: one text, without repeated words, lost spaces or a blank line."""
 
 import time
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.page.seam import MAX_OVERLAP_CHARS, Seam, in_code
+from hfchat.page.continued_reply import MAX_OVERLAP_CHARS, ContinuedReply, in_code
 
-SEAMS = {
+CONTINUED = {
     "half a word is written anew": ("I like inter", "interesting things", "I like interesting things"),
     "half a word goes on": ("Hel", "lo", "Hello"),
     "half a word that is another": ("I came to", "day", "I came today"),
@@ -60,14 +60,14 @@ SEAMS = {
 }
 
 
-@pytest.mark.parametrize(("partial", "added", "whole"), SEAMS.values(), ids=SEAMS)
+@pytest.mark.parametrize(("partial", "added", "whole"), CONTINUED.values(), ids=CONTINUED)
 def test_both_parts_are_one_text(partial: str, added: str, whole: str) -> None:
-    assert Seam(partial).joined(added, whole=True) == whole
+    assert ContinuedReply(partial).joined(added, whole=True) == whole
 
 
 def test_what_may_be_a_repetition_is_held_back_until_it_is_known() -> None:
-    seam = Seam("The cat sat on the ")
-    assert [seam.joined(added) for added in ("", "sat", "sat on", "sat on the mat")] == [
+    continued = ContinuedReply("The cat sat on the ")
+    assert [continued.joined(added) for added in ("", "sat", "sat on", "sat on the mat")] == [
         *["The cat sat on the "] * 3,
         "The cat sat on the mat",
     ]
@@ -88,20 +88,20 @@ def test_whether_a_text_ends_in_code(text: str, inside: bool) -> None:
 
 @given(st.text(), st.text())
 def test_no_text_breaks_it_and_the_first_part_stays(partial: str, added: str) -> None:
-    seam = Seam(partial)
-    assert seam.joined(added, whole=True).startswith(partial)
+    continued = ContinuedReply(partial)
+    assert continued.joined(added, whole=True).startswith(partial)
 
 
 def test_a_long_reply_is_joined_fast_enough_to_be_shown_while_it_grows() -> None:
-    seam = Seam("ab " * 50_000)
-    assert seam.joined("ab " * (MAX_OVERLAP_CHARS // 3 + 10), whole=True).startswith(seam.partial)
+    continued = ContinuedReply("ab " * 50_000)
+    assert continued.joined("ab " * (MAX_OVERLAP_CHARS // 3 + 10), whole=True).startswith(continued.partial)
 
 
 def test_spaces_take_linear_time() -> None:
     def seconds(length: int) -> float:
         added = "a" + " " * length + "b"
         began = time.process_time()
-        Seam("The cat sat").joined(added, whole=True)
+        ContinuedReply("The cat sat").joined(added, whole=True)
         return time.process_time() - began
 
     # What is quadratic takes 64 times as long; the floor leaves room for a busy machine.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.page.half_marks import MAX_LINE_CHARS, without_half_mark
+from hfchat.page.incomplete_markdown import MAX_LINE_CHARS, without_half_mark
 
 HALVES = {
     "bold": ("a **", "a "),
