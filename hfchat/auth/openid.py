@@ -127,8 +127,8 @@ class OpenIdProvider:
         """New tokens for a refresh token, which may be good for nothing afterwards. Raises: GrantRefused, ProviderError."""
         tokens = await self._token_request({"grant_type": "refresh_token", "refresh_token": refresh_token})
         # RFC 6749 section 6: without a new one, the old one stays.
-        kept = tokens.refresh_token or refresh_token
-        return ProviderTokens(tokens.access_token, kept, tokens.expires_at, tokens.scopes)
+        new_refresh_token = tokens.refresh_token or refresh_token
+        return ProviderTokens(tokens.access_token, new_refresh_token, tokens.expires_at, tokens.scopes)
 
     async def userinfo(self, tokens: ProviderTokens, subject: str) -> dict[str, Any]:
         """What the provider says of this person, and of nobody else. Raises: ProviderError."""

@@ -249,8 +249,8 @@ def _split_at_closing(text: str, *, whole: bool) -> tuple[str, str]:
     if match is not None and not _is_spoken_about(text, match):
         return text[: match.start()].strip(), text[match.end() :].lstrip()
     for known in _KNOWN_BY_END:
-        if (found := known.match(text)) is not None:
-            return found[1].strip(), text[found.end() :].lstrip()
+        if (match := known.match(text)) is not None:
+            return match[1].strip(), text[match.end() :].lstrip()
     return "", text if whole else _PART_OF_CLOSING.sub("", text)
 
 

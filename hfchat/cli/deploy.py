@@ -41,25 +41,25 @@ def deploy_command(args: argparse.Namespace) -> int:
 def _deploy(args: argparse.Namespace) -> int:
     dotenv = find_dotenv()
     values = read_dotenv(dotenv)
-    made = None if any(name in values for name in KEYS) else secrets.token_urlsafe(SECRET_BYTES)
+    new_secret = None if any(name in values for name in KEYS) else secrets.token_urlsafe(SECRET_BYTES)
     if os.environ.get("JWT_SECRET", "").strip() not in ("", values.get("JWT_SECRET")):
         raise SettingsError("JWT_SECRET: the environment has one that .env has not; write it into .env, or unset it.")
     bucket = default_bucket(args.space, dotenv)
-    plan = make_plan(args.space, ROOT, dotenv, jwt_secret=made, bucket=bucket)
+    plan = make_plan(args.space, ROOT, dotenv, jwt_secret=new_secret, bucket=bucket)
     space = _space(args.space, values)
     state = space.state()
     if bucket is not None and not args.dry_run and (trouble := _bucket_trouble(plan, space, state)) is not None:
         _say(trouble)
-        plan = make_plan(args.space, ROOT, dotenv, jwt_secret=made)
+        plan = make_plan(args.space, ROOT, dotenv, jwt_secret=new_secret)
     for note in plan.notes:
         _say(note)
     todo = steps(plan, space, state, hardware=args.hardware, private=args.private)
     if args.dry_run:
-        lines = [f"Make a JWT_SECRET and write it into {dotenv}."] if made else []
+        lines = [f"Make a JWT_SECRET and write it into {dotenv}."] if new_secret else []
         print("\n".join([*lines, *(step.says for step in todo)]) or "Nothing: it is as it is to be.")
         return 0
-    if made:
-        write_jwt_secret(dotenv, made)
+    if new_secret:
+        write_jwt_secret(dotenv, new_secret)
         _say(f"Made a JWT_SECRET and wrote it into {dotenv}.")
     for step in todo:
         _say(step.says)

@@ -24,19 +24,19 @@ class Step:
 
 def steps(plan: Plan, space: Space, state: State | None, *, hardware: str | None, private: bool) -> list[Step]:
     """The changes that are left to make, in order: settings before files, so that the build of these is the last."""
-    found = _bucket(plan, space)
+    steps = _bucket(plan, space)
     if state is None:
-        return [*found, _creation(plan, space, hardware, private=private), _commit(space, plan.files, [])]
+        return [*steps, _creation(plan, space, hardware, private=private), _commit(space, plan.files, [])]
     if private and not state.private:
-        found.append(Step("Make it private.", space.hide))
+        steps.append(Step("Make it private.", space.hide))
     if hardware is not None and space.runtime().hardware != hardware:
-        found.append(Step(f"Move it to the hardware {hardware}.", partial(space.set_hardware, hardware), restarts=True))
-    found += _settings(plan, space, state)
+        steps.append(Step(f"Move it to the hardware {hardware}.", partial(space.set_hardware, hardware), restarts=True))
+    steps += _settings(plan, space, state)
     changed = {path: content for path, content in plan.files.items() if not same_file(content, state.files.get(path))}
     gone = [path for path in state.files if path.startswith("hfchat/") and path not in plan.files]
     if changed or gone:
-        found.append(_commit(space, changed, gone))
-    return found
+        steps.append(_commit(space, changed, gone))
+    return steps
 
 
 def _bucket(plan: Plan, space: Space) -> list[Step]:
@@ -66,31 +66,31 @@ def _creation(plan: Plan, space: Space, hardware: str | None, *, private: bool) 
 
 
 def _settings(plan: Plan, space: Space, state: State) -> list[Step]:
-    found = [
+    changes = [
         (f"Delete the variable {name}: it is to be a secret.", partial(space.delete_variable, name))
         for name in plan.secrets
         if name in state.variables
     ]
-    found += [
+    changes += [
         (f"Delete the variable {name}: it is no longer in .env.", partial(space.delete_variable, name))
         for name in sorted(state.own_variables - plan.variables.keys() - plan.secrets.keys())
     ]
-    found += [
+    changes += [
         (f"Delete the secret {name}: it is no longer one in .env.", partial(space.delete_secret, name))
         for name, description in state.secrets.items()
         if description.startswith(MARK) and name not in plan.secrets
     ]
-    found += [
+    changes += [
         (f"Set the secret {name}{_ends_tokens(name, state)}.", partial(space.set_secret, name, value, description))
         for name, value in plan.secrets.items()
         if state.secrets.get(name) != (description := _secret_mark(plan, name))
     ]
-    found += [
+    changes += [
         (f"Set the variable {name}.", partial(space.set_variable, name, value))
         for name, value in plan.variables.items()
         if state.variables.get(name) != value
     ]
-    return [Step(says, make, restarts=True) for says, make in found]
+    return [Step(says, make, restarts=True) for says, make in changes]
 
 
 def _ends_tokens(name: str, state: State) -> str:

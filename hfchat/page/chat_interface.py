@@ -37,13 +37,13 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
             "api_visibility": "undocumented",
             "show_progress_on": [self._unseen],
         }
-        asked = self.textbox.submit(
+        submission = self.textbox.submit(
             self._clear_and_save_textbox,
             self.textbox,
             [self.textbox, self.saved_input, self._turn],
             **self._quick,
         )
-        shown = asked.then(
+        shown = submission.then(
             self._show_question,
             [self.saved_input, self.chatbot],
             [self.chatbot, self.chatbot_state],
@@ -57,7 +57,7 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
             self._answer(self._go_on(partial), partial),
         ]
         # The stop button stands where the send button was, while a turn is in progress.
-        asked.success(_show_stop, None, self.textbox, **self._quick)
+        submission.success(_show_stop, None, self.textbox, **self._quick)
         for turn in turns:
             turn.then(_show_send, None, self.textbox, **self._quick)
         self.textbox.stop(None, None, None, cancels=turns, show_progress_on=[self._unseen])
@@ -85,13 +85,13 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
         """Continue: the conversation up to the last question, the question, what there is of its reply, then a turn."""
         button = gr.Button(elem_id=CONTINUE_ID, visible="hidden")
         outputs = [self.chatbot_state, self.saved_input, partial]
-        found = button.click(cut_reply, self.chatbot, outputs, **self._quick)
+        cut = button.click(cut_reply, self.chatbot, outputs, **self._quick)
         button.click(_show_stop, None, self.textbox, **self._quick)
-        return found.then(_turn_begins, None, self._turn, **self._quick)
+        return cut.then(_turn_begins, None, self._turn, **self._quick)
 
-    def _answer(self, asked: Any, *more: Any) -> Any:
+    def _answer(self, event: Any, *more: Any) -> Any:
         """The turn itself, and its end. `more` are inputs of the function after the others."""
-        turn = asked.then(
+        turn = event.then(
             self._streaming("_submit_fn"),
             [self.saved_input, self.chatbot_state, *self.additional_inputs, *more],
             [self.null_component, self.chatbot],

@@ -48,12 +48,12 @@ class PageHead:
             body += message.get("body", b"")
             if message.get("more_body", False) or start is None:
                 return
-            nonce, asked = secrets.token_urlsafe(16), Headers(scope=scope)
-            whole = self._with_head(body, nonce, language_of(asked.get("accept-language", "")))
+            nonce, request_headers = secrets.token_urlsafe(16), Headers(scope=scope)
+            whole = self._with_head(body, nonce, language_of(request_headers.get("accept-language", "")))
             headers = MutableHeaders(scope=start)
             headers["content-security-policy"] = chat_page_policy(nonce, on_space=self._on_space)
             headers.add_vary_header("Accept-Encoding")
-            if "gzip" in asked.get("accept-encoding", ""):
+            if "gzip" in request_headers.get("accept-encoding", ""):
                 whole = gzip.compress(whole, 5)
                 headers["content-encoding"] = "gzip"
             if "content-length" in headers and scope["method"] != "HEAD":

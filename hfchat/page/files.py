@@ -50,8 +50,8 @@ def with_files(messages: Sequence[Message], files: Mapping[str, str], questions:
     The files of the newest question, which is the last of a user's but for `questions` - 1, must be there.
     Raises: InvalidRequest where one is missing, or they are too long together.
     """
-    asked = [message for message in messages if message.role == "user"][-questions:][:1]
-    wanted = {reference for message in asked for _, reference in FILE_REFERENCE.findall(message.content)}
+    question = [message for message in messages if message.role == "user"][-questions:][:1]
+    wanted = {reference for message in question for _, reference in FILE_REFERENCE.findall(message.content)}
     if not wanted <= files.keys():
         raise InvalidRequest("file_missing")
     if sum(len(files[reference]) for reference in wanted) > MAX_SENT_CHARS:

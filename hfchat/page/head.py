@@ -107,7 +107,7 @@ def head(folder: str, imports: str, icon: str, language: Language) -> str:
     `imports` is an import map: where some of Gradio's scripts are loaded from. `icon` is the address of the tab's icon; without
     one a browser asks for `/favicon.ico`, which the policy forbids.
     """
-    told = json.dumps(constants(language), ensure_ascii=False, default=dict).replace("<", "\\u003c")
+    constants_json = json.dumps(constants(language), ensure_ascii=False, default=dict).replace("<", "\\u003c")
     # Without these, a browser hears of each module only when it has read the one that imports it. Low, so that Gradio's own,
     # which take longer, are asked for first: over HTTP/1.1 with 80 ms a request, a first visit took 2.2 s, else 2.6 s.
     preload = '<link rel="modulepreload" fetchpriority="low" href='
@@ -115,6 +115,6 @@ def head(folder: str, imports: str, icon: str, language: Language) -> str:
     return (
         f'<script>{_FIRST_PAINT}</script><script type="importmap">{imports}</script>{preloads}'
         f'<link rel="icon" href="{icon}"><style>{_TARGETS}{_PRINT}</style>'
-        f'<script type="application/json" id="hfchat-constants">{told}</script>'
+        f'<script type="application/json" id="hfchat-constants">{constants_json}</script>'
         f'<script type="module" src=".{folder}/page.js"></script>'
     )

@@ -98,19 +98,19 @@ def cut_reply(history: list[Any]) -> tuple[list[Any], str, list[Any]]:
     reply = history[place + 1 :]
     thoughts = [thought_is_over(entry) for entry in reply if (entry.get("metadata") or {}).get("title")]
     notes = [entry for entry in reply if (entry.get("metadata") or {}).get("id") in (SOURCES_ID, REPLY_PICTURES_ID)]
-    said = ""
+    text = ""
     for entry in filter(_is_reply, reply):
-        said = _joined(said, _text(entry["content"])) if said else _text(entry["content"])
-    answer = [text_message("assistant", said)] if said.strip() else []
+        text = _joined(text, _text(entry["content"])) if text else _text(entry["content"])
+    answer = [text_message("assistant", text)] if text.strip() else []
     return history[:place], _text(history[place].get("content")), [*thoughts, *notes, *answer]
 
 
 def split_reply(reply: list[Any]) -> tuple[list[Any], list[Any], str]:
     """What was thought and the sources and pictures, as messages, and what was said, of what `cut_reply` gave."""
-    said = [entry for entry in reply if _is_reply(entry)]
+    entries = [entry for entry in reply if _is_reply(entry)]
     thoughts = [entry for entry in reply if (entry.get("metadata") or {}).get("title")]
-    notes = [entry for entry in reply if entry not in said and entry not in thoughts]
-    return thoughts, notes, _text(said[-1]["content"]) if said else ""
+    notes = [entry for entry in reply if entry not in entries and entry not in thoughts]
+    return thoughts, notes, _text(entries[-1]["content"]) if entries else ""
 
 
 def _is_reply(entry: dict[str, Any]) -> bool:

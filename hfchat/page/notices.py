@@ -128,8 +128,8 @@ def _button(act: str, words: str) -> str:
     return f'<button class="hfchat-do hfchat-do-{act}">{words}</button>'
 
 
-def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict[str, Any]:
-    """Which model gave the reply and what it took, small; and openly where it is another model than the one `asked`."""
+def facts(finish: Finish, asked_model: str, model: str, language: Language) -> dict[str, Any]:
+    """Which model gave the reply and what it took, small; and openly where it is another model than `asked_model`."""
     texts, usage = CHAT[language], finish.usage
     words = {"model": escape(short(finish.model)), "provider": escape(finish.provider or "")}
     if usage is None:
@@ -139,8 +139,8 @@ def facts(finish: Finish, asked: str, answered: str, language: Language) -> dict
         words["tokens"] = texts["about"].format(tokens=tokens) if usage.estimated else tokens
         sentence = texts["answered_by" if finish.provider else "answered"].format(**words)
     instead = ""
-    if not same_model(answered, asked):
-        names = {"asked": escape(short(asked)), "model": escape(short(answered))}
+    if not same_model(model, asked_model):
+        names = {"asked": escape(short(asked_model)), "model": escape(short(model))}
         instead = f'<span class="hfchat-instead">{texts["fallback"].format(**names)}</span> '
     # One HTML block: no name in it is read as Markdown.
     return page_note(f'<div class="hfchat-facts">{instead}{sentence}</div>', FACTS_ID)
@@ -165,9 +165,9 @@ def _address(url: str) -> SplitResult | None:
         return None
 
 
-def same_model(answered: str, asked: str) -> bool:
+def same_model(model: str, asked_model: str) -> bool:
     """Whether they differ at most in who serves it."""
-    return answered.partition(":")[0] == asked.partition(":")[0]
+    return model.partition(":")[0] == asked_model.partition(":")[0]
 
 
 def _plain(text: str) -> str:

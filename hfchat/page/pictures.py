@@ -71,8 +71,8 @@ def with_pictures(
     Raises: UnsupportedInput where that model is asked about a picture; InvalidRequest where one of the question is missing.
     """
     blind = takes_none(facts)
-    asked = [message for message in messages if message.role == "user"][-questions:][:1]
-    wanted = _references(asked[0]) if asked else {}
+    question = [message for message in messages if message.role == "user"][-questions:][:1]
+    wanted = _references(question[0]) if question else {}
     if wanted and blind:
         raise UnsupportedInput("no_pictures", params={"value": model}, model=model)
     if len(wanted) > MAX_SENT:

@@ -89,9 +89,11 @@ def responder(
             if shows:
                 asked_model = chat_request.model or caller.policy.default_model
                 facts_of_model = await catalog.facts(asked_model)
-                given = read_pictures(pictures)
-                seen = with_pictures(chat_request.messages, given, asked_model, facts_of_model, questions)
-                chat_request = replace(chat_request, messages=seen)
+                pictures_by_id = read_pictures(pictures)
+                with_media = with_pictures(
+                    chat_request.messages, pictures_by_id, asked_model, facts_of_model, questions
+                )
+                chat_request = replace(chat_request, messages=with_media)
             if reads:
                 files = await in_thread(len(pictures or ""), read_files, pictures)
                 read = with_files(chat_request.messages, files, questions)
@@ -110,8 +112,10 @@ def responder(
         except HfchatError as error:
             may_pay = caller.account is not None and caller.account.may_choose and not caller.own_credit
             to_owner = ADMIN_SCOPE in caller.scopes
-            said = notice(error, language, request_id, to_owner, may_pay=may_pay, can_continue=view.can_continue)
-            yield [*view.messages(final=True), *notes, said]
+            error_notice = notice(
+                error, language, request_id, to_owner, may_pay=may_pay, can_continue=view.can_continue
+            )
+            yield [*view.messages(final=True), *notes, error_notice]
         finally:
             # After the history and the question.
             ratings.answered(request.session_hash, len(history) + 1, request_id, view.answered)

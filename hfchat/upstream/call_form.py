@@ -146,18 +146,18 @@ def _may_fold(messages: tuple[Message, ...]) -> bool:
 def _without_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The messages with what the system says in front of the question that follows, or else of all."""
     folded: list[Message] = []
-    said: list[str] = []
+    instructions: list[str] = []
     for message in messages:
         if _is_system(message):
-            said.append(message.content)
-        elif said and message.role == "user":
-            folded.append(_after("\n\n".join(said), message))
-            said = []
+            instructions.append(message.content)
+        elif instructions and message.role == "user":
+            folded.append(_after("\n\n".join(instructions), message))
+            instructions = []
         else:
             folded.append(message)
-    if not said:
+    if not instructions:
         return tuple(folded)
-    text = "\n\n".join(said)
+    text = "\n\n".join(instructions)
     if folded and folded[0].role == "user":
         return (_after(text, folded[0]), *folded[1:])
     return (Message("user", text), *folded)
