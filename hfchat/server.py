@@ -14,7 +14,7 @@ from typing import Any
 
 import uvicorn
 
-from hfchat.auth.own_tokens import issue_token
+from hfchat.auth.own_tokens import invite_link, issue_token
 from hfchat.config.file_modes import open_to_others
 from hfchat.config.settings import Settings, SettingsError, find_dotenv, load_settings, secret_files
 from hfchat.http.protocol import HeadLimitProtocol
@@ -121,7 +121,7 @@ def greeting(settings: Settings, private: Iterable[Path] = ()) -> str:
         token = issue_token(settings.signing_key, "owner", ttl_s=FIRST_TOKEN_TTL_S, scopes=scopes)
         body = '{"messages": [{"role": "user", "content": "Hello, who are you?"}]}'
         lines += [
-            f"Sign in: {url}/login?token={token}",
+            f"Sign in: {invite_link(url, token)}",
             f"Or call: curl {url}/api/ai/chat -H 'Authorization: Bearer {token}' "
             f"-H 'Content-Type: application/json' -d '{body}'",
         ]

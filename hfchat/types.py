@@ -13,7 +13,8 @@ from hfchat.limits import Limit, Limits
 # An id on the hub, with the suffix that picks a provider. Never an address: `authorize` and the settings hold to it.
 MODEL_ID = re.compile(r"/?[A-Za-z0-9_.@+\-]{1,100}(/[A-Za-z0-9_.@+\-]{1,100}){0,5}(:[A-Za-z0-9_.\-]{1,100})?")
 
-HUB_URL = "https://huggingface.co"  # The suffixes of a model that leave it to the router who serves it.
+HUB_URL = "https://huggingface.co"
+# The suffixes of a model that let the router choose the provider.
 ROUTING_RULES = ("fastest", "cheapest", "preferred")
 
 ROUTER_URL = "https://router.huggingface.co/v1"

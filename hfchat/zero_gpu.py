@@ -1,4 +1,4 @@
-"""ZeroGPU: tells Hugging Face's platform that this program is a GPU program. It is none, and the platform ends one that does not.
+"""ZeroGPU: registers one GPU function, which is never called: Hugging Face's platform stops a program without one.
 
 On ZeroGPU the package `spaces` is there; it must be imported before gradio, and elsewhere it is not imported.
 """

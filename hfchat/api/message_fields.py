@@ -1,7 +1,7 @@
 """Allow-list of a message's fields and parts in OpenAI's form: texts, and pictures by an address that may be fetched. Pure.
 
-Films, sounds and files are refused. What one costs cannot be told from what is sent: a WAV of one sample a second, or a FLAC
-of silence, has fewer bytes than tokens; so its bytes are no upper bound, and an address even less.
+Films, sounds and files are refused, because their cost cannot be computed from what is sent. A WAV of one sample a second, or a
+FLAC of silence, has fewer bytes than tokens, so its bytes are no upper bound.
 """
 
 import re

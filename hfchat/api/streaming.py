@@ -1,7 +1,7 @@
 """Streaming response: a turn as server-sent events, or gathered into one JSON object.
 
-Its status waits for the first delta, so a refusal comes before the first byte; where a model thinks for long, comments keep
-proxies awake from then on. A caller who leaves ends the turn at once, streamed or not, before the first delta too.
+The status is sent with the first delta, so that a refusal can have a status of its own. After that, comments keep the connection
+alive while a model thinks for long. A caller who disconnects ends the turn at once, streamed or not, before the first delta too.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _JSON_HEADERS = [(b"content-type", b"application/json")]
 
 
 class Form(Protocol):
-    """How a door writes a reply. One for each turn: it may remember what it wrote."""
+    """How an endpoint writes a reply. One for each turn: it may remember what it wrote."""
 
     def delta(self, part: Delta) -> bytes:
         """The event of a piece of the reply; nothing where it shows none."""
@@ -65,7 +65,7 @@ class TurnResponse(Response):
         self._began = False
         self.finished = False
         self._left = False
-        self._said_at = asyncio.get_running_loop().time()
+        self._sent_at = asyncio.get_running_loop().time()
         self._waking: asyncio.TimerHandle | None = None
         self.background = None
 
@@ -82,7 +82,7 @@ class TurnResponse(Response):
                 except HfchatError as error:
                     if not self._began:
                         raise  # the gate answers refusals
-                    await self._say(self._form.failed(self._body(error)), send, more=False)
+                    await self._send_event(self._form.failed(self._body(error)), send, more=False)
         except asyncio.CancelledError:
             if not self._left or answering is None or answering.uncancel():
                 raise
@@ -100,20 +100,20 @@ class TurnResponse(Response):
             answering.cancel()
 
     def _keep_awake(self, send: Send) -> None:
-        """Say something where nothing was said for long, and look again later."""
+        """Send a comment where nothing was sent for KEEPALIVE_S, and check again later."""
         loop = asyncio.get_running_loop()
-        left_s = self._said_at + KEEPALIVE_S - loop.time()
+        left_s = self._sent_at + KEEPALIVE_S - loop.time()
         if left_s <= 0:
-            self._comment = loop.create_task(self._say(b": keep-alive\n\n", send))
+            self._comment = loop.create_task(self._send_event(b": keep-alive\n\n", send))
         self._waking = loop.call_later(left_s if left_s > 0 else KEEPALIVE_S, self._keep_awake, send)
 
     async def _events(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
         async for part in turn:
             if isinstance(part, Finish):
                 self.finished = True
-                await self._say(self._form.done(part), send, more=False)
+                await self._send_event(self._form.done(part), send, more=False)
             elif events := self._form.delta(part):
-                await self._say(events, send)
+                await self._send_event(events, send)
 
     async def _gather(self, turn: AsyncGenerator[Part, None], send: Send) -> None:
         async for part in turn:
@@ -126,8 +126,8 @@ class TurnResponse(Response):
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
-    async def _say(self, events: bytes, send: Send, *, more: bool = True) -> None:
-        self._said_at = asyncio.get_running_loop().time()
+    async def _send_event(self, events: bytes, send: Send, *, more: bool = True) -> None:
+        self._sent_at = asyncio.get_running_loop().time()
         if not self._began:
             self._began = True
             await send({"type": "http.response.start", "status": 200, "headers": _SSE_HEADERS})

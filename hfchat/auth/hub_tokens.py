@@ -1,6 +1,6 @@
 """Hugging Face tokens of people who signed in: sealed in the ledger by the `jti` of their session, and renewed while they can be.
 
-They leave here as the token of their own calls, and for nothing else.
+They are used for that person's own calls, and for nothing else.
 """
 
 import asyncio

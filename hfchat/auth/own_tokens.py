@@ -85,6 +85,11 @@ def issue_token(
     return jwt.encode(claims, key, algorithm=ALGORITHM)
 
 
+def invite_link(url: str, token: str) -> str:
+    """The address that signs in whoever opens it, at the program at `url`: it has the token itself (gate/signin.py reads it)."""
+    return f"{url}/login?token={token}"
+
+
 def verify_token(
     key: str | bytes, token: str, policy: Policy, now: float | None = None, *, also_expired: bool = False
 ) -> Caller:

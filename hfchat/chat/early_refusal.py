@@ -49,7 +49,9 @@ class RecentRefusals:
 
 
 def refuse_used_up(quota: Quota) -> None:
-    """Raises: RateLimitExceeded, BudgetExceeded where no turn, however small, can be reserved. For a place a turn may wait."""
+    """Raises: RateLimitExceeded, BudgetExceeded where no turn, however small, can be reserved. TooManyStreams is never raised
+    here: a turn may wait for a place.
+    """
     if (rate := quota.rate) is not None and rate.remaining < 1:
         raise RateLimitExceeded("rate_used", params=_params(rate), retry_after_s=rate.reset_s)
     if (budget := quota.budget) is not None and budget.remaining < _MIN_TURN_TOKENS:

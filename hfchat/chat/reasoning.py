@@ -1,7 +1,7 @@
 """Reasoning between tags, split from the answer while a reply streams, in the forms of many models. Pure.
 
-Only what a reply begins with is thought: further on, or in code, who writes a tag writes about it. In one form the opening is
-missing, because the model's prompt ended with it: there a closing tag alone ends the thought.
+Reasoning comes only at the beginning of a reply. A tag further on, or in code, is text of the answer. In one form the opening tag
+is missing, because the model's prompt ended with it. There a closing tag alone ends the reasoning.
 """
 
 import re

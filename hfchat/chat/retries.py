@@ -1,7 +1,7 @@
 """Retry: a call that failed before its first word is tried again, with backoff and `Retry-After`, while the caller has patience.
 
-The order: the model as it was asked for, the same model at other live providers, then the owner's fallback models. What was
-given up is left alone for a while: others come before it. After the first word nothing is tried again; what comes before it, such
+The order: the model as it was requested, the same model at other live providers, then the owner's fallback models. A model that
+failed rests for a while: the others are tried before it. After the first word nothing is tried again. What comes before it, such
 as an event with the role alone, is held back until then.
 """
 
@@ -29,15 +29,15 @@ BACKOFF_S = 0.5
 MAX_BACKOFF_S = 8.0
 # A provider that names a longer wait is not waited for where another may answer at once.
 SHORT_WAIT_S = 2.0
-# How long what was given up is left alone; longer where it says so. The router itself looks again after an hour.
+# How long a model that failed rests; longer where its provider says so. The router itself tries one again after an hour.
 REST_S = 20.0
 MAX_REST_S = 120.0
 MAX_RESTING = 1000
-# Of the live providers of one model.
+# The most live providers of one model that are tried.
 OTHER_PROVIDERS = 3
-# Of one turn, whatever there is left to try.
+# The most attempts of one turn, whatever there is left to try.
 MAX_ATTEMPTS = 8
-# Of parts before the first word: an ordinary reply has one or two, and a provider may keep a connection alive with them.
+# The most parts held back before the first word. An ordinary reply has one or two; some providers send them as a keep-alive.
 MAX_HELD = 256
 # A model rests for all callers, so only after errors that one caller's request cannot cause.
 _RESTING_ERRORS = (UpstreamRateLimited, UpstreamOverloaded, ModelLoading, UpstreamUnavailable, UpstreamTimeout)
@@ -92,8 +92,8 @@ class Retries:
             held: list[Part] = []
             on_attempt(Attempt(model, number, error))
             try:
-                named = call if model == call.model else replace(call, model=model)
-                async with aclosing(self._upstream.stream(named)) as parts:
+                model_call = call if model == call.model else replace(call, model=model)
+                async with aclosing(self._upstream.stream(model_call)) as parts:
                     async for part in parts:
                         if not began:
                             if len(held) < MAX_HELD and _says_nothing(part):

@@ -1,6 +1,7 @@
-"""Queue for a place among a person's concurrent replies: first come, first served, for as long as a caller has patience.
+"""Queue for a person's concurrent replies (streams): first come, first served, for as long as a caller has patience.
 
-Each person waits for their own replies only, so that nobody's queue delays another person.
+The limit itself is checked in ledger/meters.py. Each person waits for their own replies only, so that nobody's queue delays
+another person. A place is the right to one more reply in progress.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from hfchat.errors import BudgetExceeded, HfchatError, TooManyStreams
 
 T = TypeVar("T")
 
-# The first of a queue looks so often whether another process has freed a place; a place freed in this one is noticed at once.
+# How often the first of a queue checks whether another process has freed a place. In this process it is noticed at once.
 POLL_S = 0.5
 # Waiting calls hold memory and a connection each: any more of one person are refused at once.
 WAITING_PER_STREAM = 4
@@ -74,5 +75,5 @@ class StreamQueue:
 
 
 def waits_for_a_place(error: HfchatError) -> bool:
-    """Whether the end of a reply in progress of the same person may heal it: a place, or tokens that the reply holds."""
+    """Whether the end of another reply of the same person may help: it frees a place, and the tokens that it has reserved."""
     return isinstance(error, TooManyStreams) or error.reason == "budget_held"

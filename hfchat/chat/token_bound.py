@@ -1,14 +1,14 @@
 """Upper bound of a text's tokens, on any tokenizer in use, without one. Pure.
 
 A tokenizer makes at most one token of each byte, and far fewer of common words. So words that every tokenizer measured knows
-(`words.txt`) are counted at their tokens there, and all else by its bytes: what somebody writes to have many tokens is
-not made of common words.
+(`words.txt`) are counted at their tokens there, and all else by its bytes. A text that is written to have many tokens is not made
+of common words.
 
-Measured on Llama 2 and 3.1, Mistral 7B, Tekken, Qwen 1 and 3, DeepSeek V3 and V4, Gemma 3, cl100k and o200k (gpt-oss): the bound
-over the tokens of the median tokenizer, and of the one with the most. Python and JavaScript 2.0 and 1.7, minified 1.7 and 1.4,
-JSON 2.0 and 1.6, English 2.0 and 1.7, Spanish 2.3 and 1.9, Chinese 2.5 and 1.5, Japanese 1.9 and 1.2, French 2.9 and 2.4, German
-3.1 and 2.8, Russian 3.3 and 2.4. By bytes it was 3 to 5, of Russian 7. `tests/data/token_counts.json` has texts that no bound may
-be below: words and characters in all surroundings, and texts made to have many tokens.
+Measured on Llama 2 and 3.1, Mistral 7B, Tekken, Qwen 1 and 3, DeepSeek V3 and V4, Gemma 3, cl100k and o200k (gpt-oss): the ratio
+of the bound to the tokens of the median tokenizer, and of the one with the most. Python and JavaScript 2.0 and 1.7, minified 1.7
+and 1.4, JSON 2.0 and 1.6, English 2.0 and 1.7, Spanish 2.3 and 1.9, Chinese 2.5 and 1.5, Japanese 1.9 and 1.2, French 2.9 and
+2.4, German 3.1 and 2.8, Russian 3.3 and 2.4. By bytes it was 3 to 5, of Russian 7. `tests/data/token_counts.json` has texts that
+no bound may be below: words and characters in all surroundings, and texts made to have many tokens.
 """
 
 import math

@@ -33,7 +33,7 @@ MAX_TOKENS_PER_MESSAGE = 8
 MAX_TEMPLATE_TOKENS = 64
 # Added where tools are offered: how to call them. Llama 3.1 and Qwen 3 write 100 to 200 tokens, Command R 500.
 MAX_TOOLS_TEMPLATE_TOKENS = 1024
-# A prompt of so few bytes is counted by them: that costs nothing, and no budget turns on it.
+# A shorter prompt is counted by its bytes: that takes no time, and the difference is small against any budget.
 SHORT_PROMPT_BYTES = 1024
 # Vision models differ widely in tokens a picture; the bound is the most that any makes of the largest.
 TOKENS_PER_PICTURE = 1500

@@ -81,7 +81,7 @@ def _quotes(message: str, texts: Iterable[str]) -> bool:
 
 
 def log_refused(caller: Caller, request_id: str, code: str) -> None:
-    """Log a turn refused before it was reserved, as the gate does: no limit holds for these, so the log sums them up."""
+    """Log a turn that was refused before it was reserved. No rate limit counts these, so equal lines are summed up in the log."""
     log_event(
         logger, logging.INFO, "refused", request_id=request_id, code=code, subject=caller.subject, jti=caller.token_id
     )

@@ -17,10 +17,9 @@ from hfchat.config.settings import Settings, SettingsError
 from hfchat.errors import EndpointRetired
 from hfchat.factory import make_bucket
 from hfchat.ledger.open_store import sqlite_path
-from hfchat.types import ROUTER_URL
+from hfchat.types import HUB_URL, ROUTER_URL
 from hfchat.upstream.hub import HubUpstream
 
-HUB_URL = "https://huggingface.co"
 TIMEOUT = httpx2.Timeout(6, connect=4)
 # Endpoints of one's own take a Hugging Face token too, of another permission, and are billed apart.
 _OWN_ENDPOINTS = ".endpoints.huggingface.cloud"

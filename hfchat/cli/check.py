@@ -7,9 +7,10 @@ import logging
 import os
 
 from hfchat.check.answer import Answer
-from hfchat.check.check import HUB_URL, check, settings_refused
+from hfchat.check.check import check, settings_refused
 from hfchat.config.settings import SettingsError, find_dotenv, load_settings
 from hfchat.i18n.language import Language, language_of
+from hfchat.types import HUB_URL
 
 _MARKS = {"good": "ok", "wrong": "NO", "unknown": "?"}
 

@@ -7,22 +7,21 @@ import secrets
 import sys
 from pathlib import Path
 
-from hfchat.auth.own_tokens import issue_token
+from hfchat.auth.own_tokens import invite_link, issue_token
 from hfchat.check.machine import ask_copy
 from hfchat.config.rules import KEYS
 from hfchat.config.settings import SettingsError, find_dotenv
 from hfchat.config.validators import SECRET_BYTES, signing_key
 from hfchat.deploy.build import POLL_S, wait_for_build
-from hfchat.deploy.deploy import steps
 from hfchat.deploy.dotenv_file import read_dotenv, write_jwt_secret
 from hfchat.deploy.plan import Plan, default_bucket, make_plan
 from hfchat.deploy.refusals import DeployError, HubFailed
 from hfchat.deploy.space import Space, State, signed_in_token
-from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE
+from hfchat.deploy.steps import steps
+from hfchat.types import ADMIN_SCOPE, CHAT_SCOPE, HUB_URL
 from hfchat.upstream.hub_bucket import HubBucket
 
 ROOT = Path(__file__).parents[2]
-HUB_URL = "https://huggingface.co"
 LINK_TTL_S = 24 * 3600
 
 
@@ -115,7 +114,7 @@ def _print_result(plan: Plan, url: str) -> None:
         print("Next: people sign in there with Hugging Face.")
         return
     token = issue_token(signing_key(secret), "owner", ttl_s=LINK_TTL_S, scopes=(CHAT_SCOPE, ADMIN_SCOPE))
-    print(f"Your own invite link, good for a day: {url}/login?token={token}")
+    print(f"Your own invite link, good for a day: {invite_link(url, token)}")
     print(f"Next, let people in: HFCHAT_PUBLIC_URL={url} python -m hfchat token issue NAME --days 7 --link")
 
 

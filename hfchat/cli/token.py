@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from hfchat.auth.own_tokens import issue_token, verify_token
+from hfchat.auth.own_tokens import invite_link, issue_token, verify_token
 from hfchat.auth.policy import MAX_MODELS, PolicyClaim
 from hfchat.auth.revocation import revocation, token_in
 from hfchat.auth.verifier import Verifier
@@ -44,7 +44,7 @@ def issue_command(args: argparse.Namespace) -> int:
     _warn(args, settings, caller, token)
     configure_logging(settings.hfchat_log_format)
     log_event(logger, logging.INFO, "token_issued", subject=caller.subject, jti=caller.token_id)
-    print(f"{settings.public_url or settings.local_url}/login?token={token}" if args.link else token)
+    print(invite_link(settings.public_url or settings.local_url, token) if args.link else token)
     return 0
 
 

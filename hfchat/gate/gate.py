@@ -1,9 +1,9 @@
 """Gate: authentication middleware in front of every route, closed by default. A route that is not listed is refused.
 
-It says who is calling, from the bearer token or, for pages, the cookie that holds the same token; whatever comes after
-it finds the verified `Caller` in `scope["state"]["caller"]`, what they have left in `"quota"`, and in `"on_quota"` whom to
-tell when that changes, in `"on_attempts"` how many calls upstream it took. An endpoint that is direct finds in `"held"` an
-`ExitStack` that is closed when the request has ended.
+It verifies the bearer token or, for pages, the cookie that holds the same token. Rules against cross-site requests (CSRF) are in
+access.py. Routes behind it find in `scope["state"]`: `caller`, the verified `Caller`; `quota`, what they have left; `on_quota`, a
+function to call when that changes; `on_attempts`, one to call with the number of calls upstream; and, where a route is direct,
+`held`, an `ExitStack` that is closed at the end of the request.
 """
 
 import asyncio

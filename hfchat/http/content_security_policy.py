@@ -8,12 +8,12 @@ Scripts need the nonce of the response or come from this host.
 import base64
 import hashlib
 
-HUB = "https://huggingface.co"
+from hfchat.types import HUB_URL
 
 
 def framing(*, on_space: bool) -> str:
     """`frame-ancestors`: on a Space, Hugging Face's own page may frame the document, too."""
-    return f"frame-ancestors 'self' {HUB}" if on_space else "frame-ancestors 'self'"
+    return f"frame-ancestors 'self' {HUB_URL}" if on_space else "frame-ancestors 'self'"
 
 
 def chat_page_policy(nonce: str, *, on_space: bool) -> str:

@@ -1,4 +1,7 @@
-"""Languages: those that have a file of sentences here, and the choice among them by `Accept-Language`."""
+"""Languages: those that have a file of sentences here, and the choice among them by `Accept-Language`.
+
+A language that was chosen on the page goes first: gate/language_cookie.py puts it into that header.
+"""
 
 from pathlib import Path
 from typing import TypeAlias

@@ -1,4 +1,7 @@
-"""Bucket: the protocol of the remote storage that holds the ledger's copy: whole small files, written and then acknowledged."""
+"""Bucket: the protocol of the remote storage that holds the ledger's copy: whole small files, written and then acknowledged.
+
+copy_writer.py writes into it; upstream/hub_bucket.py is the bucket at Hugging Face.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection

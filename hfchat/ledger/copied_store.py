@@ -1,7 +1,8 @@
 """Copied store: the SQLite store on a disk that forgets, with a copy in a bucket from which every start continues exactly.
 
-What a person may use is persisted ahead of use (high_water_marks.py). A revocation and a person's limits are persisted before
-they are confirmed. Where the copy cannot be read or written, the answer is no. One program at a time uses a copy (copy_claim.py).
+What a person may use is persisted ahead of use (high_water_marks.py, copy_writer.py). A revocation and a person's limits are
+persisted before they are confirmed. Where the copy cannot be read or written, the answer is no. One program at a time uses a copy
+(copy_claim.py).
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Events of the chat page (send, stop, retry, undo, edit): a `gr.ChatInterface` whose steps are written anew, in order.
 
-Differences to Gradio's own: the box stays open during a turn (a hidden button is closed instead), an edited question is asked
-again by the steps of Retry, a turn that was stopped before its first word says so, and no step is there that nobody needs.
-A text reaches the chatbot as it was written: a bare string Gradio would clean, as if it were the docstring of a function.
+Differences to Gradio's own: the text box stays open during a turn (a hidden button is disabled instead), an edited question is
+sent again by the steps of Retry, a turn that was stopped before its first word shows a notice, and steps without an effect are
+left out. A text is given to the chatbot as a message: Gradio would clean a bare string, as if it were a function's docstring.
 Rests on what `ChatInterface` of the pinned Gradio has under private names; a test lists them.
 """
 
@@ -28,9 +28,8 @@ class ChatPage(gr.ChatInterface):  # type: ignore[misc]
 
     def _setup_events(self) -> None:
         self._turn = gr.Button(elem_id=TURN_ID, visible="hidden")
-        # At each step Gradio marks what the step writes into as busy, and looks through all that was ever marked: the models
-        # of a picker, the whole conversation. A step that names something hidden in its place costs
-        # the browser half.
+        # At each step Gradio marks the outputs of the step as busy, and looks through all that was ever marked: the models of a
+        # picker, the whole conversation. A step with a hidden output in their place costs the browser half.
         self._unseen = gr.Textbox(visible=False)
         self._quick: dict[str, Any] = {
             "queue": False,

@@ -1,7 +1,7 @@
 """HTML document of the chat page, in the visitor's language: our scripts are put into it, and its policy with their nonce.
 
-Gradio's own `head` comes after the whole page is drawn, as scripts that no nonce can be on. The document itself Gradio, which
-compresses what has a file's name only, sends as it is.
+Gradio's own `head` comes after the whole page is drawn, as scripts that cannot have a nonce. The document is compressed here:
+Gradio compresses only what has the name of a file.
 """
 
 import gzip

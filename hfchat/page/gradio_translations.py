@@ -1,8 +1,8 @@
 """Translations of Gradio's components into the visitor's language: every document has those of one language only.
 
 Gradio runs in its locale `en`, whose words are ours: it has no locale for some of our languages, and other words for some
-of its keys. The buttons under a message it names by a mark, the same in every language, which the page's scripts know them
-by and put the words in the place of.
+of its keys. Each button under a message has a mark as its name, the same in every language. The page's scripts find the button by
+that mark, and put the words in its place.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Markdown of a long reply, while it grows, in pieces that a browser draws one by one: to draw all of it at each step gets slow.
 
-A piece ends where a block of Markdown ends, so that it looks the same alone; what is code says static/fences.js, too. What looks
-different, a list that is parted or a link whose address comes later, does so only until the reply is whole and shown in one.
+A piece ends where a block of Markdown ends, so that it looks the same alone. static/fences.js has the same rules for code. A list
+that is parted, or a link whose address comes later, looks different only until the reply is whole and shown in one.
 Pure; linear in what comes.
 """
 

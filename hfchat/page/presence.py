@@ -1,8 +1,8 @@
 """Disconnect detection: whether anybody still listens to a turn of the page, also if a tab closes before its stream opens.
 
-Gradio ends a turn when its stream ends, and a page opens that only after its question was taken. A page that nothing is in
-progress in holds no connection open: over HTTP/1.1 a browser opens six to one server, for all its tabs together. So it says when
-it goes. Where a browser crashed, or could not say it, a turn without a stream ends by itself.
+Gradio ends a turn when its stream ends, and a page opens that only after its question was accepted. An idle page has no open
+connection: over HTTP/1.1 a browser opens six to one server, for all its tabs together. So a page sends a request when it is
+closed. Where a browser crashed, or could not send it, a turn without a stream ends by itself.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Session limits: how many of Gradio's sessions each person has, how much memory they hold, and whose events are whose.
 
-Gradio keeps the last 2,000 sessions, whoever's they are and whatever is in them, and gives an event to whoever names it. A
-session that is dropped here is one that nothing is in progress in; its page goes on, from the conversation that it shows.
+Gradio keeps the last 2,000 sessions, whoever's they are and whatever is in them, and gives an event to whoever names it. Only
+idle sessions are dropped here. The page of one goes on from the conversation that it shows.
 """
 
 from collections import OrderedDict

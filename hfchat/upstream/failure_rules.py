@@ -1,7 +1,7 @@
 """Error rules: which error the text and the status of a provider's refusal mean, as a table in order.
 
 The status alone misleads: providers send 413 for a rate limit, 403 for a context overflow, 429 for an empty balance. So the
-text is matched first, in the order of `_RULES`, and the status decides where no rule matches.
+text is matched first, in the order of `_RULES`, and the status decides where no rule matches. `translate.py` applies them.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Deployment: compares a plan with what the Space has, and says what is left to do, step by step.
+"""Deployment: compares a plan with what the Space has, and lists the steps that are left. cli/deploy.py runs them.
 
-Each step is one call, and none depends on one before it having been made by this run. So a run that was killed anywhere is
-made up for by the next, and a run with nothing to do changes nothing.
+Each step is one call, and does not need a step before it to be of the same run. So a run that was killed anywhere is completed
+by the next, and a run with nothing to do changes nothing.
 """
 
 from collections.abc import Callable, Collection
