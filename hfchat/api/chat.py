@@ -37,6 +37,10 @@ class ChatEndpoint:
         Where a filter of the provider cut the reply, or the model only wanted a tool, `finish_reason` and `note` say so.
 
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
+        It waits while the first call runs. Another body under the same key is refused. A call that failed, or was left, is not
+        kept. The kept answer is sealed with the key and the body, which are kept nowhere.
+
+        A body is JSON in UTF-8, not compressed, of up to 1 MB and 500 messages. Half an emoji becomes U+FFFD.
         """
         sent = await self._turns.read_body(request, MAX_BODY_BYTES, MAX_VALUES, pictures=False)
         body = parse(ChatBody, sent)

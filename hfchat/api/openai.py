@@ -38,6 +38,18 @@ class CompletionsEndpoint:
     async def __call__(self, request: Request) -> Response:
         """A chat completion, as OpenAI's API has it, streamed or not.
 
+        The fields that are listed are passed on, and so is the provider's answer. Another field is refused, with its name as
+        `param`: it could cost more than is reserved, or go around the owner's system prompt. All system and developer messages
+        go on as one in front, the owner's first. A model that refuses the role `system`, `max_tokens` or `stream_options` is
+        asked again without. Where a server streams and was not asked to, or the other way round, the answer is converted.
+
+        Thoughts that have a field or a part of their own are in `reasoning_content` too. Those between tags stay in `content`.
+
+        A picture is a `data:image/...` URL, or an https address that the model's server fetches. The owner may limit its hosts.
+        Films, sounds and files are refused. A body has up to 16 MB and 2,000 messages, in UTF-8, not compressed.
+
+        In an error the hint stands in `message` too, since OpenAI's clients show nothing else.
+
         With an `Idempotency-Key` header a retry of the same body within a day gets the same answer, one call and one charge.
         """
         body = await self._turns.read_body(request, MAX_BODY_BYTES, MAX_VALUES, pictures=True)

@@ -28,7 +28,7 @@ _OWN_ENDPOINTS = ".endpoints.huggingface.cloud"
 async def check(
     settings: Settings, *, hub_url: str = HUB_URL, router_url: str = ROUTER_URL, call_timeout_s: float = CALL_TIMEOUT_S
 ) -> list[Answer]:
-    """The answers, in the order of the README. It changes nothing, and costs one call of one token.
+    """The answers, in the order of `check --help`. It changes nothing, and costs one call of one token.
 
     Questions about Hugging Face are left out where another server answers without a Hugging Face token; those about a proxy
     where there is no public address.

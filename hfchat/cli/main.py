@@ -44,13 +44,22 @@ def _parser() -> argparse.ArgumentParser:
     issue = tokens.add_parser("issue", help="a token for a person or a program")
     issue.add_argument("subject", help="whose token it is, for example alice")
     issue.add_argument("--days", type=_days, required=True, help="how long it is good for")
-    issue.add_argument("--scope", default=CHAT_SCOPE, help=f"space-separated, out of: {' '.join(SCOPES)}")
+    issue.add_argument(
+        "--scope",
+        default=CHAT_SCOPE,
+        help=f"space-separated, out of: {' '.join(SCOPES)}; an admin revokes tokens over HTTP, and reads in errors what "
+        "is for the owner only",
+    )
     issue.add_argument("--models", type=_models, help="the only models it may use, comma-separated")
     issue.add_argument("--rate", type=_limit, help="requests, for example 10/minute")
     issue.add_argument("--budget", type=_limit, help="tokens of prompt and completion, for example 50000/day")
     issue.add_argument("--streams", type=_up_to(MAX_STREAMS), help="replies in progress at once")
     issue.add_argument("--max-tokens", type=_up_to(MAX_TOKENS), help="what one reply may cost")
-    issue.add_argument("--link", action="store_true", help="print an invite link instead of the token")
+    issue.add_argument(
+        "--link",
+        action="store_true",
+        help="print an invite link instead of the token; it signs nobody in before its page's button is pressed",
+    )
     issue.set_defaults(command=issue_command)
 
     show = tokens.add_parser("show", help="what a token says and whether it is good")
@@ -105,19 +114,28 @@ def _parser() -> argparse.ArgumentParser:
     person.set_defaults(command=person_command)
 
     check = commands.add_parser(
-        "check", help="is everything set up: token, permission, credit, model, key, ledger, proxy"
+        "check",
+        help="is everything set up: token, permission, credit, model, key, ledger, proxy",
+        description="Asks Hugging Face, the model (a call of one token), the ledger, the port and the public address, and says "
+        "what to do where something is wrong. Exits with 1 then.",
     )
     check.add_argument("--json", action="store_true", help="for a program")
     check.set_defaults(command=_check)
 
-    deploy = commands.add_parser("deploy", help="put this program up as a Hugging Face Space, or change that Space")
+    deploy = commands.add_parser(
+        "deploy",
+        help="put this program up as a Hugging Face Space, or change that Space",
+        description="Creates the Space, or changes what differs in it. Of .env, the keys, tokens, JWT_ settings, system prompt, "
+        "members and who is billed become secrets, and the rest public variables. What a Space decides for itself is left out. "
+        "Makes a JWT_SECRET where there is none. If it was interrupted, run it again: it goes on where it ended.",
+    )
     deploy.add_argument("space", metavar="OWNER/SPACE", type=_space, help="the Space's name, for example ana/chat")
     deploy.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     deploy.add_argument(
         "--hardware", metavar="NAME", type=_word, help="for example zero-a10g, which free accounts have"
     )
     deploy.add_argument("--private", action="store_true", help="only for those who may see it at Hugging Face")
-    deploy.add_argument("--delete", action="store_true", help="take the Space down, after asking")
+    deploy.add_argument("--delete", action="store_true", help="take the Space down, after asking; its bucket stays")
     deploy.set_defaults(command=_deploy)
 
     secret = commands.add_parser("secret", help="a fresh JWT_SECRET")

@@ -20,7 +20,7 @@ from hfchat.ledger.open_store import MEMORY, SQLITE
 
 # What the program starts from. Nothing else of the folder leaves the machine.
 _FILES = ("README.md", "requirements.txt", "app.py", ".github/page.png")
-_SUFFIXES = frozenset({".py", ".json", ".js", ".css", ".html", ".lua", ".md", ".txt"})
+_SUFFIXES = frozenset({".py", ".json", ".js", ".css", ".html", ".lua", ".md", ".txt", ".conf"})
 _LICENCES = frozenset({"LICENSE", "NOTICE"})
 # What is private, and what would do harm in a copy of the Space: another's bucket, members, bill and identity provider.
 _SECRETS = frozenset(

@@ -69,7 +69,7 @@ def reasons(found: list[Answer]) -> list[str]:
 
 HOST = "proxy_set_header Host $http_host"
 PROXIES: dict[str, tuple[tuple[str, ...], list[str]]] = {
-    "as the README has it": ((HOST,), ["public_url_reaches", "host_passed", "streams"]),
+    "as nginx.conf has it": ((HOST,), ["public_url_reaches", "host_passed", "streams"]),
     "without Host": (("proxy_read_timeout 60s",), ["public_url_reaches", "host_replaced", "streams"]),
     "another Host": (("proxy_set_header Host internal",), ["public_url_reaches", "host_replaced", "streams"]),
     "compressing, and so buffering": (

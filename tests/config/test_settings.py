@@ -1,6 +1,7 @@
 """The environment and `.env` as settings: what is taken, what is refused, and how it is said."""
 
 import base64
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -917,7 +918,9 @@ def test_the_example_file_starts_without_a_key_too() -> None:
 
 def test_the_readmes_lines_for_a_provider_are_taken(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    settings = load_settings({}, dotenv(tmp_path, readme.partition("```ini\n")[2].partition("```")[0]))
+    lines = re.findall(r"`(JWT_(?:JWKS_URL|ISSUER|AUDIENCE)=\S+)`", readme)
+    settings = load_settings({}, dotenv(tmp_path, "\n".join(lines)))
+    assert settings.jwt_jwks_url
     assert (settings.jwt_issuer, settings.jwt_audience) == (("https://login.example.org/",), ("my-chat",))
 
 

@@ -1,8 +1,7 @@
-"""A real nginx, with the configuration that the README recommends, in front of the program."""
+"""A real nginx, with the configuration of `hfchat/deploy/nginx.conf`, in front of the program."""
 
 import datetime
 import ipaddress
-import re
 import shutil
 import socket
 import ssl
@@ -19,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.conftest import in_ci, wait_until
 
-README = Path(__file__).parents[2] / "README.md"
+CONFIGURATION = Path(__file__).parents[2] / "hfchat" / "deploy" / "nginx.conf"
 
 
 @dataclass
@@ -59,10 +58,10 @@ def nginx_program() -> str:
 
 @contextmanager
 def nginx(folder: Path, port: int, app_url: str, *, read_timeout_s: int = 300) -> Iterator[Proxy]:
-    """The README's server, on this port, for this app."""
+    """The configuration's server, on this port, for this app."""
     program = nginx_program()
     _certificate(folder)
-    (block,) = re.findall(r"```nginx\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    block = CONFIGURATION.read_text("utf-8")
     for theirs, ours in (
         ("listen 443 ", f"listen 127.0.0.1:{port} "),
         ("/etc/letsencrypt/live/chat.example.org", str(folder)),

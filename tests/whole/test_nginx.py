@@ -1,4 +1,4 @@
-"""Behind nginx, as the README sets it up, everything is as it is without: stop means stop, nothing is held back."""
+"""Behind nginx, as `hfchat/deploy/nginx.conf` sets it up, everything is as without: stop means stop, nothing is held back."""
 
 import json
 import subprocess

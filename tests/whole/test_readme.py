@@ -119,8 +119,9 @@ def test_the_python_lines_answer(app: RunningApp, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.browser
-def test_the_javascript_lines_answer_a_page_of_another_origin(app: RunningApp, origin: str) -> None:
-    (code,) = blocks("js")
+def test_the_javascript_client_answers_a_page_of_another_origin(app: RunningApp, origin: str) -> None:
+    assert "`sendChatMessage(token, messages)` of [client.js](hfchat/client.js)" in README
+    code = (ROOT / "hfchat" / "client.js").read_text("utf-8").replace("export ", "")
     code = code.replace("http://127.0.0.1:7860", app.url)
     with chromium() as browser, visiting(browser, app) as visit:
         visit.page.goto(origin)
@@ -150,9 +151,10 @@ def test_the_commands_for_tokens_work(
         assert capsys.readouterr().out.strip()
 
 
-def test_the_error_example_has_the_keys_of_an_error() -> None:
-    (example,) = blocks("json")
-    assert list(json.loads(example)["error"]) == [
+def test_the_form_of_an_error_has_its_keys() -> None:
+    (row,) = [form for name, form, *_ in rows_of("The API") if name.startswith("an [error]")]
+    assert re.match(r'`\{"error": ', row)
+    assert re.findall(r'"(\w+)"', row)[1:] == [
         "code", "message", "hint", "fault", "retryable", "retry_after_s", "param", "type", "request_id",
     ]  # fmt: skip
 
