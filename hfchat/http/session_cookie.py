@@ -13,7 +13,6 @@ from hfchat.errors import InvalidToken
 
 COOKIE = "hfchat_session"
 SECURE_PREFIX = "__Host-"
-SECURE_COOKIE = f"{SECURE_PREFIX}{COOKIE}"
 # RFC 6265 section 6.1: a browser keeps cookies of up to 4096 bytes, name and attributes included.
 MAX_COOKIE_TOKEN = 3800
 # RFC 6265bis section 5.6: what a browser strips from a name before it checks the prefix. If more were stripped here, such as
