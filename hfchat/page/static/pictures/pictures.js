@@ -3,8 +3,8 @@
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
 import { button, element, iconButton, openDialog, press } from "../dom.js";
-import { beforeSending, idOf as elementIdOf, onPress, stepOf } from "../gradio_bridge.js";
-import { hex } from "../hex.js";
+import { beforeSending, idOf, onPress, stepOf } from "../gradio_bridge.js";
+import { contentId, dataUrl } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
 import { line } from "../line.js";
 import { ASKED, FILE_PREFIX, idIn, isFileLink, LINK, nameIn, plainName } from "./references.js";
@@ -13,15 +13,6 @@ import { fitsBox, sentBytes, sizeOf, textOfFile, tokensOf } from "./texts.js";
 export const PICTURE = { bytes: 400_000, fileMB: 50, atOnce: 4, sentChars: 3_200_000 };
 // Side and quality, the next where a picture is still too large.
 const TRIED = [[1024, 0.8], [1024, 0.6], [1024, 0.4], [768, 0.5], [512, 0.5], [384, 0.3]];
-
-// By what is in it, so that the same is kept once; only pages that came by https, or from this machine, can say that.
-const idOf = async (blob) =>
-  hex(await (crypto.subtle?.digest("SHA-256", await blob.arrayBuffer()) ?? crypto.getRandomValues(new Uint8Array(16)))).slice(0, 32);
-
-const asData = (blob) => new Promise((resolve, reject) => {
-  const reader = Object.assign(new FileReader(), { onload: () => resolve(reader.result), onerror: () => reject(reader.error) });
-  reader.readAsDataURL(blob);
-});
 
 function drawn(picture, side, quality) {
   const scale = Math.min(1, side / Math.max(picture.width, picture.height));
@@ -41,7 +32,7 @@ export async function pictureFrom(file, unnamed) {
     for (const [side, quality] of TRIED) {
       const blob = await drawn(opened, side, quality);
       if (blob && blob.size <= PICTURE.bytes) {
-        return { id: await idOf(blob), name: plainName(file.name, unnamed), data: await asData(blob) };
+        return { id: await contentId(await blob.arrayBuffer()), name: plainName(file.name, unnamed), data: await dataUrl(blob) };
       }
     }
     throw new Error("size");
@@ -108,7 +99,7 @@ const idsShown = () => [...document.querySelectorAll(ASKED)].reverse().map(idIn)
 // A request that asks something gets the pictures of the conversation.
 beforeSending(async (body, url) => {
   const asks = pictures.store && url.includes("/queue/join") && stepOf(body.fn_index);
-  const place = asks ? asks.inputs.findIndex((input) => elementIdOf(input) === constants.pictures_id) : -1;
+  const place = asks ? asks.inputs.findIndex((input) => idOf(input) === constants.pictures_id) : -1;
   if (place < 0) return null;
   const chosen = await pictures.chosen([...pictures.asked, ...idsShown()]);
   pictures.asked = [];

@@ -2,7 +2,7 @@
 import { constants } from "../constants.js";
 import { press } from "../dom.js";
 import { onPress } from "../gradio_bridge.js";
-import { hex } from "../hex.js";
+import { contentId, dataUrl } from "../hex.js";
 import { language } from "../language.js";
 import { FILE_PREFIX } from "./references.js";
 
@@ -74,11 +74,7 @@ export function sizeOf(text) {
   return new Intl.NumberFormat(language, { style: "unit", unit: UNITS[place], maximumFractionDigits: place === 2 ? 1 : 0 }).format(length / 1000 ** place);
 }
 
-// By what is in it, as pictures have.
-export async function fileItem(name, text) {
-  const made = await crypto.subtle?.digest("SHA-256", encode(text)) ?? crypto.getRandomValues(new Uint8Array(16));
-  return { id: hex(made).slice(0, 32), name, data: FILE_PREFIX + text, file: true };
-}
+export const fileItem = async (name, text) => ({ id: await contentId(encode(text)), name, data: FILE_PREFIX + text, file: true });
 
 let pdf = null;
 
@@ -89,10 +85,7 @@ onPress("hfchat-read-pdf", {
 
 // What the server read of a PDF: `text`, `pages` and how many of them were `read`; or a `fault`. One at a time.
 export async function readPdf(file) {
-  const url = await new Promise((resolve, reject) => {
-    const reader = Object.assign(new FileReader(), { onload: () => resolve(reader.result), onerror: () => reject(reader.error) });
-    reader.readAsDataURL(file);
-  });
+  const url = await dataUrl(file);
   const read = await new Promise((tell) => {
     pdf = { base64: url.slice(url.indexOf(",") + 1), tell };
     press("hfchat-read-pdf");
