@@ -1,6 +1,6 @@
 // Names for what Gradio names by a mark, in English only, or not at all, and stops of the Tab key where something scrolls.
 import { constants } from "./constants.js";
-import { BOX, CHAT, onChange, touch } from "./dom.js";
+import { added, BOX, CHAT, onChange, touch } from "./dom.js";
 import { language, says } from "./language.js";
 
 // Our own line says it, in the visitor's language.
@@ -74,12 +74,6 @@ const root = document.documentElement;
 onChange(["childList", "attributes"], (changes) => {
   reach();
   if (root.lang !== language) root.lang = language; // Gradio writes that of its words
-  for (const { target, type, addedNodes } of changes) {
-    if (type === "attributes") name(target);
-    for (const node of addedNodes) {
-      if (!(node instanceof Element)) continue;
-      name(node);
-      node.querySelectorAll(NAMED).forEach(name);
-    }
-  }
+  for (const { target, type } of changes) if (type === "attributes") name(target);
+  for (const found of added(changes, NAMED)) name(found);
 });

@@ -139,6 +139,12 @@ export function* added(changes, selector) {
   }
 }
 
+// Calls back with each element that matches: those that are there, and those that come.
+export function each(selector, callback) {
+  document.querySelectorAll(selector).forEach(callback);
+  onChange(["childList"], (changes) => { for (const match of added(changes, selector)) callback(match); });
+}
+
 // Calls back once, when there is such an element.
 export function whenThere(selector, callback) {
   const look = () => {

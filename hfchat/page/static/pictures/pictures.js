@@ -2,7 +2,7 @@
 // beside it, each as a data URL. A picture that is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
-import { button, element, iconButton, openDialog, press } from "../dom.js";
+import { button, each, element, iconButton, openDialog, press } from "../dom.js";
 import { beforeSending, idOf, onPress, stepOf } from "../gradio_bridge.js";
 import { contentId, dataUrl } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
@@ -179,9 +179,7 @@ async function showIn(link) {
   link.replaceChildren(element("img", { src: data, alt: name, draggable: "false" }));
 }
 
-export function showPictures() {
-  for (const link of document.querySelectorAll(`${LINK}:not(.hfchat-picture, .hfchat-no-picture)`)) showIn(link);
-}
+export const showPictures = () => each(LINK, showIn);
 
 async function openFile(link) {
   const data = await pictures.get(idIn(link));

@@ -209,7 +209,6 @@ export function beginPictures(store, person) {
   tray ??= listen(new Tray(pictureSays));
   tray.clear();
   tray.place();
-  showPictures();
   store.dropPictures(person).catch(() => {});
 }
 
@@ -249,6 +248,7 @@ function listen(made) {
   }, true);
   // What stands in the box, and which model is picked, is Gradio's to change, and tells nobody.
   setInterval(() => { made.takeBack(); made.warn(); }, 300);
-  onChange(["childList"], () => { made.place(); showPictures(); watchEdits(); });
+  onChange(["childList"], () => { made.place(); watchEdits(); });
+  showPictures();
   return made;
 }
