@@ -1,4 +1,5 @@
 // Elements of the page: ours as they are made, Gradio's as they are found, and the one observer of what changes.
+import { says } from "./language.js";
 
 const ICONS = {
   panel: "M4 6h16M4 12h16M4 18h16",
@@ -46,11 +47,18 @@ export function icon(name) {
 export const iconButton = (name, words, onclick, attributes = {}) =>
   button(icon(name), onclick, { "aria-label": words, title: words, ...attributes });
 
-// A modal dialog, gone when it closes.
+// A modal dialog, gone when it closes; the browser puts the focus back.
 export function openDialog(attributes, ...children) {
   const dialog = element("dialog", { ...attributes, onclose: () => dialog.remove() }, ...children);
   document.body.append(dialog);
   dialog.showModal();
+  return dialog;
+}
+
+// One to read, with a button below it that closes it.
+export function openReader(label, ...children) {
+  const close = button(says.close, () => dialog.close(), { class: "hfchat-close" });
+  const dialog = openDialog({ class: "hfchat-dialog", "aria-label": label }, ...children, close);
   return dialog;
 }
 

@@ -2,7 +2,7 @@
 // beside it, each as a data URL. A picture that is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
-import { button, each, element, iconButton, openDialog, press } from "../dom.js";
+import { button, each, element, iconButton, openReader, press } from "../dom.js";
 import { beforeSending, idOf, onPress, stepOf } from "../gradio_bridge.js";
 import { contentId, dataUrl } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
@@ -141,17 +141,15 @@ async function keepSmaller(id, data) {
 const MOST_READ_CHARS = 100_000;
 
 // What a file says, in a dialog; `putBack`, where it is given and the text is short, has it go into the box.
-function readFile({ name, data }, back, putBack) {
+function readFile({ name, data }, putBack) {
   const text = textOfFile(data), words = text.length > MOST_READ_CHARS ? `${text.slice(0, MOST_READ_CHARS)}…` : text;
-  const dialog = openDialog({ class: "hfchat-dialog", "aria-label": name }, element("h2", {}, name), element("pre", { dir: "auto" }, words),
-    ...(putBack && fitsBox(text) ? [button(says.put_back, () => { dialog.close(); putBack(text); }, { class: "hfchat-close" })] : []), " ",
-    button(says.close, () => dialog.close(), { class: "hfchat-close" }));
-  dialog.addEventListener("close", () => back?.focus());
+  const back = button(says.put_back, () => { dialog.close(); putBack(text); }, { class: "hfchat-close" });
+  const dialog = openReader(name, element("h2", {}, name), element("pre", { dir: "auto" }, words), putBack && fitsBox(text) ? back : "", " ");
 }
 
 function fileChip(item, putBack) {
   const text = textOfFile(item.data), cost = fill(says.cost, { size: sizeOf(text), tokens: tokensOf(text) });
-  const chip = button(`📄 ${item.name}`, () => readFile(item, chip, putBack), { class: "hfchat-file", title: fill(says.open, item) });
+  const chip = button(`📄 ${item.name}`, () => readFile(item, putBack), { class: "hfchat-file", title: fill(says.open, item) });
   chip.append(element("small", {}, cost));
   return chip;
 }
@@ -183,16 +181,15 @@ export const showPictures = () => each(LINK, showIn);
 
 async function openFile(link) {
   const data = await pictures.get(idIn(link));
-  if (data) readFile({ name: nameIn(link), data }, link);
+  if (data) readFile({ name: nameIn(link), data });
 }
 
 function enlarge(link) {
   const seen = link.querySelector("img");
   if (!seen) return;
-  const dialog = openDialog({ class: "hfchat-dialog hfchat-large", "aria-label": seen.alt }, element("img", { src: seen.src, alt: seen.alt }),
-    button(says.close, () => dialog.close(), { class: "hfchat-close" }));
+  const dialog = openReader(seen.alt, element("img", { src: seen.src, alt: seen.alt }));
+  dialog.classList.add("hfchat-large");
   dialog.addEventListener("click", ({ target }) => { if (target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => link.focus());
 }
 
 document.addEventListener("click", (event) => {
