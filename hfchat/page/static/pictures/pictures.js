@@ -58,7 +58,12 @@ class Pictures {
     return this.#held.get(id);
   }
 
-  withOwnId(item) { return this.store.withOwnId(this.person, item).catch(() => item); }
+  // Gives it as it is kept, maybe under another id.
+  async keepNew(item) {
+    const own = await this.store.withOwnId(this.person, item).catch(() => item);
+    await this.keep(own);
+    return own;
+  }
 
   // Where the browser has no room that is said, and it stays in memory: it can be sent all the same.
   async keep({ id, data }) {
