@@ -81,7 +81,7 @@ export class Panel {
     const open = head.id === this.#opened, { says, does } = this;
     const row = element("li", { class: head.id === this.current ? "current" : undefined, "data-row": head.id },
       button(head.title, () => does.open(head.id), { class: "title", dir: "auto", title: head.title, "aria-current": head.id === this.current && "true" }),
-      button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focus(head.id, ".icon"); },
+      button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focusActions(head.id); },
         { class: "icon", "aria-expanded": String(open), "aria-label": fill(says.actions, { title: head.title }), "data-id": head.id }));
     if (!open) return row;
     row.append(element("div", { class: "actions" },
@@ -99,7 +99,7 @@ export class Panel {
       this.#opened = "";
       if (keep && title && title !== head.title) await this.does.rename(head.id, title);
       else this.draw();
-      this.#focus(head.id, ".icon");
+      this.#focusActions(head.id);
     };
     box.onkeydown = (event) => {
       if (!composing(event) && (event.key === "Enter" || event.key === "Escape")) { event.stopPropagation(); end(event.key === "Enter"); }
@@ -110,7 +110,7 @@ export class Panel {
     box.select();
   }
 
-  #focus(id) { this.list.querySelector(`[data-id="${id}"]`)?.focus(); }
+  #focusActions(id) { this.list.querySelector(`[data-id="${id}"]`)?.focus(); }
 
   #seek() {
     clearTimeout(this.seeking);
@@ -131,11 +131,6 @@ export class Panel {
   }
 
   #key(event) {
-    if (event.key === "Escape" && !composing(event) && !this.wide.matches) return this.show(false);
-    if (event.key !== "Tab" || this.wide.matches) return;
-    // The drawer keeps the focus: what is behind it cannot be reached.
-    const stops = [...this.aside.querySelectorAll("button, input, summary")].filter((stop) => stop.checkVisibility());
-    const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
-    if (document.activeElement === from) { event.preventDefault(); to.focus(); }
+    if (event.key === "Escape" && !composing(event) && !this.wide.matches) this.show(false);
   }
 }
