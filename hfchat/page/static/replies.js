@@ -94,11 +94,9 @@ const marksOf = (words) => (UNDER_HEAD.test(words) ? words.replace(ROW, rowOf) :
 export const withMarks = (message) => segments(message).map(({ code, text: words }) => (code ? words : marksOf(words))).join("");
 
 // Gradio takes an end of a line away from code, which is that of an empty line where the code ends in one.
-function keepLastLines(tokens) {
-  for (const token of tokens) {
-    if (token.type === "code") token.text += "\n";
-    for (const inner of [token.items, token.tokens]) if (inner) keepLastLines(inner);
-  }
+function code(token) {
+  token.text += "\n";
+  return false; // Gradio's renderer goes on
 }
 
 // Gradio's renderer of a message, with these rules in it.
@@ -110,13 +108,11 @@ export function parser(marked) {
   };
   const renderer = { link, image, checkbox: (checked) => (checked ? "☑" : "☐") };
   const { def, begin } = definitions(), tokenizer = { autolink, def, del, emStrong, fences, html, lheading, tag, url };
-  marked.use({ renderer, tokenizer, extensions: [{ name: "mermaid", renderer: mermaid }, question, rawHtml] });
+  marked.use({ renderer, tokenizer, extensions: [{ name: "code", renderer: code }, { name: "mermaid", renderer: mermaid }, question, rawHtml] });
   const lexer = marked.lexer.bind(marked);
   marked.lexer = (message) => {
     begin(message);
-    const tokens = isQuestion(message) ? questionTokens(message) : readHtml(lexer(withMarks(message)));
-    keepLastLines(tokens);
-    return tokens;
+    return isQuestion(message) ? questionTokens(message) : readHtml(lexer(withMarks(message)));
   };
   const made = marked.parser;
   marked.parser = (...tokens) => directed(made.apply(marked, tokens));
