@@ -222,14 +222,12 @@ function listen(made) {
     made.add(files);
   }, true);
   const carries = (event) => event.dataTransfer?.types.includes("Files") && !document.querySelector("dialog[open]");
-  for (const name of ["dragenter", "dragover"]) {
-    window.addEventListener(name, (event) => {
-      if (!carries(event)) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = "copy";
-      made.hint.hidden = false;
-    }, true);
-  }
+  window.addEventListener("dragover", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+    made.hint.hidden = false;
+  }, true);
   window.addEventListener("dragleave", (event) => { if (!event.relatedTarget) made.hint.hidden = true; }, true);
   window.addEventListener("drop", (event) => {
     made.hint.hidden = true;
