@@ -54,13 +54,9 @@ const encode = (text) => new TextEncoder().encode(text);
 
 // About how many tokens a text has, as the server estimates them.
 export function tokensOf(text) {
-  const bytes = encode(text), per = constants.bytes_per_token;
-  let letters = 0, others = 0;
-  for (const byte of bytes) {
-    if (byte > 127) others += 1;
-    else if (byte === 32 || (byte > 64 && byte < 91) || (byte > 96 && byte < 123)) letters += 1;
-  }
-  return Math.ceil(letters / per.letters + (bytes.length - letters - others) / per.ascii + others / per.unicode);
+  const bytes = encode(text).length, ascii = text.replace(/[^\0-\x7f]+/g, ""), letters = ascii.replace(/[^A-Za-z ]+/g, "").length;
+  const per = constants.bytes_per_token;
+  return Math.ceil(letters / per.letters + (ascii.length - letters) / per.ascii + (bytes - ascii.length) / per.unicode);
 }
 
 // How many bytes of a request it takes: JSON within JSON.
