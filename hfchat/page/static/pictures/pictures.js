@@ -45,10 +45,7 @@ class Pictures {
   // Those of the question that was asked this moment, which may not be shown yet.
   asked = [];
 
-  begin(store, person) {
-    Object.assign(this, { store, person });
-    this.#held.clear();
-  }
+  begin(store, person) { Object.assign(this, { store, person }); }
 
   async get(id) {
     if (!this.#held.has(id)) {

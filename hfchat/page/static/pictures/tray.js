@@ -198,8 +198,7 @@ export const typedText = () => tray?.text ?? textBox()?.value;
 
 export function beginPictures(store, person) {
   pictures.begin(store, person);
-  tray ??= listen(new Tray(pictureSays));
-  tray.clear();
+  tray = listen(new Tray(pictureSays));
   tray.place();
   store.dropPictures(person).catch(() => {});
 }
