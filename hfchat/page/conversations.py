@@ -58,7 +58,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
     person.click(_person, None, answer, **quiet)
     fetching = gr.Button(elem_id="hfchat-fetch-pictures", visible="hidden")
     ids, fetched = gr.Textbox(visible=False), gr.Textbox(visible=False)
-    fetching.click(fetch, ids, fetched, **quiet)
+    fetching.click(fetch, ids, fetched, trigger_mode="multiple", **quiet)
     reading = gr.Button(elem_id="hfchat-read-pdf", visible="hidden")
     pdf, pdf_text = gr.Textbox(visible=False), gr.Textbox(visible=False)
     reading.click(read_pdf, pdf, pdf_text, trigger_mode="multiple", **quiet)

@@ -2,8 +2,8 @@
 // beside it, each as a data URL. A picture that is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
-import { button, each, element, iconButton, openReader, press } from "../dom.js";
-import { beforeSending, idOf, onPress, stepOf } from "../gradio_bridge.js";
+import { button, each, element, iconButton, openReader } from "../dom.js";
+import { beforeSending, call, idOf, stepOf } from "../gradio_bridge.js";
 import { contentId, dataUrl } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
 import { line } from "../line.js";
@@ -109,35 +109,17 @@ beforeSending(async (body, url) => {
   return { ...body, data: body.data.map((value, input) => (input === place ? given : value)) };
 });
 
-// The pictures of a reply, which the server holds for a while: by id, who waits for them.
-const awaited = new Map();
-
-function fetched(id) {
-  return new Promise((resolve) => {
-    awaited.set(id, [...(awaited.get(id) ?? []), resolve]);
-    if (awaited.size === 1) setTimeout(press, 0, "hfchat-fetch-pictures");
-  });
-}
-
-onPress("hfchat-fetch-pictures", {
-  before: () => [[...awaited.keys()].join(" ")],
-  after: async ([json]) => {
-    const came = JSON.parse(json || "{}"), waiting = [...awaited];
-    awaited.clear();
-    for (const [id, tell] of waiting) {
-      if (came[id]) await keepSmaller(id, came[id]);
-      for (const resolve of tell) resolve(came[id]);
-    }
-  },
-});
-
-// Kept like one of a question's: drawn anew, as small; it is shown as it came.
-async function keepSmaller(id, data) {
+// A picture of a reply, which the server holds for a while. It is kept like one of a question's, drawn anew, as small, and shown
+// as it came.
+async function fetched(id) {
+  const { [id]: data } = await call("hfchat-fetch-pictures", id);
+  if (!data) return undefined;
   try {
     const bytes = Uint8Array.from(atob(data.slice(data.indexOf(",") + 1)), (sign) => sign.charCodeAt(0));
     const file = new File([bytes], "", { type: data.slice(5, data.indexOf(";")) });
     await pictures.keep({ id, data: (await pictureFrom(file, "")).data });
   } catch { /* one that this browser cannot open is shown as its name */ }
+  return data;
 }
 
 const MOST_READ_CHARS = 100_000;

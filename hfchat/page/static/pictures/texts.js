@@ -1,7 +1,6 @@
 // Text files of questions, PDFs and long pastes: read as text in this browser, and PDFs by the server, which keeps nothing of them.
 import { constants } from "../constants.js";
-import { press } from "../dom.js";
-import { onPress } from "../gradio_bridge.js";
+import { call } from "../gradio_bridge.js";
 import { contentId, dataUrl } from "../hex.js";
 import { language } from "../language.js";
 import { FILE_PREFIX } from "./references.js";
@@ -72,20 +71,8 @@ export function sizeOf(text) {
 
 export const fileItem = async (name, text) => ({ id: await contentId(encode(text)), name, data: FILE_PREFIX + text, file: true });
 
-let pdf = null;
-
-onPress("hfchat-read-pdf", {
-  before: () => [pdf?.base64 ?? null],
-  after: ([json]) => pdf?.tell(JSON.parse(json || "{}")),
-});
-
-// What the server read of a PDF: `text`, `pages` and how many of them were `read`; or a `fault`. One at a time.
+// What the server read of a PDF: `text`, `pages` and how many of them were `read`; or a `fault`.
 export async function readPdf(file) {
-  const url = await dataUrl(file);
-  const read = await new Promise((tell) => {
-    pdf = { base64: url.slice(url.indexOf(",") + 1), tell };
-    press("hfchat-read-pdf");
-  });
-  pdf = null;
+  const url = await dataUrl(file), read = await call("hfchat-read-pdf", url.slice(url.indexOf(",") + 1));
   return read.text || read.fault ? read : { fault: "unreadable" };
 }
