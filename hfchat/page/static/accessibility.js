@@ -13,13 +13,13 @@ const CHANGES = ["retry", "undo", "edit", "submit"];
 
 // The buttons that page/words.py has Gradio name by a mark: the mark becomes `data-act`, and the name is the page's language's.
 function nameAct(found, label) {
-  const name = RATED[label] ?? (label?.startsWith(constants.act_mark) && label.slice(constants.act_mark.length));
+  const isPressed = Object.hasOwn(RATED, label);
+  const name = isPressed ? RATED[label] : label?.startsWith(constants.act_mark) && label.slice(constants.act_mark.length);
   if (!name) return label;
   found.dataset.act = name;
   found.classList.toggle("hfchat-change", CHANGES.includes(name));
-  found.classList.toggle("hfchat-rate", ["like", "dislike"].includes(name));
-  if (["like", "dislike"].includes(name)) found.setAttribute("aria-pressed", Object.hasOwn(RATED, label));
-  if (Object.hasOwn(RATED, label)) return label;
+  if (name.endsWith("like")) found.setAttribute("aria-pressed", isPressed);
+  if (isPressed) return label;
   found.title = says.acts[name];
   found.setAttribute("aria-label", says.acts[name]);
   return says.acts[name];
