@@ -1,8 +1,7 @@
 // The tray above the box: pictures and files that go with the next question, added by a button, by pasting, or by dropping them.
-import { beforeSubmit, busy, element, iconButton, onChange, submit, textBox, type } from "../dom.js";
+import { BOX, beforeSubmit, busy, each, element, iconButton, submit, textBox, type } from "../dom.js";
 import { requests } from "../gradio_bridge.js";
 import { fill, pictureSays } from "../language.js";
-import { watchEdits } from "./edit.js";
 import { PICTURE, pictureFrom, pictureItem, pictures, showPictures } from "./pictures.js";
 import { decoded, FILE, fileItem, isLong, isPdf, pastedLines, readPdf, sentBytes, textOfFile, tokensOf } from "./texts.js";
 import { plainName, referencesIn, withoutReferences, withReferences } from "./references.js";
@@ -26,12 +25,10 @@ class Tray {
     document.body.append(this.hint, this.file);
   }
 
-  // Gradio may draw the box anew. The button comes after the text area: a label, as this is in, names the first it has.
-  place() {
-    const area = textBox(), label = area?.closest("label");
-    if (!label) return;
-    if (!this.box.isConnected || this.box.nextElementSibling !== label) label.before(this.box);
-    if (this.button.previousElementSibling !== area) area.after(this.button);
+  // The button comes after the text area: a label, as this is in, names the first it has.
+  place(area) {
+    area.closest("label").before(this.box);
+    area.after(this.button);
   }
 
   say(text) { this.said.textContent = text; }
@@ -199,7 +196,6 @@ export const typedText = () => tray?.text ?? textBox()?.value;
 export function beginPictures(store, person) {
   pictures.begin(store, person);
   tray = listen(new Tray(pictureSays));
-  tray.place();
   store.dropPictures(person).catch(() => {});
 }
 
@@ -237,7 +233,7 @@ function listen(made) {
   }, true);
   // What stands in the box, and which model is picked, is Gradio's to change, and tells nobody.
   setInterval(() => { made.takeBack(); made.warn(); }, 300);
-  onChange(["childList"], () => { made.place(); watchEdits(); });
+  each(BOX, (area) => made.place(area)); // Gradio may draw it anew
   showPictures();
   return made;
 }
