@@ -145,12 +145,12 @@ export const pictureItem = ({ name, data, file, ...item }, remove, putBack) =>
 
 // A question's references as pictures, wherever Gradio draws a message anew.
 async function showIn(link) {
+  if (link.matches(".hfchat-picture, .hfchat-no-picture")) return;
   const name = nameIn(link), id = idIn(link);
   link.classList.add("hfchat-no-picture"); // until it is there
   const data = await pictures.get(id) ?? (link.closest(".bot") && await fetched(id));
-  link.classList.remove("hfchat-no-picture");
-  link.classList.add(data ? "hfchat-picture" : "hfchat-no-picture");
-  if (!data || link.querySelector("img, small")) return;
+  if (!data) return;
+  link.classList.replace("hfchat-no-picture", "hfchat-picture");
   if (isFileLink(link)) {
     link.classList.add("hfchat-file");
     link.title = fill(says.open, { name });
