@@ -2,7 +2,6 @@
 // of Markdown gets rules of ours, for what models and people write, and a message's links and pictures lead out of this page.
 import { constants } from "./constants.js";
 import { drawable } from "./diagrams.js";
-import { directed } from "./direction.js";
 import { del, emStrong } from "./emphasis.js";
 import { fences, segments } from "./fences.js";
 import { address, addressIn, escaped, withoutTags } from "./links.js";
@@ -98,6 +97,12 @@ function code(token) {
   token.text += "\n";
   return false; // Gradio's renderer goes on
 }
+
+// A list, a table or a quotation begins at the side where its own first words do. The paragraphs in it do so by the page's style.
+const BLOCK = /<(ul|ol|dl|table|blockquote|details)(?=[\s>])/g;
+
+// The HTML of a message, in which a `<` that is no tag's is escaped.
+export const directed = (html) => html.replace(BLOCK, '<$1 dir="auto"');
 
 // Gradio's renderer of a message, with these rules in it.
 export function parser(marked) {
