@@ -34,6 +34,12 @@ export function element(tag, attributes = {}, ...children) {
 
 export const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
 
+// What asks for files when it is clicked, for the same ones again too.
+export function filePicker(take, attributes) {
+  const picker = element("input", { type: "file", hidden: true, ...attributes, onchange: () => { take([...picker.files]); picker.value = ""; } });
+  return picker;
+}
+
 export function icon(name) {
   const [drawn, path] = ["svg", "path"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
   drawn.setAttribute("viewBox", "0 0 24 24");

@@ -1,5 +1,5 @@
 // The list of conversations beside the chat: a panel, on a narrow screen a drawer that is closed until it is asked for.
-import { button, composing, element, icon, iconButton, whenThere } from "../dom.js";
+import { button, composing, element, filePicker, icon, iconButton, whenThere } from "../dom.js";
 import { fill } from "../language.js";
 import { folded, MOST, plainTitle } from "./files.js";
 
@@ -25,7 +25,7 @@ export class Panel {
     this.note = element("p", { class: "note" }, says.kept_here);
     this.list = element("ul", { "aria-label": says.conversations });
     this.more = button(says.more, () => { this.#listed += LISTED; this.draw(); });
-    this.file = element("input", { type: "file", accept: ".json,application/json", hidden: true, onchange: () => this.#take() });
+    this.file = filePicker(([file]) => file && does.import(file), { accept: ".json,application/json" });
     this.aside = element("aside", { id: "hfchat-history", "aria-label": says.conversations, hidden: true, onkeydown: (event) => this.#key(event) },
       element("header", {}, element("h2", {}, says.conversations), this.closing),
       button(says.new, () => does.open(""), { class: "new" }),
@@ -122,12 +122,6 @@ export class Panel {
       const count = this.#found?.size;
       this.say(count ? fill(this.says.found, { count }) : "");
     }, 150);
-  }
-
-  async #take() {
-    const [file] = this.file.files;
-    this.file.value = "";
-    if (file) await this.does.import(file);
   }
 
   #key(event) {

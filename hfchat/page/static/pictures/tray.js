@@ -1,5 +1,5 @@
 // The tray above the box: pictures and files that go with the next question, added by a button, by pasting, or by dropping them.
-import { BOX, beforeSubmit, busy, each, element, iconButton, submit, textBox, type } from "../dom.js";
+import { BOX, beforeSubmit, busy, each, element, filePicker, iconButton, submit, textBox, type } from "../dom.js";
 import { requests } from "../gradio_bridge.js";
 import { fill, pictureSays } from "../language.js";
 import { PICTURE, pictureFrom, pictureItem, pictures, showPictures } from "./pictures.js";
@@ -18,8 +18,7 @@ class Tray {
     this.said = element("p", { role: "status" });
     this.warning = element("p", { role: "status" });
     this.box = element("div", { id: "hfchat-tray" }, this.list, this.said, this.warning);
-    this.file = element("input", { type: "file", multiple: true, hidden: true, id: "hfchat-picture-files",
-      "aria-label": says.add, onchange: () => { this.add([...this.file.files]); this.file.value = ""; } });
+    this.file = filePicker((files) => this.add(files), { multiple: true, id: "hfchat-picture-files", "aria-label": says.add });
     this.button = iconButton("clip", says.add, () => this.file.click(), { id: "hfchat-add-pictures" });
     this.hint = element("div", { id: "hfchat-drop", hidden: true }, says.drop);
     document.body.append(this.hint, this.file);
