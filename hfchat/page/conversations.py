@@ -12,7 +12,6 @@ from typing import Any
 
 import gradio as gr
 
-from hfchat.ledger.meters import Principal
 from hfchat.page.chat_interface import ChatPage
 from hfchat.page.history import messages_to_show
 from hfchat.page.pdf_text import PdfTexts
@@ -39,13 +38,13 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
         return conversation, conversation
 
     def fetch(ids: str, request: gr.Request) -> str:
-        owner = Principal.of(visitor_of(request).caller).key
+        owner = visitor_of(request).person
         return json.dumps(reply_pictures.of(owner, _PICTURE_ID.findall(str(ids)[:MAX_IDS_CHARS])))
 
     pdfs = PdfTexts()
 
     async def read_pdf(pdf: object, request: gr.Request) -> str:
-        return await pdfs.read(pdf, Principal.of(visitor_of(request).caller).key)
+        return await pdfs.read(pdf, visitor_of(request).person)
 
     quiet = chat.quiet
     read = gr.Button(elem_id="hfchat-read", visible="hidden")
@@ -59,7 +58,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
     person.click(_person, None, answer, **quiet)
     fetching = gr.Button(elem_id="hfchat-fetch-pictures", visible="hidden")
     ids, fetched = gr.Textbox(visible=False), gr.Textbox(visible=False)
-    fetching.click(fetch, ids, fetched, **quiet)
+    fetching.click(fetch, ids, fetched, trigger_mode="multiple", **quiet)
     reading = gr.Button(elem_id="hfchat-read-pdf", visible="hidden")
     pdf, pdf_text = gr.Textbox(visible=False), gr.Textbox(visible=False)
     reading.click(read_pdf, pdf, pdf_text, trigger_mode="multiple", **quiet)
@@ -67,8 +66,7 @@ def keep_conversations(chat: ChatPage, ratings: Ratings, reply_pictures: ReplyPi
 
 def _person(request: gr.Request) -> str:
     """Whose conversations the browser is to list: the same after each sign-in and restart, and no secret."""
-    caller = visitor_of(request).caller
-    return hashlib.sha256(f"hfchat\0{Principal.of(caller).key}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"hfchat\0{visitor_of(request).person}".encode()).hexdigest()[:32]
 
 
 def _nothing(*_: Any) -> Any:

@@ -3,22 +3,19 @@
 A model is sent them as text: the name, then the content in a fence that nothing in it closes.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from hfchat.errors import InvalidRequest
 from hfchat.page.history import FILE_REFERENCE
-from hfchat.page.pictures import MAX_GIVEN_CHARS
+from hfchat.page.pictures import read_attachments
 from hfchat.types import Message
 
 # In front of a file's text, where a picture's data URL begins otherwise.
 FILE_PREFIX = "data:text/plain;charset=utf-8,"
 # Of a conversation's files together, the newest: about 500,000 tokens, more than most models read.
 MAX_SENT_CHARS = 2_000_000
-_ID = re.compile(r"[0-9a-f]{32}")
 # With what the page's script puts between a question and its files.
 _REFERENCES = re.compile(rf"(?:\n\n| )?{FILE_REFERENCE.pattern}(?: {FILE_REFERENCE.pattern})*")
 _TICKS = re.compile(r"`{3,}")
@@ -29,19 +26,10 @@ def has_files(messages: Sequence[Message]) -> bool:
     return any(message.role == "user" and FILE_REFERENCE.search(message.content) for message in messages)
 
 
-def read_files(files_json: object) -> dict[str, str]:
-    """The texts of the files, by id. What is not as the page sends it is left out."""
-    try:
-        readable = isinstance(files_json, str) and 0 < len(files_json) <= MAX_GIVEN_CHARS
-        sent: Any = json.loads(str(files_json)) if readable else {}
-    except (ValueError, RecursionError):
-        return {}
-    listed = sent.items() if isinstance(sent, dict) else ()
-    return {
-        name: data.removeprefix(FILE_PREFIX)
-        for name, data in listed
-        if _ID.fullmatch(name) and isinstance(data, str) and data.startswith(FILE_PREFIX)
-    }
+def read_files(attachments_json: object) -> dict[str, str]:
+    """The texts of the files, by id."""
+    attachments = read_attachments(attachments_json).items()
+    return {name: data.removeprefix(FILE_PREFIX) for name, data in attachments if data.startswith(FILE_PREFIX)}
 
 
 def with_files(messages: Sequence[Message], files: Mapping[str, str], questions: int = 1) -> tuple[Message, ...]:

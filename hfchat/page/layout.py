@@ -59,6 +59,7 @@ def build_page(
             label=i18n("hfchat_conversation"),
             placeholder=look.greeting or i18n("hfchat_greeting"),
             buttons=["copy"],
+            autoscroll=False,  # static/scrolling.js
             latex_delimiters=_LATEX,
             scale=1,
             editable="user",

@@ -36,15 +36,20 @@ def takes_none(facts: ModelFacts | None) -> bool:
     return facts is not None and facts.input_modalities is not None and "image" not in facts.input_modalities
 
 
-def read_pictures(pictures_json: object) -> dict[str, str]:
-    """The pictures as data URLs, by id. What is not as the page sends it is left out."""
+def read_attachments(attachments_json: object) -> dict[str, str]:
+    """The pictures and files as data URLs, by id. What is not as the page sends it is left out."""
     try:
-        readable = isinstance(pictures_json, str) and 0 < len(pictures_json) <= MAX_GIVEN_CHARS
-        sent: Any = json.loads(str(pictures_json)) if readable else {}
+        readable = isinstance(attachments_json, str) and 0 < len(attachments_json) <= MAX_GIVEN_CHARS
+        sent: Any = json.loads(str(attachments_json)) if readable else {}
     except (ValueError, RecursionError):
         return {}
     listed = sent.items() if isinstance(sent, dict) else ()
-    return {name: data for name, data in listed if _ID.fullmatch(name) and isinstance(data, str) and _is_picture(data)}
+    return {name: data for name, data in listed if _ID.fullmatch(name) and isinstance(data, str)}
+
+
+def read_pictures(attachments_json: object) -> dict[str, str]:
+    """The pictures as data URLs, by id."""
+    return {name: data for name, data in read_attachments(attachments_json).items() if _is_picture(data)}
 
 
 def _is_picture(data: str) -> bool:

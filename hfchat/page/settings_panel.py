@@ -12,7 +12,6 @@ from hfchat.chat.catalog import Catalog
 from hfchat.i18n.amounts import spoken
 from hfchat.i18n.language import Language
 from hfchat.i18n.sentences import CHAT
-from hfchat.ledger.meters import Principal
 from hfchat.page.inputs import MAX_SYSTEM_CHARS
 from hfchat.page.model_picker import ModelOption, about, label, named, picks, provider_label
 from hfchat.page.pictures import takes_none
@@ -232,8 +231,7 @@ def _number(value: object) -> float | None:
 
 
 def _whose(request: gr.Request) -> str:
-    caller = visitor_of(request).caller
-    return hashlib.sha256(Principal.of(caller).key.encode()).hexdigest()[:24]
+    return hashlib.sha256(visitor_of(request).person.encode()).hexdigest()[:24]
 
 
 def _read(remembered: object) -> list[tuple[str, dict[str, Any]]]:

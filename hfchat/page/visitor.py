@@ -5,6 +5,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from hfchat.i18n.language import Language, language_of
+from hfchat.ledger.meters import Principal
 from hfchat.ledger.quota import Quota
 from hfchat.types import Caller
 
@@ -15,6 +16,11 @@ class Visitor(NamedTuple):
     caller: Caller
     quota: Quota
     language: Language
+
+    @property
+    def person(self) -> str:
+        """The key of the person, whatever token they come with."""
+        return Principal.of(self.caller).key
 
 
 def visitor_of(request: gr.Request) -> Visitor:

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { directed } from "../../hfchat/page/static/direction.js";
-import { parser } from "../../hfchat/page/static/replies.js";
+import { directed, parser } from "../../hfchat/page/static/replies.js";
 
 const HTML = {
   "<ul>\n<li>a</li></ul>": '<ul dir="auto">\n<li>a</li></ul>',

@@ -1,6 +1,6 @@
 // Names for what Gradio names by a mark, in English only, or not at all, and stops of the Tab key where something scrolls.
 import { constants } from "./constants.js";
-import { BOX, CHAT, onChange, touch } from "./dom.js";
+import { added, BOX, CHAT, onChange, touch } from "./dom.js";
 import { language, says } from "./language.js";
 
 // Our own line says it, in the visitor's language.
@@ -13,13 +13,13 @@ const CHANGES = ["retry", "undo", "edit", "submit"];
 
 // The buttons that page/gradio_translations.py has Gradio name by a mark: the mark becomes `data-act`, and the name is the page's language's.
 function nameAct(found, label) {
-  const name = RATED[label] ?? (label?.startsWith(constants.act_mark) && label.slice(constants.act_mark.length));
+  const isPressed = Object.hasOwn(RATED, label);
+  const name = isPressed ? RATED[label] : label?.startsWith(constants.act_mark) && label.slice(constants.act_mark.length);
   if (!name) return label;
   found.dataset.act = name;
   found.classList.toggle("hfchat-change", CHANGES.includes(name));
-  found.classList.toggle("hfchat-rate", ["like", "dislike"].includes(name));
-  if (["like", "dislike"].includes(name)) found.setAttribute("aria-pressed", Object.hasOwn(RATED, label));
-  if (Object.hasOwn(RATED, label)) return label;
+  if (name.endsWith("like")) found.setAttribute("aria-pressed", isPressed);
+  if (isPressed) return label;
   found.title = says.acts[name];
   found.setAttribute("aria-label", says.acts[name]);
   return says.acts[name];
@@ -74,12 +74,6 @@ const root = document.documentElement;
 onChange(["childList", "attributes"], (changes) => {
   reach();
   if (root.lang !== language) root.lang = language; // Gradio writes that of its words
-  for (const { target, type, addedNodes } of changes) {
-    if (type === "attributes") name(target);
-    for (const node of addedNodes) {
-      if (!(node instanceof Element)) continue;
-      name(node);
-      node.querySelectorAll(NAMED).forEach(name);
-    }
-  }
+  for (const { target, type } of changes) if (type === "attributes") name(target);
+  for (const found of added(changes, NAMED)) name(found);
 });

@@ -1,6 +1,5 @@
 // What the page's buttons do: those in its menu, by their `data-do`, and those under an error, by their class, which replies.js
 // leaves to the page's own notices. Since a notice may come from a file, none of these shows a token.
-import { keepTyped } from "./connection.js";
 import { copy } from "./clipboard.js";
 import { conversationAsMarkdown } from "./conversations/main.js";
 import { act, busy, CHAT, pause, press, textBox } from "./dom.js";
@@ -54,7 +53,6 @@ async function copied(button) {
 const inMenu = {
   ...inNotices,
   language: (button) => {
-    if (textBox()?.value) keepTyped();
     speak(button.dataset.language);
     location.reload();
   },

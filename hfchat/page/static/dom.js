@@ -1,4 +1,5 @@
 // Elements of the page: ours as they are made, Gradio's as they are found, and the one observer of what changes.
+import { says } from "./language.js";
 
 const ICONS = {
   panel: "M4 6h16M4 12h16M4 18h16",
@@ -33,6 +34,12 @@ export function element(tag, attributes = {}, ...children) {
 
 export const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
 
+// What asks for files when it is clicked, for the same ones again too.
+export function filePicker(take, attributes) {
+  const picker = element("input", { type: "file", hidden: true, ...attributes, onchange: () => { take([...picker.files]); picker.value = ""; } });
+  return picker;
+}
+
 export function icon(name) {
   const [drawn, path] = ["svg", "path"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
   drawn.setAttribute("viewBox", "0 0 24 24");
@@ -46,11 +53,18 @@ export function icon(name) {
 export const iconButton = (name, words, onclick, attributes = {}) =>
   button(icon(name), onclick, { "aria-label": words, title: words, ...attributes });
 
-// A modal dialog, gone when it closes.
+// A modal dialog, gone when it closes; the browser puts the focus back.
 export function openDialog(attributes, ...children) {
   const dialog = element("dialog", { ...attributes, onclose: () => dialog.remove() }, ...children);
   document.body.append(dialog);
   dialog.showModal();
+  return dialog;
+}
+
+// One to read, with a button below it that closes it.
+export function openReader(label, ...children) {
+  const close = button(says.close, () => dialog.close(), { class: "hfchat-close" });
+  const dialog = openDialog({ class: "hfchat-dialog", "aria-label": label }, ...children, close);
   return dialog;
 }
 
@@ -137,6 +151,12 @@ export function* added(changes, selector) {
       yield* node.querySelectorAll(selector);
     }
   }
+}
+
+// Calls back with each element that matches: those that are there, and those that come.
+export function each(selector, callback) {
+  document.querySelectorAll(selector).forEach(callback);
+  onChange(["childList"], (changes) => { for (const match of added(changes, selector)) callback(match); });
 }
 
 // Calls back once, when there is such an element.

@@ -1,6 +1,6 @@
 // A question that is edited: its field has a name and the focus, Escape leaves it, Ctrl+Enter sends it, and nothing is sent
 // where nothing is in it. What is taken back stands in the box, and the focus with it.
-import { act, added, CHAT, composing, onChange, textBox } from "./dom.js";
+import { act, CHAT, composing, each, textBox } from "./dom.js";
 import { says } from "./language.js";
 
 export const FIELD = ".edit-textarea";
@@ -34,11 +34,9 @@ document.addEventListener("click", (event) => {
   if (does === "undo") boxWhenGone(clicked, 100);
   if (does === "cancel") setTimeout(() => button("edit", place)?.focus());
 }, true);
-onChange(["childList"], (changes) => {
-  for (const field of added(changes, FIELD)) {
-    field.setAttribute("aria-label", says.edit_question);
-    field.enterKeyHint = "enter";
-    field.focus();
-    setTimeout(() => field.setSelectionRange(field.value.length, field.value.length));
-  }
+each(FIELD, (field) => {
+  field.setAttribute("aria-label", says.edit_question);
+  field.enterKeyHint = "enter";
+  field.focus();
+  setTimeout(() => field.setSelectionRange(field.value.length, field.value.length));
 });

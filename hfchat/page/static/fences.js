@@ -53,12 +53,13 @@ function beginsInside(lines, place, mark) {
   return nextFence(lines, end + 1, (fence) => isEnd(fence, mark)) >= 0;
 }
 
-// The block of code that begins in this line, or null: its language, the line after it, whether its end is there, and whether
-// there is a block in it. `nested`: there may be.
+// The block of code that begins in this line, or null: its language, what is in it, the line after it, whether its end is there,
+// and whether there is a block in it. `nested`: there may be.
 function codeBlock(lines, first, nested = true) {
   const opening = fenceOf(lines.at(first));
   if (!opening) return null;
   const { mark, info } = opening, holds = nested && (MARKDOWN.test(info) || PLAIN.test(info));
+  const body = () => lines.slice(first + 1, place).join("");
   let inner = "", parent = false, place = first + 1;
   for (; lines.at(place) !== undefined; place += 1) {
     const fence = fenceOf(lines.at(place));
@@ -68,9 +69,9 @@ function codeBlock(lines, first, nested = true) {
     // A block without a line in it is a beginning that is spoken of.
     const within = fence.info ? holds && !isEnd(fenceOf(lines.at(place + 1)), fence.mark) : holds && MARKDOWN.test(info) && beginsInside(lines, place, mark);
     if (within) { inner = fence.mark; parent = true; }
-    else if (!fence.info) return { info, end: place + 1, closed: true, parent };
+    else if (!fence.info) return { info, body: body(), end: place + 1, closed: true, parent };
   }
-  return { info, end: place, closed: false, parent };
+  return { info, body: body(), end: place, closed: false, parent };
 }
 
 // While a reply grows, the end of a block with others in it is still to come; in one that is whole it is missing.
@@ -101,14 +102,15 @@ export function segments(text) {
   return found;
 }
 
+// Marked's token of a block of code.
+export const codeToken = (raw, { info, body }) => ({ type: "code", raw, lang: info, text: body.replace(/\n$/, "") });
+
 // Marked's tokenizer of blocks of code: only of those that have others in them, which it would end too early.
 export function fences(src) {
   if (!FENCE.test(src.slice(0, src.indexOf("\n")))) return false;
   this.lexer.fences ??= new FenceReader();
   const lines = new Lines(src), block = this.lexer.fences.read(lines, 0);
-  if (!block?.parent) return false;
-  const body = lines.slice(1, block.closed ? block.end - 1 : block.end).join("");
-  return { type: "code", raw: lines.slice(0, block.end).join(""), lang: block.info, text: body.replace(/\n$/, "") };
+  return block?.parent ? codeToken(lines.slice(0, block.end).join(""), block) : false;
 }
 
 const width = (text) => text.replaceAll("\t", "    ").length;

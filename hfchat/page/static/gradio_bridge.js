@@ -7,11 +7,22 @@
 import { pause, press, textBox } from "./dom.js";
 
 export const requests = { open: 0, asking: 0, ended: 0, emptied: "" };
-const presses = new Map(), events = new Map(), sends = [], streamEnds = [];
+const presses = new Map(), calls = new Map(), events = new Map(), sends = [], streamEnds = [];
 
 // What happens with the request of a hidden button: `before` gives the data to send, `instead` gets the data, which nobody is
 // sent, and gives those of the answer, if any, `after` gets these, or nothing where there is none.
 export const onPress = (button, does) => presses.set(button, does);
+
+// What the server answers to the press of this button with this text: an object, without anything in it where there is no
+// answer. One after the other.
+export function call(button, text) {
+  const answer = Promise.resolve(calls.get(button)).then(() => new Promise((resolve) => {
+    onPress(button, { before: () => [text], after: ([json]) => resolve(JSON.parse(json || "{}")) });
+    press(button);
+  }));
+  calls.set(button, answer);
+  return answer;
+}
 
 // What happens with the request of what a visitor did: `before` gives the body to send, `after` gets it once it was answered.
 export const onEvent = (event, does) => events.set(event, does);

@@ -1,9 +1,9 @@
 // A line above the page: what has to be seen whether the list of conversations is there or not.
 import { element, iconButton } from "./dom.js";
-import { historySays } from "./language.js";
+import { says } from "./language.js";
 
 const words = element("span", { role: "status" });
-const bar = element("div", { id: "hfchat-history-line", hidden: true }, words, iconButton("close", historySays.close, () => line("")));
+const bar = element("div", { id: "hfchat-history-line", hidden: true }, words, iconButton("close", says.close, () => line("")));
 
 export function line(text) {
   if (!bar.isConnected) document.body.prepend(bar);

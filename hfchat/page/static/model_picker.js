@@ -1,5 +1,5 @@
 // The picker of the model by keyboard, and a name that is longer than its picker: it stands below it, as far as it needs lines.
-import { element, onChange } from "./dom.js";
+import { each, element, onChange } from "./dom.js";
 
 // Gradio opens a picker's list at any key, a moment later: at the Tab that leaves it too, and then it stays open.
 document.addEventListener("keydown", (event) => {
@@ -8,7 +8,7 @@ document.addEventListener("keydown", (event) => {
 
 // Gradio lets go of the focus when a model is chosen. By keyboard it stays, and Gradio hears of it when it is used again:
 // it would open the list at once.
-let chose = null, unheard = null, staying = false;
+let unheard = null, byKey = false;
 
 function heard({ target }) {
   if (target !== unheard) return;
@@ -17,23 +17,18 @@ function heard({ target }) {
 }
 
 document.addEventListener("keydown", (event) => {
-  chose = event.key === "Enter" && event.target.matches?.("[role=combobox]") ? event.target : null;
+  byKey = true;
   if (!["Tab", "Shift", "Escape"].includes(event.key)) heard(event);
 }, true);
-document.addEventListener("pointerdown", (event) => { chose = null; heard(event); }, true);
-document.addEventListener("focusout", ({ target, relatedTarget }) => {
-  unheard = null;
-  if (target !== chose || relatedTarget) return;
-  chose = null;
-  setTimeout(() => {
-    if (document.activeElement !== document.body) return;
-    staying = true;
-    target.focus();
-    staying = false;
-    unheard = target;
-  });
+document.addEventListener("pointerdown", (event) => { byKey = false; heard(event); }, true);
+document.addEventListener("focusout", () => { unheard = null; });
+each("[role=combobox]", (input) => {
+  input.blur = () => {
+    if (!byKey) return HTMLElement.prototype.blur.call(input);
+    unheard = input;
+    return input.dispatchEvent(new FocusEvent("blur"));
+  };
 });
-document.addEventListener("focus", (event) => { if (staying) event.stopPropagation(); }, true);
 
 const below = element("div", { id: "hfchat-model-whole", hidden: true, "aria-hidden": "true" });
 let fitted = "";

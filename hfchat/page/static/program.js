@@ -1,6 +1,6 @@
 // How to use this server from a program, with the visitor's own token, which is fetched when they ask for it and kept nowhere.
 import { copy } from "./clipboard.js";
-import { button, element, openDialog } from "./dom.js";
+import { button, element, openReader } from "./dom.js";
 import { says } from "./language.js";
 
 function code(title, text) {
@@ -41,9 +41,7 @@ print(answer.choices[0].message.content)`;
 
 export async function showProgram() {
   const shown = await ownToken().then(examples, () => [element("p", { role: "alert" }, says.program_failed)]);
-  // What was shown is gone when it closes.
-  const dialog = openDialog({ class: "hfchat-dialog", "aria-labelledby": "hfchat-dialog-title" },
-    element("h2", { id: "hfchat-dialog-title" }, says.use_from_program), element("p", {}, says.program_lead), ...shown,
-    button(says.close, () => dialog.close(), { class: "hfchat-close" }));
+  const title = says.use_from_program;
+  const dialog = openReader(title, element("h2", {}, title), element("p", {}, says.program_lead), ...shown);
   dialog.addEventListener("close", () => document.querySelector(".hfchat-menu summary")?.focus());
 }

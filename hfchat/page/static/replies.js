@@ -2,7 +2,6 @@
 // of Markdown gets rules of ours, for what models and people write, and a message's links and pictures lead out of this page.
 import { constants } from "./constants.js";
 import { drawable } from "./diagrams.js";
-import { directed } from "./direction.js";
 import { del, emStrong } from "./emphasis.js";
 import { fences, segments } from "./fences.js";
 import { address, addressIn, escaped, withoutTags } from "./links.js";
@@ -94,12 +93,16 @@ const marksOf = (words) => (UNDER_HEAD.test(words) ? words.replace(ROW, rowOf) :
 export const withMarks = (message) => segments(message).map(({ code, text: words }) => (code ? words : marksOf(words))).join("");
 
 // Gradio takes an end of a line away from code, which is that of an empty line where the code ends in one.
-function keepLastLines(tokens) {
-  for (const token of tokens) {
-    if (token.type === "code") token.text += "\n";
-    for (const inner of [token.items, token.tokens]) if (inner) keepLastLines(inner);
-  }
+function code(token) {
+  token.text += "\n";
+  return false; // Gradio's renderer goes on
 }
+
+// A list, a table or a quotation begins at the side where its own first words do. The paragraphs in it do so by the page's style.
+const BLOCK = /<(ul|ol|dl|table|blockquote|details)(?=[\s>])/g;
+
+// The HTML of a message, in which a `<` that is no tag's is escaped.
+export const directed = (html) => html.replace(BLOCK, '<$1 dir="auto"');
 
 // Gradio's renderer of a message, with these rules in it.
 export function parser(marked) {
@@ -110,13 +113,11 @@ export function parser(marked) {
   };
   const renderer = { link, image, checkbox: (checked) => (checked ? "☑" : "☐") };
   const { def, begin } = definitions(), tokenizer = { autolink, def, del, emStrong, fences, html, lheading, tag, url };
-  marked.use({ renderer, tokenizer, extensions: [{ name: "mermaid", renderer: mermaid }, question, rawHtml] });
+  marked.use({ renderer, tokenizer, extensions: [{ name: "code", renderer: code }, { name: "mermaid", renderer: mermaid }, question, rawHtml] });
   const lexer = marked.lexer.bind(marked);
   marked.lexer = (message) => {
     begin(message);
-    const tokens = isQuestion(message) ? questionTokens(message) : readHtml(lexer(withMarks(message)));
-    keepLastLines(tokens);
-    return tokens;
+    return isQuestion(message) ? questionTokens(message) : readHtml(lexer(withMarks(message)));
   };
   const made = marked.parser;
   marked.parser = (...tokens) => directed(made.apply(marked, tokens));

@@ -1,6 +1,6 @@
 // Temperature and top P: a slider beside Gradio's field of the number, and a way back to the empty field, which is the model's
 // default. Gradio's own slider knows no empty value.
-import { added, button, element, onChange, type } from "./dom.js";
+import { button, each, element, type } from "./dom.js";
 import { says } from "./language.js";
 
 const RANGES = { "hfchat-temperature": [0, 2, 0.1], "hfchat-top-p": [0.05, 1, 0.05] };
@@ -32,5 +32,4 @@ function addSlider(field) {
   show();
 }
 
-document.querySelectorAll(FIELDS).forEach(addSlider);
-onChange(["childList"], (changes) => { for (const field of added(changes, FIELDS)) addSlider(field); });
+each(FIELDS, addSlider);

@@ -15,25 +15,21 @@ const bounded = () => navigator.locks && performance.getEntriesByType("navigatio
 
 beforeSending(async (_, url) => {
   if (giveBack || !url.includes("/queue/join") || !bounded()) return null;
-  const others = new AbortController(), wait = setTimeout(() => line(says.tabs_busy), SLOW_MS);
-  const given = await new Promise((decide) => {
-    stop = () => {
+  const others = new AbortController(), { signal } = others, slow = setTimeout(() => line(says.tabs_busy), SLOW_MS);
+  // The first that is granted is held until it is given back, and the others are not waited for any more.
+  const granted = SLOTS.map((name) => new Promise((grant, refuse) => {
+    const hold = () => signal.aborted ? null : new Promise((release) => {
+      grant(release);
       others.abort();
-      decide(false);
-    };
-    const hold = () => giveBack || others.signal.aborted ? null : new Promise((release) => {
-      giveBack = release;
-      others.abort();
-      decide(true);
     });
-    // A frame that may store nothing has no locks: there nothing waits either.
-    const refused = (error) => error.name === "AbortError" || decide(true);
-    for (const name of SLOTS) navigator.locks.request(name, { signal: others.signal }, hold).catch(refused);
-  });
-  stop = null;
-  clearTimeout(wait);
+    navigator.locks.request(name, { signal }, hold).catch(refuse);
+  }));
+  stop = () => others.abort();
+  // A frame that may store nothing has no locks: there nothing waits either.
+  giveBack = await Promise.any(granted).catch(({ errors }) => (errors[0].name === "AbortError" ? null : () => {}));
+  clearTimeout(slow);
   endLine(says.tabs_busy);
-  return given ? null : false;
+  return giveBack ? null : false;
 });
 onStop(() => stop?.());
 onStreamEnd(() => {

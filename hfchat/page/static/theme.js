@@ -1,8 +1,8 @@
 // Light, dark, or as the system: chosen by hand, and kept in this browser. Gradio's own `?__theme=` goes first until something
 // is chosen. head.py has what runs before the first paint.
-import { onChange } from "./dom.js";
+import { each } from "./dom.js";
 
-const KEY = "hfchat-theme", PARAMETER = "__theme";
+const KEY = "hfchat-theme", PARAMETER = "__theme", BUTTONS = "[data-theme]";
 const system = matchMedia("(prefers-color-scheme: dark)"), paper = matchMedia("print");
 let printing = false;
 
@@ -12,12 +12,7 @@ const known = (theme) => (theme === "light" || theme === "dark" ? theme : "");
 export const chosen = (address, kept) => known(new URL(address).searchParams.get(PARAMETER)) || known(kept) || "system";
 const now = () => chosen(location.href, localStorage.getItem(KEY));
 
-function mark() {
-  for (const button of document.querySelectorAll("[data-theme]")) {
-    const pressed = String(button.dataset.theme === now());
-    if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
-  }
-}
+const mark = (button) => button.setAttribute("aria-pressed", button.dataset.theme === now());
 
 // Gradio's styles go by the class of the body.
 function show() {
@@ -26,7 +21,7 @@ function show() {
   document.documentElement.style.colorScheme = dark ? "dark" : "light";
   // Beside Gradio's own part of the page: what its styles say there goes by the system.
   document.body.style.background = "var(--body-background-fill)";
-  mark();
+  document.querySelectorAll(BUTTONS).forEach(mark);
 }
 
 // Paper is white.
@@ -53,5 +48,5 @@ export function beginTheme() {
   window.addEventListener("beforeprint", () => print(true));
   window.addEventListener("afterprint", () => print(false));
   window.addEventListener("storage", ({ key }) => { if (key === KEY) show(); });
-  onChange(["childList"], mark);
+  each(BUTTONS, mark);
 }

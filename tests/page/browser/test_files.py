@@ -80,7 +80,7 @@ def test_files_go_as_text_and_stay_with_the_conversation(visit: Visit, upstream:
     expect(page.locator(SHOWN)).to_have_count(2)
     page.locator(SHOWN).last.click()
     expect(page.locator("dialog pre")).to_have_text("From the paper")
-    page.get_by_role("button", name=SAYS["close"]).click()
+    page.get_by_role("button", name=CHAT["en"]["close"]).click()
     page.get_by_label("Retry").last.click()
     wait_until(lambda: len(upstream.calls) == 2)
     assert upstream.calls[-1].messages[-1].payload()["content"] == sent

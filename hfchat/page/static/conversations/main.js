@@ -128,8 +128,8 @@ async function changed(what) {
 
 async function begin(whose) {
   person = whose;
-  store ??= await openStore();
-  panel ??= new Panel(says, does);
+  store = await openStore();
+  panel = new Panel(says, does);
   if (store.keeps) showKept(); else panel.note.replaceChildren(says.not_kept);
   tab = new Tab(store, person, { ...says, retry: pageSays.acts.retry, continue: pageSays.continue }, changed);
   listen();
@@ -160,7 +160,6 @@ for (const event of ["retry", "undo"]) onEvent(event, { after: () => tab?.unrate
 onEvent("edit", { after: (body) => tab?.unrate(body.event_data?.index) });
 
 function listen() {
-  if (tabs || !window.BroadcastChannel) return;
   try { tabs = new BroadcastChannel("hfchat"); } catch { return; }
   tabs.onmessage = async ({ data }) => {
     // Somebody else has signed in here: what this tab shows is not theirs.

@@ -1,5 +1,5 @@
 // The list of conversations beside the chat: a panel, on a narrow screen a drawer that is closed until it is asked for.
-import { button, composing, element, icon, iconButton, whenThere } from "../dom.js";
+import { button, composing, element, filePicker, icon, iconButton, whenThere } from "../dom.js";
 import { fill } from "../language.js";
 import { folded, MOST, plainTitle } from "./files.js";
 
@@ -25,7 +25,7 @@ export class Panel {
     this.note = element("p", { class: "note" }, says.kept_here);
     this.list = element("ul", { "aria-label": says.conversations });
     this.more = button(says.more, () => { this.#listed += LISTED; this.draw(); });
-    this.file = element("input", { type: "file", accept: ".json,application/json", hidden: true, onchange: () => this.#take() });
+    this.file = filePicker(([file]) => file && does.import(file), { accept: ".json,application/json" });
     this.aside = element("aside", { id: "hfchat-history", "aria-label": says.conversations, hidden: true, onkeydown: (event) => this.#key(event) },
       element("header", {}, element("h2", {}, says.conversations), this.closing),
       button(says.new, () => does.open(""), { class: "new" }),
@@ -81,7 +81,7 @@ export class Panel {
     const open = head.id === this.#opened, { says, does } = this;
     const row = element("li", { class: head.id === this.current ? "current" : undefined, "data-row": head.id },
       button(head.title, () => does.open(head.id), { class: "title", dir: "auto", title: head.title, "aria-current": head.id === this.current && "true" }),
-      button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focus(head.id, ".icon"); },
+      button(icon("dots"), () => { this.#opened = open ? "" : head.id; this.draw(); this.#focusActions(head.id); },
         { class: "icon", "aria-expanded": String(open), "aria-label": fill(says.actions, { title: head.title }), "data-id": head.id }));
     if (!open) return row;
     row.append(element("div", { class: "actions" },
@@ -99,7 +99,7 @@ export class Panel {
       this.#opened = "";
       if (keep && title && title !== head.title) await this.does.rename(head.id, title);
       else this.draw();
-      this.#focus(head.id, ".icon");
+      this.#focusActions(head.id);
     };
     box.onkeydown = (event) => {
       if (!composing(event) && (event.key === "Enter" || event.key === "Escape")) { event.stopPropagation(); end(event.key === "Enter"); }
@@ -110,7 +110,7 @@ export class Panel {
     box.select();
   }
 
-  #focus(id) { this.list.querySelector(`[data-id="${id}"]`)?.focus(); }
+  #focusActions(id) { this.list.querySelector(`[data-id="${id}"]`)?.focus(); }
 
   #seek() {
     clearTimeout(this.seeking);
@@ -124,18 +124,7 @@ export class Panel {
     }, 150);
   }
 
-  async #take() {
-    const [file] = this.file.files;
-    this.file.value = "";
-    if (file) await this.does.import(file);
-  }
-
   #key(event) {
-    if (event.key === "Escape" && !composing(event) && !this.wide.matches) return this.show(false);
-    if (event.key !== "Tab" || this.wide.matches) return;
-    // The drawer keeps the focus: what is behind it cannot be reached.
-    const stops = [...this.aside.querySelectorAll("button, input, summary")].filter((stop) => stop.checkVisibility());
-    const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
-    if (document.activeElement === from) { event.preventDefault(); to.focus(); }
+    if (event.key === "Escape" && !composing(event) && !this.wide.matches) this.show(false);
   }
 }

@@ -1,7 +1,7 @@
 // What is kept, and where: in IndexedDB; in memory, until the page is closed, where the browser denies that.
 // A conversation is a head, for the list, and a body with its messages. Both carry the key of the person whose it is, and so do
 // the pictures that the messages refer to, which are kept as long as one of them does.
-import { hex, newId } from "../hex.js";
+import { newId } from "../hex.js";
 import { picturesOf } from "../pictures/references.js";
 
 export const VERSION = 1;
@@ -160,7 +160,7 @@ class Store {
   // The item, with another id where another content has its id: an imported conversation may have brought anything under it.
   async withOwnId(person, item) {
     const there = await this.picture(person, item.id);
-    return there && there !== item.data ? { ...item, id: hex(crypto.getRandomValues(new Uint8Array(16))) } : item;
+    return there && there !== item.data ? { ...item, id: newId(16) } : item;
   }
 
   addPictures(person, pictures) {

@@ -1,6 +1,6 @@
 // While a question is edited its pictures stand below its words, each to be taken out, and their references are not among
 // these: those that are left are put back when it is sent.
-import { element, type } from "../dom.js";
+import { each, element, onChange, type } from "../dom.js";
 import { FIELD, messageButton } from "../editing.js";
 import { pictureSays as says } from "../language.js";
 import { pictureItem, pictures } from "./pictures.js";
@@ -9,7 +9,7 @@ import { referencesIn, withoutReferences, withReferences } from "./references.js
 const edited = new WeakMap();
 
 async function takeOut(field) {
-  const found = edited.has(field) ? [] : referencesIn(field.value);
+  const found = referencesIn(field.value);
   if (!found.length) return;
   const shown = element("ul", { class: "hfchat-editing", "aria-label": says.to_send });
   edited.set(field, found);
@@ -25,11 +25,11 @@ async function takeOut(field) {
   }
 }
 
-export function watchEdits() {
-  for (const field of document.querySelectorAll(FIELD)) takeOut(field);
-  // Gradio goes on with the place that the field was in.
+each(FIELD, takeOut);
+// Gradio goes on with the place that the field was in.
+onChange(["childList"], () => {
   for (const shown of document.querySelectorAll(".hfchat-editing")) if (!shown.previousElementSibling?.matches(FIELD)) shown.remove();
-}
+});
 
 window.addEventListener("click", (event) => {
   if (messageButton(event).does !== "submit") return;

@@ -2,9 +2,9 @@
 // beside it, each as a data URL. A picture that is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
-import { button, element, iconButton, openDialog, press } from "../dom.js";
-import { beforeSending, idOf as elementIdOf, onPress, stepOf } from "../gradio_bridge.js";
-import { hex } from "../hex.js";
+import { button, each, element, iconButton, openReader } from "../dom.js";
+import { beforeSending, call, idOf, stepOf } from "../gradio_bridge.js";
+import { contentId, dataUrl } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
 import { line } from "../line.js";
 import { ASKED, FILE_PREFIX, idIn, isFileLink, LINK, nameIn, plainName } from "./references.js";
@@ -13,15 +13,6 @@ import { fitsBox, sentBytes, sizeOf, textOfFile, tokensOf } from "./texts.js";
 export const PICTURE = { bytes: 400_000, fileMB: 50, atOnce: 4, sentChars: 3_200_000 };
 // Side and quality, the next where a picture is still too large.
 const TRIED = [[1024, 0.8], [1024, 0.6], [1024, 0.4], [768, 0.5], [512, 0.5], [384, 0.3]];
-
-// By what is in it, so that the same is kept once; only pages that came by https, or from this machine, can say that.
-const idOf = async (blob) =>
-  hex(await (crypto.subtle?.digest("SHA-256", await blob.arrayBuffer()) ?? crypto.getRandomValues(new Uint8Array(16)))).slice(0, 32);
-
-const asData = (blob) => new Promise((resolve, reject) => {
-  const reader = Object.assign(new FileReader(), { onload: () => resolve(reader.result), onerror: () => reject(reader.error) });
-  reader.readAsDataURL(blob);
-});
 
 function drawn(picture, side, quality) {
   const scale = Math.min(1, side / Math.max(picture.width, picture.height));
@@ -41,7 +32,7 @@ export async function pictureFrom(file, unnamed) {
     for (const [side, quality] of TRIED) {
       const blob = await drawn(opened, side, quality);
       if (blob && blob.size <= PICTURE.bytes) {
-        return { id: await idOf(blob), name: plainName(file.name, unnamed), data: await asData(blob) };
+        return { id: await contentId(await blob.arrayBuffer()), name: plainName(file.name, unnamed), data: await dataUrl(blob) };
       }
     }
     throw new Error("size");
@@ -54,10 +45,7 @@ class Pictures {
   // Those of the question that was asked this moment, which may not be shown yet.
   asked = [];
 
-  begin(store, person) {
-    Object.assign(this, { store, person });
-    this.#held.clear();
-  }
+  begin(store, person) { Object.assign(this, { store, person }); }
 
   async get(id) {
     if (!this.#held.has(id)) {
@@ -67,7 +55,12 @@ class Pictures {
     return this.#held.get(id);
   }
 
-  withOwnId(item) { return this.store.withOwnId(this.person, item).catch(() => item); }
+  // Gives it as it is kept, maybe under another id.
+  async keepNew(item) {
+    const own = await this.store.withOwnId(this.person, item).catch(() => item);
+    await this.keep(own);
+    return own;
+  }
 
   // Where the browser has no room that is said, and it stays in memory: it can be sent all the same.
   async keep({ id, data }) {
@@ -108,7 +101,7 @@ const idsShown = () => [...document.querySelectorAll(ASKED)].reverse().map(idIn)
 // A request that asks something gets the pictures of the conversation.
 beforeSending(async (body, url) => {
   const asks = pictures.store && url.includes("/queue/join") && stepOf(body.fn_index);
-  const place = asks ? asks.inputs.findIndex((input) => elementIdOf(input) === constants.pictures_id) : -1;
+  const place = asks ? asks.inputs.findIndex((input) => idOf(input) === constants.pictures_id) : -1;
   if (place < 0) return null;
   const chosen = await pictures.chosen([...pictures.asked, ...idsShown()]);
   pictures.asked = [];
@@ -116,51 +109,31 @@ beforeSending(async (body, url) => {
   return { ...body, data: body.data.map((value, input) => (input === place ? given : value)) };
 });
 
-// The pictures of a reply, which the server holds for a while: by id, who waits for them.
-const awaited = new Map();
-
-function fetched(id) {
-  return new Promise((resolve) => {
-    awaited.set(id, [...(awaited.get(id) ?? []), resolve]);
-    if (awaited.size === 1) setTimeout(press, 0, "hfchat-fetch-pictures");
-  });
-}
-
-onPress("hfchat-fetch-pictures", {
-  before: () => [[...awaited.keys()].join(" ")],
-  after: async ([json]) => {
-    const came = JSON.parse(json || "{}"), waiting = [...awaited];
-    awaited.clear();
-    for (const [id, tell] of waiting) {
-      if (came[id]) await keepSmaller(id, came[id]);
-      for (const resolve of tell) resolve(came[id]);
-    }
-  },
-});
-
-// Kept like one of a question's: drawn anew, as small; it is shown as it came.
-async function keepSmaller(id, data) {
+// A picture of a reply, which the server holds for a while. It is kept like one of a question's, drawn anew, as small, and shown
+// as it came.
+async function fetched(id) {
+  const { [id]: data } = await call("hfchat-fetch-pictures", id);
+  if (!data) return undefined;
   try {
     const bytes = Uint8Array.from(atob(data.slice(data.indexOf(",") + 1)), (sign) => sign.charCodeAt(0));
     const file = new File([bytes], "", { type: data.slice(5, data.indexOf(";")) });
     await pictures.keep({ id, data: (await pictureFrom(file, "")).data });
   } catch { /* one that this browser cannot open is shown as its name */ }
+  return data;
 }
 
 const MOST_READ_CHARS = 100_000;
 
 // What a file says, in a dialog; `putBack`, where it is given and the text is short, has it go into the box.
-function readFile({ name, data }, back, putBack) {
+function readFile({ name, data }, putBack) {
   const text = textOfFile(data), words = text.length > MOST_READ_CHARS ? `${text.slice(0, MOST_READ_CHARS)}…` : text;
-  const dialog = openDialog({ class: "hfchat-dialog", "aria-label": name }, element("h2", {}, name), element("pre", { dir: "auto" }, words),
-    ...(putBack && fitsBox(text) ? [button(says.put_back, () => { dialog.close(); putBack(text); }, { class: "hfchat-close" })] : []), " ",
-    button(says.close, () => dialog.close(), { class: "hfchat-close" }));
-  dialog.addEventListener("close", () => back?.focus());
+  const back = button(says.put_back, () => { dialog.close(); putBack(text); }, { class: "hfchat-close" });
+  const dialog = openReader(name, element("h2", {}, name), element("pre", { dir: "auto" }, words), putBack && fitsBox(text) ? back : "", " ");
 }
 
 function fileChip(item, putBack) {
   const text = textOfFile(item.data), cost = fill(says.cost, { size: sizeOf(text), tokens: tokensOf(text) });
-  const chip = button(`📄 ${item.name}`, () => readFile(item, chip, putBack), { class: "hfchat-file", title: fill(says.open, item) });
+  const chip = button(`📄 ${item.name}`, () => readFile(item, putBack), { class: "hfchat-file", title: fill(says.open, item) });
   chip.append(element("small", {}, cost));
   return chip;
 }
@@ -172,12 +145,12 @@ export const pictureItem = ({ name, data, file, ...item }, remove, putBack) =>
 
 // A question's references as pictures, wherever Gradio draws a message anew.
 async function showIn(link) {
+  if (link.matches(".hfchat-picture, .hfchat-no-picture")) return;
   const name = nameIn(link), id = idIn(link);
   link.classList.add("hfchat-no-picture"); // until it is there
   const data = await pictures.get(id) ?? (link.closest(".bot") && await fetched(id));
-  link.classList.remove("hfchat-no-picture");
-  link.classList.add(data ? "hfchat-picture" : "hfchat-no-picture");
-  if (!data || link.querySelector("img, small")) return;
+  if (!data) return;
+  link.classList.replace("hfchat-no-picture", "hfchat-picture");
   if (isFileLink(link)) {
     link.classList.add("hfchat-file");
     link.title = fill(says.open, { name });
@@ -188,22 +161,19 @@ async function showIn(link) {
   link.replaceChildren(element("img", { src: data, alt: name, draggable: "false" }));
 }
 
-export function showPictures() {
-  for (const link of document.querySelectorAll(`${LINK}:not(.hfchat-picture, .hfchat-no-picture)`)) showIn(link);
-}
+export const showPictures = () => each(LINK, showIn);
 
 async function openFile(link) {
   const data = await pictures.get(idIn(link));
-  if (data) readFile({ name: nameIn(link), data }, link);
+  if (data) readFile({ name: nameIn(link), data });
 }
 
 function enlarge(link) {
   const seen = link.querySelector("img");
   if (!seen) return;
-  const dialog = openDialog({ class: "hfchat-dialog hfchat-large", "aria-label": seen.alt }, element("img", { src: seen.src, alt: seen.alt }),
-    button(says.close, () => dialog.close(), { class: "hfchat-close" }));
+  const dialog = openReader(seen.alt, element("img", { src: seen.src, alt: seen.alt }));
+  dialog.classList.add("hfchat-large");
   dialog.addEventListener("click", ({ target }) => { if (target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => link.focus());
 }
 
 document.addEventListener("click", (event) => {

@@ -1,8 +1,7 @@
 // Text files of questions, PDFs and long pastes: read as text in this browser, and PDFs by the server, which keeps nothing of them.
 import { constants } from "../constants.js";
-import { press } from "../dom.js";
-import { onPress } from "../gradio_bridge.js";
-import { hex } from "../hex.js";
+import { call } from "../gradio_bridge.js";
+import { contentId, dataUrl } from "../hex.js";
 import { language } from "../language.js";
 import { FILE_PREFIX } from "./references.js";
 
@@ -54,13 +53,9 @@ const encode = (text) => new TextEncoder().encode(text);
 
 // About how many tokens a text has, as the server estimates them.
 export function tokensOf(text) {
-  const bytes = encode(text), per = constants.bytes_per_token;
-  let letters = 0, others = 0;
-  for (const byte of bytes) {
-    if (byte > 127) others += 1;
-    else if (byte === 32 || (byte > 64 && byte < 91) || (byte > 96 && byte < 123)) letters += 1;
-  }
-  return Math.ceil(letters / per.letters + (bytes.length - letters - others) / per.ascii + others / per.unicode);
+  const bytes = encode(text).length, ascii = text.replace(/[^\0-\x7f]+/g, ""), letters = ascii.replace(/[^A-Za-z ]+/g, "").length;
+  const per = constants.bytes_per_token;
+  return Math.ceil(letters / per.letters + (ascii.length - letters) / per.ascii + (bytes - ascii.length) / per.unicode);
 }
 
 // How many bytes of a request it takes: JSON within JSON.
@@ -74,29 +69,10 @@ export function sizeOf(text) {
   return new Intl.NumberFormat(language, { style: "unit", unit: UNITS[place], maximumFractionDigits: place === 2 ? 1 : 0 }).format(length / 1000 ** place);
 }
 
-// By what is in it, as pictures have.
-export async function fileItem(name, text) {
-  const made = await crypto.subtle?.digest("SHA-256", encode(text)) ?? crypto.getRandomValues(new Uint8Array(16));
-  return { id: hex(made).slice(0, 32), name, data: FILE_PREFIX + text, file: true };
-}
+export const fileItem = async (name, text) => ({ id: await contentId(encode(text)), name, data: FILE_PREFIX + text, file: true });
 
-let pdf = null;
-
-onPress("hfchat-read-pdf", {
-  before: () => [pdf?.base64 ?? null],
-  after: ([json]) => pdf?.tell(JSON.parse(json || "{}")),
-});
-
-// What the server read of a PDF: `text`, `pages` and how many of them were `read`; or a `fault`. One at a time.
+// What the server read of a PDF: `text`, `pages` and how many of them were `read`; or a `fault`.
 export async function readPdf(file) {
-  const url = await new Promise((resolve, reject) => {
-    const reader = Object.assign(new FileReader(), { onload: () => resolve(reader.result), onerror: () => reject(reader.error) });
-    reader.readAsDataURL(file);
-  });
-  const read = await new Promise((tell) => {
-    pdf = { base64: url.slice(url.indexOf(",") + 1), tell };
-    press("hfchat-read-pdf");
-  });
-  pdf = null;
+  const url = await dataUrl(file), read = await call("hfchat-read-pdf", url.slice(url.indexOf(",") + 1));
   return read.text || read.fault ? read : { fault: "unreadable" };
 }

@@ -1,8 +1,7 @@
 // The tray above the box: pictures and files that go with the next question, added by a button, by pasting, or by dropping them.
-import { beforeSubmit, busy, element, iconButton, onChange, submit, textBox, type } from "../dom.js";
+import { BOX, beforeSubmit, busy, each, element, filePicker, iconButton, submit, textBox, type } from "../dom.js";
 import { requests } from "../gradio_bridge.js";
 import { fill, pictureSays } from "../language.js";
-import { watchEdits } from "./edit.js";
 import { PICTURE, pictureFrom, pictureItem, pictures, showPictures } from "./pictures.js";
 import { decoded, FILE, fileItem, isLong, isPdf, pastedLines, readPdf, sentBytes, textOfFile, tokensOf } from "./texts.js";
 import { plainName, referencesIn, withoutReferences, withReferences } from "./references.js";
@@ -17,22 +16,18 @@ class Tray {
     this.says = says;
     this.list = element("ul", { "aria-label": says.to_send });
     this.said = element("p", { role: "status" });
-    this.blind = element("p", { role: "status" });
-    this.long = element("p", { role: "status" });
-    this.box = element("div", { id: "hfchat-tray" }, this.list, this.said, this.blind, this.long);
-    this.file = element("input", { type: "file", multiple: true, hidden: true, id: "hfchat-picture-files",
-      "aria-label": says.add, onchange: () => { this.add([...this.file.files]); this.file.value = ""; } });
+    this.warning = element("p", { role: "status" });
+    this.box = element("div", { id: "hfchat-tray" }, this.list, this.said, this.warning);
+    this.file = filePicker((files) => this.add(files), { multiple: true, id: "hfchat-picture-files", "aria-label": says.add });
     this.button = iconButton("clip", says.add, () => this.file.click(), { id: "hfchat-add-pictures" });
     this.hint = element("div", { id: "hfchat-drop", hidden: true }, says.drop);
     document.body.append(this.hint, this.file);
   }
 
-  // Gradio may draw the box anew. The button comes after the text area: a label, as this is in, names the first it has.
-  place() {
-    const area = textBox(), label = area?.closest("label");
-    if (!label) return;
-    if (!this.box.isConnected || this.box.nextElementSibling !== label) label.before(this.box);
-    if (this.button.previousElementSibling !== area) area.after(this.button);
+  // The button comes after the text area: a label, as this is in, names the first it has.
+  place(area) {
+    area.closest("label").before(this.box);
+    area.after(this.button);
   }
 
   say(text) { this.said.textContent = text; }
@@ -40,10 +35,9 @@ class Tray {
   // What is known of the picked model, before it is asked.
   warn() {
     const picker = document.getElementById("hfchat-model"), blind = this.pictures.length && picker?.classList.contains("hfchat-no-pictures");
-    const text = blind ? fill(this.says.blind, { model: picker.querySelector("input").value }) : "";
-    if (this.blind.textContent !== text) this.blind.textContent = text;
-    const long = this.#tooLong(picker);
-    if (this.long.textContent !== long) this.long.textContent = long;
+    const sentence = blind ? fill(this.says.blind, { model: picker.querySelector("input").value }) : "";
+    const text = [sentence, this.#tooLong(picker)].filter(Boolean).join(" ");
+    if (this.warning.textContent !== text) this.warning.textContent = text;
   }
 
   get pictures() { return this.items.filter(({ file }) => !file); }
@@ -60,24 +54,27 @@ class Tray {
     return left !== undefined && tokens * 2 > left ? fill(this.says.over_budget, { tokens, left: Number(left) }) : "";
   }
 
-  // One after the other; what is no picture is said, and the others are added.
-  add(files) {
+  // One after the other. `take` gives what is to be said of it.
+  #enqueue(take) {
     this.#working += 1;
     this.say("");
-    this.#work = this.#work.then(async () => {
+    this.#work = this.#work.then(async () => this.say(await take())).finally(() => { this.#working -= 1; });
+    return this.#work;
+  }
+
+  // What is no picture is said, and the others are added.
+  async add(files) {
+    await this.#enqueue(async () => {
       const faults = [];
       for (const file of files) {
         const fault = await this.#take(file);
         if (fault) faults.push(fault);
         if ([this.#full, this.#fullOfFiles].includes(fault)) break;
       }
-      this.say(faults.join(" "));
-    }).finally(() => {
-      this.#working -= 1;
-      textBox()?.focus();
-      document.getElementById("hfchat-box")?.scrollIntoView({ block: "nearest" });
+      return faults.join(" ");
     });
-    return this.#work;
+    textBox()?.focus();
+    document.getElementById("hfchat-box")?.scrollIntoView({ block: "nearest" });
   }
 
   get #full() { return fill(this.says.many, { limit: PICTURE.atOnce }); }
@@ -85,21 +82,14 @@ class Tray {
   get #fullOfFiles() { return fill(this.says.many_files, { limit: FILE.atOnce }); }
 
   // A text that is too long for the box.
-  paste(text) {
-    this.#working += 1;
-    this.say("");
-    this.#work = this.#work.then(async () => this.say(await this.#putText(fill(this.says.pasted, { count: pastedLines(text) }), text)))
-      .finally(() => { this.#working -= 1; });
-    return this.#work;
-  }
+  paste(text) { this.#enqueue(() => this.#putText(fill(this.says.pasted, { count: pastedLines(text) }), text)); }
 
   // Gives why it was not added, or "".
   async #putText(name, text) {
     if (this.files.length >= FILE.atOnce) return this.#fullOfFiles;
-    const item = await pictures.withOwnId(await fileItem(name, text)), bytes = [...this.files, item].reduce((sum, { data }) => sum + sentBytes(data), 0);
+    const item = await fileItem(name, text), bytes = [...this.files, item].reduce((sum, { data }) => sum + sentBytes(data), 0);
     if (bytes > FILE.sentBytes) return fill(this.says.large_together, { name, limit: FILE.sentBytes / 1e6 });
-    await pictures.keep(item);
-    this.#put(item);
+    this.#put(await pictures.keepNew(item));
     return "";
   }
 
@@ -125,9 +115,7 @@ class Tray {
     if (this.pictures.length >= PICTURE.atOnce) return this.#full;
     if (file.size > PICTURE.fileMB * 1e6) return fill(this.says.large, { name, limit: PICTURE.fileMB });
     try {
-      const picture = await pictures.withOwnId(await pictureFrom(file, this.says.unnamed));
-      await pictures.keep(picture);
-      this.#put(picture);
+      this.#put(await pictures.keepNew(await pictureFrom(file, this.says.unnamed)));
       return "";
     } catch { return fill(this.says.no_picture, { name }); }
   }
@@ -206,10 +194,7 @@ export const typedText = () => tray?.text ?? textBox()?.value;
 
 export function beginPictures(store, person) {
   pictures.begin(store, person);
-  tray ??= listen(new Tray(pictureSays));
-  tray.clear();
-  tray.place();
-  showPictures();
+  tray = listen(new Tray(pictureSays));
   store.dropPictures(person).catch(() => {});
 }
 
@@ -231,14 +216,12 @@ function listen(made) {
     made.add(files);
   }, true);
   const carries = (event) => event.dataTransfer?.types.includes("Files") && !document.querySelector("dialog[open]");
-  for (const name of ["dragenter", "dragover"]) {
-    window.addEventListener(name, (event) => {
-      if (!carries(event)) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = "copy";
-      made.hint.hidden = false;
-    }, true);
-  }
+  window.addEventListener("dragover", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+    made.hint.hidden = false;
+  }, true);
   window.addEventListener("dragleave", (event) => { if (!event.relatedTarget) made.hint.hidden = true; }, true);
   window.addEventListener("drop", (event) => {
     made.hint.hidden = true;
@@ -249,6 +232,7 @@ function listen(made) {
   }, true);
   // What stands in the box, and which model is picked, is Gradio's to change, and tells nobody.
   setInterval(() => { made.takeBack(); made.warn(); }, 300);
-  onChange(["childList"], () => { made.place(); showPictures(); watchEdits(); });
+  each(BOX, (area) => made.place(area)); // Gradio may draw it anew
+  showPictures();
   return made;
 }
