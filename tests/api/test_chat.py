@@ -15,6 +15,7 @@ import jwt
 import pytest
 
 from tests.conftest import CALL, KEY, RunningApp, make_settings, make_token, running, wait_until
+from tests.support.rows import each_row
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, reply
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "upstream_failures.json").read_text("utf-8"))
@@ -156,7 +157,7 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "param"), BAD.values(), ids=BAD.keys())
+@each_row(("body", "param"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_refused_with_its_place(offline_app: RunningApp, body: Any, param: str) -> None:
     answer = ask(offline_app, body, accept_language="es")
     error = answer.json()["error"]

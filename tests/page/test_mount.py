@@ -15,6 +15,7 @@ from gradio_client import Client
 from hfchat.page.history import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, messages_for_model
 from hfchat.types import Call, Delta, Finish, Message
 from tests.conftest import CALL, RunningApp, make_settings, make_token, page_client, running, wait_until
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
 
 NOTICE = {"role": "assistant", "content": "it failed", "metadata": {"id": NOTICE_ID}}
@@ -76,7 +77,7 @@ HISTORIES: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize(("history", "sent"), HISTORIES.values(), ids=HISTORIES.keys())
+@each_row(("history", "sent"), HISTORIES.values(), ids=HISTORIES.keys())
 def test_only_text_of_whole_turns_is_sent(history: list[Any], sent: list[tuple[str, str]]) -> None:
     assert [(message.role, message.content) for message in messages_for_model(history)] == sent
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.page.seam import MAX_OVERLAP_CHARS, Seam, in_code
+from tests.support.rows import each_row
 
 SEAMS = {
     "half a word is written anew": ("I like inter", "interesting things", "I like interesting things"),
@@ -60,7 +61,7 @@ SEAMS = {
 }
 
 
-@pytest.mark.parametrize(("partial", "added", "whole"), SEAMS.values(), ids=SEAMS)
+@each_row(("partial", "added", "whole"), SEAMS.values(), ids=SEAMS)
 def test_both_parts_are_one_text(partial: str, added: str, whole: str) -> None:
     assert Seam(partial).joined(added, whole=True) == whole
 

@@ -15,6 +15,7 @@ from hfchat.page.sessions import LEFT, PageRequest
 from tests.conftest import RunningApp, make_settings, running, wait_until
 from tests.support.browser import visiting
 from tests.support.raw_client import UNSET, Said, ask, bearer, functions, line_to, post
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
 
 JOIN, CALL, PREDICT = "/gradio_api/queue/join", "/gradio_api/call/chat", "/gradio_api/run/predict"
@@ -293,8 +294,8 @@ DEEP = {
 }
 
 
-@pytest.mark.parametrize("value", [DEEP["lists"], DEEP["numbers"]], ids=["lists", "numbers"])
-@pytest.mark.parametrize("path", [PREDICT, JOIN, CALL, "/gradio_api/cancel", "/gradio_api/reset"])
+@each_row("value", [DEEP["lists"], DEEP["numbers"]], ids=["lists", "numbers"])
+@each_row("path", [PREDICT, JOIN, CALL, "/gradio_api/cancel", "/gradio_api/reset"])
 def test_a_body_of_very_many_values_is_refused(app: RunningApp, path: str, value: bytes) -> None:
     said = post(app, path, b'{"data":%s,"fn_index":1,"session_hash":"a"}' % value, f"deep-{path}")
     assert (said.status, said.code) == (400, "invalid_request")
