@@ -6,10 +6,12 @@ import logging
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,9 +33,17 @@ if TYPE_CHECKING:
 
     from tests.support.scripted_upstream import ScriptedUpstream
 
+HERE = Path(__file__).parent
+# Nothing here calls by TLS but to certificates of its own: with all authorities of the machine each client takes 20 ms to make.
+os.environ["SSL_CERT_FILE"] = str(HERE / "data" / "authority.pem")
+
+# What pytest makes of the test files takes it seconds. It is kept, in pytest's folder where there shall be none beside sources.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(HERE.parent / ".pytest_cache" / "bytecode")
+
 KEY = "Rk9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWQ"
 
-# How the tests call: patient with a busy machine, and with this one context, which each call would else make in 25 ms.
+# How the tests call: patient with a busy machine, and with one context.
 TLS = ssl.create_default_context()
 CALL = {"timeout": 60, "verify": TLS}
 
