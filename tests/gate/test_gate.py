@@ -23,6 +23,7 @@ from hfchat.gate.gate import Gate
 from hfchat.ledger.meters import Counters
 from hfchat.ledger.quota import Quota
 from hfchat.types import Call, Caller, Delta, Finish, Policy
+from hfchat.upstream.offline import OfflineUpstream
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, cookie, functions, line_to, logged, post
 from tests.support.rows import each_row
@@ -57,7 +58,7 @@ ELSEWHERE = [
     "/.git/config",
     "*",
 ]
-CHAT = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}).encode()
+CHAT = json.dumps({"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}).encode()
 
 
 def paths_of(routes: Iterable[Any]) -> Iterator[str]:
@@ -701,7 +702,7 @@ def test_no_origin_is_let_in_by_default(offline_app: RunningApp, path: str, orig
 @pytest.fixture(scope="module")
 def cors_app() -> Iterator[RunningApp]:
     origins = ",".join(("https://app.example", "https://two.example", *APPS))
-    with running(make_settings(HFCHAT_CORS_ORIGINS=origins)) as app:
+    with running(make_settings(HFCHAT_CORS_ORIGINS=origins), OfflineUpstream(pause_s=0)) as app:
         yield app
 
 

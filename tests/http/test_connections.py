@@ -130,9 +130,9 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
-@pytest.mark.parametrize(("framing", "body"), BODIES.values(), ids=BODIES)
-@pytest.mark.parametrize("method", ["POST", "PUT"])
+@each_row("offer", OFFERS.values(), ids=OFFERS, at_once=True)
+@each_row(("framing", "body"), BODIES.values(), ids=BODIES)
+@each_row("method", ["POST", "PUT"])
 def test_a_body_that_is_a_request_is_none(
     app: RunningApp, offer: tuple[str, ...], framing: str, body: bytes, method: str
 ) -> None:
@@ -353,8 +353,10 @@ async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(monkeypatc
                 try:
                     async with asyncio.timeout(0.02):
                         await reader.read(1)
-                except (TimeoutError, ConnectionResetError):
+                except TimeoutError:
                     pass
+                except ConnectionError:  # it comes instead of the end where what was sent lies there unread
+                    break
         writer.close()
 
 

@@ -1,8 +1,11 @@
 """A table of rows in one test: pytest's own cost of a test is 4 ms, which is most of what a row of a pure function takes."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -16,10 +19,13 @@ def each_row(
     names: str | Sequence[str],
     values: Iterable[Any],
     ids: Iterable[object] | Callable[[Any], object] = repr,
+    *,
+    at_once: bool = False,
 ) -> Callable[[Test], Test]:
     """Like `pytest.mark.parametrize`, in one test, which goes through all rows and reports each that fails, with its id.
 
-    All rows have the same fixtures. For what needs its fixtures anew, or takes long, `parametrize` remains.
+    All rows have the same fixtures. `at_once`: they wait together, in tasks or in threads. For what needs its fixtures anew,
+    or takes long, `parametrize` remains.
     Raises: BaseExceptionGroup: with what each failing row raised.
     """
     columns = [names] if isinstance(names, str) else list(names)
@@ -33,7 +39,8 @@ def each_row(
             return "-".join(str(ids(value)) for value in rows[place])
         return str(listed_ids[place])
 
-    def check(failures: dict[int, BaseException]) -> None:
+    def check(outcomes: list[BaseException | None]) -> None:
+        failures = {place: outcome for place, outcome in enumerate(outcomes) if outcome is not None}
         for place, failure in failures.items():
             failure.add_note(f"in the row: {row_id(place)}")
         if failures:
@@ -44,25 +51,32 @@ def each_row(
         signature = inspect.signature(test)
         fixtures = [parameter for name, parameter in signature.parameters.items() if name not in columns]
 
+        def outcome(place: int, arguments: dict[str, Any]) -> BaseException | None:
+            try:
+                test(**arguments, **dict(zip(columns, rows[place], strict=True)))
+            except FAILURES as failure:
+                return failure
+            return None
+
+        async def outcome_async(place: int, arguments: dict[str, Any]) -> BaseException | None:
+            try:
+                await test(**arguments, **dict(zip(columns, rows[place], strict=True)))
+            except FAILURES as failure:
+                return failure
+            return None
+
         @wraps(test)
         def run(**arguments: Any) -> None:
-            failures: dict[int, BaseException] = {}
-            for place, row in enumerate(rows):
-                try:
-                    test(**arguments, **dict(zip(columns, row, strict=True)))
-                except FAILURES as failure:
-                    failures[place] = failure
-            check(failures)
+            if at_once:
+                with ThreadPoolExecutor(len(rows)) as pool:
+                    check(list(pool.map(outcome, range(len(rows)), repeat(arguments))))
+            else:
+                check([outcome(place, arguments) for place in range(len(rows))])
 
         @wraps(test)
         async def run_async(**arguments: Any) -> None:
-            failures: dict[int, BaseException] = {}
-            for place, row in enumerate(rows):
-                try:
-                    await test(**arguments, **dict(zip(columns, row, strict=True)))
-                except FAILURES as failure:
-                    failures[place] = failure
-            check(failures)
+            outcomes = [outcome_async(place, arguments) for place in range(len(rows))]
+            check(await asyncio.gather(*outcomes) if at_once else [await outcome for outcome in outcomes])
 
         decorated: Any = run_async if inspect.iscoroutinefunction(test) else run
         decorated.__signature__ = signature.replace(parameters=fixtures)
