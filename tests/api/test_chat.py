@@ -207,8 +207,8 @@ def start(shared_stub: StubUpstream) -> Iterator[Callable[[str], RunningApp]]:
         yield app
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("case", FAILURES, ids=lambda case: str(case["id"]))
+@each_row("stream", [False, True], ids=["whole", "streamed"])
+@each_row("case", FAILURES, ids=lambda case: str(case["id"]))
 def test_a_recorded_failure_comes_out_as_the_contract_says(
     start: Callable[[str], RunningApp], stub: StubUpstream, case: dict[str, Any], stream: bool
 ) -> None:

@@ -58,7 +58,7 @@ ELSEWHERE = [
     "/.git/config",
     "*",
 ]
-CHAT = json.dumps({"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}).encode()
+CHAT = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}).encode()
 
 
 def paths_of(routes: Iterable[Any]) -> Iterator[str]:

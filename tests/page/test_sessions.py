@@ -108,8 +108,8 @@ def _is_refused(said: Said) -> bool:
     return said.status == 400 and said.code == "invalid_request"
 
 
-@pytest.mark.parametrize("escape", ESCAPES)
-@pytest.mark.parametrize("forgery", FORGERIES)
+@each_row("escape", ESCAPES)
+@each_row("forgery", FORGERIES)
 def test_a_forged_file_or_component_gives_nothing_away(
     offline_app: RunningApp, listener: Listener, secret_file: Path, forgery: str, escape: str
 ) -> None:
