@@ -6,10 +6,12 @@ import logging
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,6 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from hfchat.app import create_app
 from hfchat.auth.own_tokens import issue_token
 from hfchat.config.settings import Settings, load_settings
 from hfchat.http.protocol import HeadLimitProtocol
@@ -31,9 +32,17 @@ if TYPE_CHECKING:
 
     from tests.support.scripted_upstream import ScriptedUpstream
 
+HERE = Path(__file__).parent
+# Nothing here calls by TLS but to certificates of its own: with all authorities of the machine each client takes 20 ms to make.
+os.environ["SSL_CERT_FILE"] = str(HERE / "data" / "authority.pem")
+
+# What pytest makes of the test files takes it seconds. It is kept, in pytest's folder where there shall be none beside sources.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(HERE.parent / ".pytest_cache" / "bytecode")
+
 KEY = "Rk9vQmFyQmF6UXV4Q29yZ2VHcmF1bHRXYWxkb0ZyZWQ"
 
-# How the tests call: patient with a busy machine, and with this one context, which each call would else make in 25 ms.
+# How the tests call: patient with a busy machine, and with one context.
 TLS = ssl.create_default_context()
 CALL = {"timeout": 60, "verify": TLS}
 
@@ -62,6 +71,8 @@ def pytest_collection_finish() -> None:
     # What has been imported stays: a million objects that need not be looked through at every collection.
     gc.collect()
     gc.freeze()
+    # Each start of the program makes more objects than the usual 700, and keeps them.
+    gc.set_threshold(50_000, 20, 20)
 
 
 def make_token(subject: str = "alice", *, ttl_s: int = 3600, scopes: tuple[str, ...] = ("chat",), **more: Any) -> str:
@@ -106,6 +117,9 @@ class RunningApp:
     async def _serve(self) -> None:
         # Gradio makes an event loop of its own, and leaves it open, where none runs.
         self.loop = asyncio.get_running_loop()
+        # Here: the process that only hands out the tests need not wait for Gradio.
+        from hfchat.app import create_app
+
         self.app: FastAPI = create_app(self._settings, self._upstream, self._store)
         config = uvicorn.Config(
             self.app,

@@ -21,6 +21,7 @@ from hfchat.errors import (
 from hfchat.http.error_response import say
 from hfchat.types import Call, Delta, Finish
 from tests.conftest import RunningApp, free_port, make_settings, make_token, running
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -73,7 +74,7 @@ def test_what_is_asked_for_is_sent_and_no_more(stub: StubUpstream) -> None:
     ]
 
 
-@pytest.mark.parametrize("code", catalogue())
+@each_row("code", catalogue())
 def test_the_error_that_the_server_means_is_raised(code: str, failing_app: RunningApp) -> None:
     kind = catalogue()[code]
     with pytest.raises(kind) as raised:

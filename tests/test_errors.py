@@ -5,14 +5,13 @@ import re
 import string
 from pathlib import Path
 
-import pytest
-
 from hfchat import errors
 from hfchat.errors import HfchatError, catalogue
 from hfchat.http.error_response import error_body, error_headers, hint_in_message, in_words, say
 from hfchat.i18n.amounts import spoken
 from hfchat.i18n.errors import CREDITS_PAGE, DETAILS, ERRORS, PROVIDERS_PAGE, TOKEN_PAGE
 from hfchat.i18n.language import LANGUAGES, Language
+from tests.support.rows import each_row
 
 SOURCES = "\n".join(path.read_text("utf-8") for path in (Path(__file__).parent.parent / "hfchat").rglob("*.py"))
 KEYS = ["code", "message", "hint", "fault", "retryable", "retry_after_s", "param", "type", "request_id"]
@@ -75,7 +74,7 @@ def example(code: str) -> HfchatError:
     )
 
 
-@pytest.mark.parametrize(("code", "status", "fault", "retryable"), TABLE, ids=CODES)
+@each_row(("code", "status", "fault", "retryable"), TABLE, ids=CODES)
 def test_an_error_has_the_promised_code_status_and_fault(code: str, status: int, fault: str, retryable: bool) -> None:
     error = catalogue()[code]()
     assert (error.code, error.status, error.fault, error.retryable) == (code, status, fault, retryable)
@@ -109,13 +108,13 @@ def test_openais_type_follows_the_status() -> None:
     }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@each_row("language", LANGUAGES)
 def test_a_language_has_sentences_for_each_code_and_no_other(language: Language) -> None:
     assert set(ERRORS[language]) == set(CODES)
 
 
-@pytest.mark.parametrize("to_owner", [False, True], ids=["guest", "owner"])
-@pytest.mark.parametrize("code", CODES)
+@each_row("to_owner", [False, True], ids=["guest", "owner"])
+@each_row("code", CODES)
 def test_each_language_says_what_happened_and_what_to_do(code: str, to_owner: bool) -> None:
     pairs = [say(example(code), language, to_owner=to_owner) for language in LANGUAGES]
     texts = [text for pair in pairs for text in pair]
@@ -126,7 +125,7 @@ def test_each_language_says_what_happened_and_what_to_do(code: str, to_owner: bo
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.parametrize("code", CODES)
+@each_row("code", CODES)
 def test_a_text_asks_only_for_what_is_known(code: str) -> None:
     for text in (ERRORS[language][code] for language in LANGUAGES):
         sentences = f"{text.message} {text.hint} {text.owner_hint}"
@@ -138,8 +137,8 @@ def test_a_text_asks_only_for_what_is_known(code: str) -> None:
         }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("code", CODES)
+@each_row("language", LANGUAGES)
+@each_row("code", CODES)
 def test_a_guest_is_not_sent_to_the_owners_pages_nor_told_to_pay(code: str, language: Language) -> None:
     said = " ".join(say(example(code), language))
     assert not re.search(
@@ -147,8 +146,8 @@ def test_a_guest_is_not_sent_to_the_owners_pages_nor_told_to_pay(code: str, lang
     )
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(("code", "page"), OWNERS_PAGES, ids=[code for code, _ in OWNERS_PAGES])
+@each_row("language", LANGUAGES)
+@each_row(("code", "page"), OWNERS_PAGES, ids=[code for code, _ in OWNERS_PAGES])
 def test_the_owner_is_given_the_page_that_mends_it(code: str, page: str, language: Language) -> None:
     assert page in say(example(code), language, to_owner=True)[1]
     assert page not in say(example(code), language)[1]
@@ -160,7 +159,7 @@ def test_the_token_page_has_the_permission_preselected() -> None:
     )
 
 
-@pytest.mark.parametrize("code", [code for code, _, fault, _ in TABLE if fault == "owner" and code != "internal_error"])
+@each_row("code", [code for code, _, fault, _ in TABLE if fault == "owner" and code != "internal_error"])
 def test_a_guest_learns_that_an_owners_fault_is_not_theirs_to_mend(code: str) -> None:
     for text in (ERRORS[language][code] for language in LANGUAGES):
         assert text.owner_hint
@@ -180,8 +179,8 @@ def test_a_waiting_time_is_said_in_seconds() -> None:
 FACTS: dict[str, int | str] = {"limit": 50_000, "window": "day", "reset_s": 12, "needed": 1_064, "left": 7}
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("key", DETAILS["en"])
+@each_row("language", LANGUAGES)
+@each_row("key", DETAILS["en"])
 def test_a_detail_is_said_in_each_language_with_its_value(key: str, language: Language) -> None:
     text = DETAILS[language][key]
     said = say(errors.InvalidRequest(key, param="top_p", params={**FACTS, "value": 417}), language)[0]
@@ -236,7 +235,7 @@ REFUSALS: dict[str, tuple[HfchatError, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("error", "english", "spanish"), REFUSALS.values(), ids=REFUSALS)
+@each_row(("error", "english", "spanish"), REFUSALS.values(), ids=REFUSALS)
 def test_a_limit_is_said_with_its_numbers(error: HfchatError, english: str, spanish: str) -> None:
     assert (say(error, "en")[0], say(error, "es")[0]) == (english, spanish)
 
@@ -259,13 +258,13 @@ def test_every_detail_that_the_program_names_has_a_text_and_every_text_is_named(
 OWN_KEYS = ["required", "no_models", "at_most|2", "no_pictures|a/b", "empty_content"]
 
 
-@pytest.mark.parametrize("words", ["The field {prompt} | is %s too odd", *OWN_KEYS])
+@each_row("words", ["The field {prompt} | is %s too odd", *OWN_KEYS])
 def test_a_providers_own_words_are_kept_as_they_are_also_where_a_reason_of_ours_is_named_like_them(words: str) -> None:
     assert in_words(errors.UpstreamRejected(provider_message=words), "en") == words
     assert say(errors.UpstreamRejected(provider_message=words), "es")[0].endswith(words)
 
 
-@pytest.mark.parametrize("code", CODES)
+@each_row("code", CODES)
 def test_a_body_has_the_promised_keys_and_is_json(code: str) -> None:
     body = json.loads(json.dumps(error_body(example(code), "en", request_id="r1")))
     assert list(body) == ["error"]
@@ -323,7 +322,7 @@ HEADERS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "headers"), HEADERS, ids=[error.code for error, _ in HEADERS])
+@each_row(("error", "headers"), HEADERS, ids=[error.code for error, _ in HEADERS])
 def test_an_error_brings_its_headers(error: HfchatError, headers: dict[str, str]) -> None:
     expected = headers if error.retryable else {**headers, **NEVER}
     assert error_headers(error) == expected
@@ -342,7 +341,7 @@ WINDOWED: dict[str, dict[str, int]] = {
 }
 
 
-@pytest.mark.parametrize("code", [code for code, status, _, again in TABLE if again and status in (429, 503)])
+@each_row("code", [code for code, status, _, again in TABLE if again and status in (429, 503)])
 def test_what_can_be_tried_again_says_when(code: str) -> None:
     assert int(error_headers(catalogue()[code](**WINDOWED.get(code, {})))["Retry-After"]) > 0
 

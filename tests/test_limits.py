@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hfchat.limits import MAX_AMOUNT, WINDOWS, Limit, narrowed, parse_limit, window_end, window_start
+from tests.support.rows import each_row
 
 WRITTEN = [
     ("30/minute", Limit(30, "minute")),
@@ -16,7 +17,7 @@ WRITTEN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "limit"), WRITTEN, ids=[text for text, _ in WRITTEN])
+@each_row(("text", "limit"), WRITTEN, ids=[text for text, _ in WRITTEN])
 def test_a_limit_is_an_amount_in_a_window(text: str, limit: Limit) -> None:
     assert parse_limit(text) == limit
     assert parse_limit(str(limit)) == limit
@@ -29,7 +30,7 @@ NOT_WRITTEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", NOT_WRITTEN, ids=[repr(text[:20]) for text in NOT_WRITTEN])
+@each_row("text", NOT_WRITTEN, ids=[repr(text[:20]) for text in NOT_WRITTEN])
 def test_what_is_no_limit_is_refused_with_how_one_is_written(text: str) -> None:
     with pytest.raises(ValueError, match="30/minute"):
         parse_limit(text)
@@ -61,7 +62,7 @@ def seconds(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-@pytest.mark.parametrize(("window", "first", "after"), SPANS, ids=[f"{window} {first}" for window, first, _ in SPANS])
+@each_row(("window", "first", "after"), SPANS, ids=[f"{window} {first}" for window, first, _ in SPANS])
 def test_a_window_is_the_calendars_in_utc(window: str, first: str, after: str) -> None:
     start, end = seconds(first), seconds(after)
     for now in (start, start + 0.001, (start + end) / 2, end - 0.001):
@@ -70,7 +71,7 @@ def test_a_window_is_the_calendars_in_utc(window: str, first: str, after: str) -
     assert window_start(window, end) == window_end(window, start) == end
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@each_row("window", WINDOWS)
 def test_windows_follow_each_other_without_a_gap(window: str) -> None:
     start = window_start(window, seconds("2023-12-25 12:00:00"))
     for _ in range(60):
@@ -100,7 +101,7 @@ NARROWED = [
 ]
 
 
-@pytest.mark.parametrize(("limits", "more", "left"), [row[1:] for row in NARROWED], ids=[row[0] for row in NARROWED])
+@each_row(("limits", "more", "left"), [row[1:] for row in NARROWED], ids=[row[0] for row in NARROWED])
 def test_another_limit_only_ever_narrows(
     limits: tuple[Limit, ...], more: Limit | None, left: tuple[Limit, ...]
 ) -> None:

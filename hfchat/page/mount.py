@@ -2,10 +2,11 @@
 
 import logging
 import sys
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
-from gradio import queueing, route_utils, routes
+from gradio import blocks, queueing, route_utils, routes
 from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
 from starlette.routing import Mount
@@ -51,6 +52,7 @@ def mount_page(
     `routed` where a model's name may have a provider after its colon, `offline` where the stand-in answers, `on_space` where
     Hugging Face's page shows it in a frame. `reader` bounds what one person may be in the middle of sending.
     """
+    blocks.App = _AppWithoutRoutes
     connections, ratings = OpenConnections(), Ratings()
     page = build_page(chat, catalog, look, connections, ratings, routed=routed, offline=offline)
     limits = SessionLimits(page, ratings.forget)
@@ -100,6 +102,22 @@ def mount_page(
         module.traceback = _Crashes
     # Until this is set, Gradio serves any file of this machine to whoever asks; mounting alone does not set it.
     page.has_launched = True
+
+
+class _AppWithoutRoutes:
+    """Stands for `App` where Gradio makes one at each of five steps of building a page: 80 routes in 50 ms, and nobody asks them.
+
+    The one that is mounted, with the routes, is made elsewhere. The queue only looks into the last of these for its root path
+    and its state.
+    """
+
+    @staticmethod
+    def create_app(page: gr.Blocks, **options: Any) -> routes.App:
+        if options != {"mcp_server": False}:  # to serve it by itself
+            return routes.App.create_app(page, **options)
+        app = routes.App()
+        app.configure_app(page)
+        return app
 
 
 class _Crashes:

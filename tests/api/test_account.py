@@ -20,6 +20,7 @@ from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import Limit
 from tests.conftest import KEY, RunningApp, make_settings, make_token, page_client, running, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, cookie, line_to, logged
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream, event
 
 QUESTION = {"messages": [{"role": "user", "content": "hello there"}]}
@@ -306,7 +307,7 @@ WRONG: dict[str, tuple[Any, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "status", "param"), WRONG.values(), ids=WRONG)
+@each_row(("body", "status", "param"), WRONG.values(), ids=WRONG)
 def test_what_takes_back_nothing_is_refused_with_its_place(app: RunningApp, body: Any, status: int, param: str) -> None:
     with logged() as lines:
         said = revoke(app, body)

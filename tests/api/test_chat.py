@@ -15,6 +15,7 @@ import jwt
 import pytest
 
 from tests.conftest import CALL, KEY, RunningApp, make_settings, make_token, running, wait_until
+from tests.support.rows import each_row
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, reply
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "upstream_failures.json").read_text("utf-8"))
@@ -156,7 +157,7 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "param"), BAD.values(), ids=BAD.keys())
+@each_row(("body", "param"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_refused_with_its_place(offline_app: RunningApp, body: Any, param: str) -> None:
     answer = ask(offline_app, body, accept_language="es")
     error = answer.json()["error"]
@@ -206,8 +207,8 @@ def start(shared_stub: StubUpstream) -> Iterator[Callable[[str], RunningApp]]:
         yield app
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("case", FAILURES, ids=lambda case: str(case["id"]))
+@each_row("stream", [False, True], ids=["whole", "streamed"])
+@each_row("case", FAILURES, ids=lambda case: str(case["id"]))
 def test_a_recorded_failure_comes_out_as_the_contract_says(
     start: Callable[[str], RunningApp], stub: StubUpstream, case: dict[str, Any], stream: bool
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import RunningApp, make_settings, running
 from tests.support.raw_client import UNSET, Said, ask, bearer, line_to
+from tests.support.rows import each_row
 from tests.support.stub_upstream import StubUpstream
 
 DOORS = ["/api/ai/chat", "/v1/chat/completions"]
@@ -96,8 +97,8 @@ NAMED: dict[str, tuple[bytes, dict[str, str], str]] = {
 }
 
 
-@pytest.mark.parametrize("door", [*DOORS, "/api/ai/revoke"])
-@pytest.mark.parametrize(("body", "headers", "name"), NAMED.values(), ids=NAMED)
+@each_row("door", [*DOORS, "/api/ai/revoke"])
+@each_row(("body", "headers", "name"), NAMED.values(), ids=NAMED)
 def test_an_encoding_that_is_not_read_is_named(
     app: RunningApp, door: str, body: bytes, headers: dict[str, str], name: str
 ) -> None:

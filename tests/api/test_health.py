@@ -4,10 +4,11 @@ import pytest
 
 from tests.conftest import RunningApp, make_settings, running
 from tests.support.raw_client import ask, bearer
+from tests.support.rows import each_row
 
 
-@pytest.mark.parametrize(("path", "said"), [("/healthz", {"status": "ok"}), ("/readyz", {"status": "ready"})])
-@pytest.mark.parametrize(
+@each_row(("path", "said"), [("/healthz", {"status": "ok"}), ("/readyz", {"status": "ready"})])
+@each_row(
     "headers",
     [{}, bearer(), {"Authorization": "Bearer x"}, {"Origin": "https://evil.example"}],
     ids=["a stranger", "a caller", "a bad token", "another origin"],

@@ -9,6 +9,7 @@ from hfchat.api.message_fields import PARTS
 from hfchat.api.openai_body import read_completion
 from hfchat.errors import HfchatError, InvalidRequest, UnsupportedInput
 from hfchat.http.media import PICTURE_PARTS, TEXT_PARTS
+from tests.support.rows import each_row
 
 DATA = "data:image/png;base64,iVBORw0KGgo"
 INSIDE = "http://169.254.169.254/latest/meta-data/"
@@ -58,7 +59,7 @@ PASSES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("message", PASSES.values(), ids=PASSES)
+@each_row("message", PASSES.values(), ids=PASSES)
 def test_a_known_message_passes_as_it_is_written(message: dict[str, Any]) -> None:
     assert read(message) == message
 
@@ -150,7 +151,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("message", "param"), REFUSED.values(), ids=REFUSED)
+@each_row(("message", "param"), REFUSED.values(), ids=REFUSED)
 def test_a_medium_by_address_or_an_unknown_field_is_refused_by_its_path(message: dict[str, Any], param: str) -> None:
     with pytest.raises(UnsupportedInput) as refused:
         read(message)
@@ -171,7 +172,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("message", "param"), WRONG.values(), ids=WRONG)
+@each_row(("message", "param"), WRONG.values(), ids=WRONG)
 def test_a_value_of_another_kind_is_refused_by_its_path(message: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read(message)

@@ -15,6 +15,7 @@ from hfchat.auth.policy import read_policy
 from tests.api.test_chat import FAILURES, FAULTS, STATUSES
 from tests.conftest import CALL, RunningApp, make_settings, make_token, running, wait_until
 from tests.support.raw_client import logged
+from tests.support.rows import each_row
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, echo, event, reply, usage_event
 from tests.upstream.test_hub import answer_of
 
@@ -393,8 +394,8 @@ def impatient(upstream: StubUpstream) -> Iterator[RunningApp]:
         yield served
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "stream"])
-@pytest.mark.parametrize("case", FAILURES, ids=lambda case: str(case["id"]))
+@each_row("streamed", [False, True], ids=["plain", "stream"])
+@each_row("case", FAILURES, ids=lambda case: str(case["id"]))
 def test_a_recorded_failure_is_the_catalogues_here_too(
     app: RunningApp, impatient: RunningApp, upstream: StubUpstream, case: dict[str, Any], streamed: bool
 ) -> None:

@@ -11,6 +11,7 @@ from hfchat.errors import HfchatError, InvalidRequest, UnsupportedInput
 from hfchat.http.validation import parse
 from hfchat.types import ChatRequest
 from tests.support.errors import reason_of
+from tests.support.rows import each_row
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 SCHEMA = {"type": "object", "properties": {"messages": {"type": "string"}, "image_url": {"type": "string"}}}
@@ -74,7 +75,7 @@ PASSES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("fields", PASSES.values(), ids=PASSES)
+@each_row("fields", PASSES.values(), ids=PASSES)
 def test_a_known_field_passes_as_it_is_written(fields: dict[str, Any]) -> None:
     assert read(**fields).options == {name: value for name, value in fields.items() if name != "stream"}
 
@@ -192,14 +193,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("fields", "param"), REFUSED.values(), ids=REFUSED)
+@each_row(("fields", "param"), REFUSED.values(), ids=REFUSED)
 def test_an_unknown_field_is_refused_by_its_path(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(UnsupportedInput) as refused:
         read(**fields)
     assert refused.value.param == param
 
 
-@pytest.mark.parametrize("name", [name for name, (fields, _) in REFUSED.items() if name in fields and name])
+@each_row("name", [name for name, (fields, _) in REFUSED.items() if name in fields and name])
 def test_the_other_endpoint_refuses_it_too(name: str) -> None:
     fields, param = REFUSED[name]
     with pytest.raises(InvalidRequest) as refused:
@@ -232,7 +233,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("fields", "param", "detail"), WRONG.values(), ids=WRONG)
+@each_row(("fields", "param", "detail"), WRONG.values(), ids=WRONG)
 def test_a_value_of_another_kind_is_refused_by_its_path(fields: dict[str, Any], param: str, detail: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read(**fields)

@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-import pytest
-
 from tests.conftest import RunningApp
 from tests.support.raw_client import post
+from tests.support.rows import each_row
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event
 
 MESSAGE = {"role": "assistant", "content": "all at once"}
@@ -42,9 +41,9 @@ def text_of(streamed: bytes) -> tuple[str, list[str]]:
     return "".join(words), [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
 
 
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("body", WHOLE.values(), ids=WHOLE)
-@pytest.mark.parametrize("split", [False, True], ids=["at once", "byte by byte"])
+@each_row("kind", TYPES)
+@each_row("body", WHOLE.values(), ids=WHOLE)
+@each_row("split", [False, True], ids=["at once", "byte by byte"])
 def test_a_body_is_read_as_what_it_is(
     stub_app: RunningApp, stub: StubUpstream, body: bytes, kind: str | None, split: bool
 ) -> None:

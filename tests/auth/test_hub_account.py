@@ -12,6 +12,7 @@ from hfchat.errors import InvalidToken
 from hfchat.limits import Limit
 from hfchat.types import Caller, HubAccount, Policy
 from tests.conftest import KEY
+from tests.support.rows import each_row
 
 POLICY = Policy("m", None, rate=(Limit(3, "minute"),), budget=(Limit(1000, "day"),), streams=2)
 ACCOUNTS = {
@@ -47,7 +48,7 @@ BAD: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("claim", BAD.values(), ids=BAD)
+@each_row("claim", BAD.values(), ids=BAD)
 def test_a_claim_of_another_form_is_refused(claim: Any) -> None:
     with pytest.raises(InvalidToken) as refused:
         read_account(claim)
@@ -76,7 +77,7 @@ ADMITTED: dict[str, tuple[Credit, HubAccount, tuple[bool, bool] | None]] = {
 }
 
 
-@pytest.mark.parametrize(("credit", "account", "payer"), ADMITTED.values(), ids=ADMITTED)
+@each_row(("credit", "account", "payer"), ADMITTED.values(), ids=ADMITTED)
 def test_who_pays_is_as_the_owner_has_it_now(
     credit: Credit, account: HubAccount, payer: tuple[bool, bool] | None
 ) -> None:

@@ -21,6 +21,7 @@ from hfchat.types import Caller, Policy
 from tests.support.errors import reason_of
 from tests.support.handmade_tokens import b64, segment, sign
 from tests.support.identity_provider import Provider, http, jwk, key_set, private_key, public_pem, signed
+from tests.support.rows import each_row
 
 NOW = int(time.time())
 TIMES = {"iat": NOW - 5, "exp": NOW + 3600}
@@ -174,7 +175,7 @@ def verified(shape: Shape, token: str, **rules: Any) -> Caller:
     return asyncio.run(verifier.verify(token))
 
 
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@each_row("shape", SHAPES.values(), ids=SHAPES)
 def test_a_token_as_its_provider_writes_it_is_let_in_and_is_no_admin(shape: Shape) -> None:
     caller = verified(shape, written(shape))
     assert (caller.subject, caller.issuer, caller.scopes) == (shape.subject, shape.claims.get("iss", ""), {"chat"})
@@ -183,7 +184,7 @@ def test_a_token_as_its_provider_writes_it_is_let_in_and_is_no_admin(shape: Shap
 WITH_AUDIENCE = {name: shape for name, shape in SHAPES.items() if "audiences" in shape.rules}
 
 
-@pytest.mark.parametrize("shape", WITH_AUDIENCE.values(), ids=WITH_AUDIENCE)
+@each_row("shape", WITH_AUDIENCE.values(), ids=WITH_AUDIENCE)
 def test_one_that_was_made_for_another_service_is_not(shape: Shape) -> None:
     with pytest.raises(InvalidToken) as refused:
         verified(shape, written(shape), audiences=["another-service", "a-third"])
@@ -254,7 +255,7 @@ EDDSA = [
 ]
 
 
-@pytest.mark.parametrize(("alg", "kind", "allowed", "taken"), EDDSA, ids=[f"{a}-{k}-{n}" for a, k, n, _ in EDDSA])
+@each_row(("alg", "kind", "allowed", "taken"), EDDSA, ids=[f"{a}-{k}-{n}" for a, k, n, _ in EDDSA])
 def test_eddsa_has_two_newer_names_each_for_its_own_key(alg: str, kind: str, allowed: str | None, taken: bool) -> None:
     algorithms = frozenset({allowed}) if allowed else None
     verifier = Verifier(policy=POLICY, public_key=public_pem(kind), algorithms=algorithms)

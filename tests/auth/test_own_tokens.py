@@ -24,6 +24,7 @@ from tests.conftest import KEY, make_token
 from tests.support.errors import reason_of
 from tests.support.fuzz import ANY_JSON, FUZZ, chain
 from tests.support.handmade_tokens import b64, segment, sign
+from tests.support.rows import each_row
 
 NOW = int(time.time())
 CLAIMS: dict[str, Any] = {
@@ -80,7 +81,7 @@ def test_the_tokens_made_by_hand_here_are_otherwise_good() -> None:
     assert caller == Caller("alice", "j1", NOW + 3600, POLICY, frozenset({"chat"}), "hfchat")
 
 
-@pytest.mark.parametrize("subject", ["alice", "a", "José Núñez", "日本", "a" * 255, "x@example.org", "🙂"])
+@each_row("subject", ["alice", "a", "José Núñez", "日本", "a" * 255, "x@example.org", "🙂"])
 def test_what_is_issued_is_taken(subject: str) -> None:
     caller = verify(issue_token(KEY, subject, ttl_s=3600, scopes=("chat", "admin"), now=NOW))
     assert caller == Caller(subject, caller.token_id, NOW + 3600, POLICY, frozenset({"chat", "admin"}))
@@ -111,7 +112,7 @@ NOT_ISSUED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("wrong", NOT_ISSUED.values(), ids=NOT_ISSUED)
+@each_row("wrong", NOT_ISSUED.values(), ids=NOT_ISSUED)
 def test_no_token_is_issued_that_would_not_be_taken(wrong: dict[str, Any]) -> None:
     asked: dict[str, Any] = {"subject": "alice", "ttl_s": 60, **wrong}
     with pytest.raises(ValueError, match=r"subject|scopes|time"):
@@ -198,17 +199,17 @@ SIGNED_BY_ANOTHER = {
 }
 
 
-@pytest.mark.parametrize("token", FORM.values(), ids=FORM)
+@each_row("token", FORM.values(), ids=FORM)
 def test_what_has_not_the_form_of_a_token_is_refused(token: str) -> None:
     assert reason_of(refusal(token)) == "token_malformed"
 
 
-@pytest.mark.parametrize("token", ALGORITHM.values(), ids=ALGORITHM)
+@each_row("token", ALGORITHM.values(), ids=ALGORITHM)
 def test_the_header_chooses_neither_algorithm_nor_key(token: str) -> None:
     assert reason_of(refusal(token)) == "token_algorithm"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "token",
     [
         sign({"alg": "HS256", "crit": ["b64"], "b64": False}, CLAIMS),
@@ -224,7 +225,7 @@ def test_an_extension_is_refused_wherever_it_is_noticed(token: str) -> None:
     assert reason_of(refusal(token)) in ("token_algorithm", "token_malformed")
 
 
-@pytest.mark.parametrize("token", SIGNED_BY_ANOTHER.values(), ids=SIGNED_BY_ANOTHER)
+@each_row("token", SIGNED_BY_ANOTHER.values(), ids=SIGNED_BY_ANOTHER)
 def test_what_our_key_did_not_sign_is_refused(token: str) -> None:
     assert reason_of(refusal(token)) == "token_signature"
 
@@ -246,12 +247,12 @@ def test_a_short_key_verifies_nothing(key: str) -> None:
     refusal(sign(HEADER, CLAIMS, key), key=key)
 
 
-@pytest.mark.parametrize("place", [place for place, letter in enumerate(GOOD) if letter != "."])
+@each_row("place", [place for place, letter in enumerate(GOOD) if letter != "."])
 def test_a_single_bit_is_enough_to_spoil_a_token(place: int) -> None:
     refusal(flipped(GOOD, place))
 
 
-@pytest.mark.parametrize("cut", range(0, len(GOOD), 7))
+@each_row("cut", range(0, len(GOOD), 7))
 def test_a_part_of_a_token_is_none(cut: int) -> None:
     refusal(GOOD[:cut])
     if cut:
@@ -306,8 +307,8 @@ NUMBERS_THAT_ARE_NO_TIME = {
 }
 
 
-@pytest.mark.parametrize("claim", ["iat", "exp", "nbf"])
-@pytest.mark.parametrize("value", NUMBERS_THAT_ARE_NO_TIME.values(), ids=NUMBERS_THAT_ARE_NO_TIME)
+@each_row("claim", ["iat", "exp", "nbf"])
+@each_row("value", NUMBERS_THAT_ARE_NO_TIME.values(), ids=NUMBERS_THAT_ARE_NO_TIME)
 def test_a_time_is_a_number_of_seconds(claim: str, value: object) -> None:
     assert reason_of(refusal(claims_with(**{claim: value}))) == f"token_claim_wrong|{claim}"
 
@@ -340,20 +341,20 @@ WRONG_NAMES = {
 }
 
 
-@pytest.mark.parametrize("claim", ["sub", "jti"])
-@pytest.mark.parametrize("value", WRONG_NAMES.values(), ids=WRONG_NAMES)
+@each_row("claim", ["sub", "jti"])
+@each_row("value", WRONG_NAMES.values(), ids=WRONG_NAMES)
 def test_a_subject_and_an_id_are_short_printable_texts(claim: str, value: object) -> None:
     assert reason_of(refusal(claims_with(**{claim: value}))) == f"token_claim_wrong|{claim}"
 
 
-@pytest.mark.parametrize("claim", ["sub", "iss", "iat", "exp", "jti"])
-@pytest.mark.parametrize("how", ["left out", "null"])
+@each_row("claim", ["sub", "iss", "iat", "exp", "jti"])
+@each_row("how", ["left out", "null"])
 def test_a_required_claim_must_be_there(claim: str, how: str) -> None:
     claims = {**CLAIMS, claim: None} if how == "null" else {k: v for k, v in CLAIMS.items() if k != claim}
     assert reason_of(refusal(sign(HEADER, claims))) == f"token_claim_missing|{claim}"
 
 
-@pytest.mark.parametrize("issuer", ["other", "HFCHAT", "hfchat ", "", ["hfchat"], {"hfchat": 1}, 5, True], ids=repr)
+@each_row("issuer", ["other", "HFCHAT", "hfchat ", "", ["hfchat"], {"hfchat": 1}, 5, True], ids=repr)
 def test_another_issuer_is_refused(issuer: object) -> None:
     assert reason_of(refusal(claims_with(iss=issuer))) == "token_claim_wrong|iss"
 
@@ -381,7 +382,7 @@ def test_without_a_scope_one_may_chat() -> None:
     assert verify(sign(HEADER, {k: v for k, v in CLAIMS.items() if k != "scope"})).scopes == {"chat"}
 
 
-@pytest.mark.parametrize("claim", ["HFCHAT", "rate", "aud", "admin", "SUB", "", "exp "])
+@each_row("claim", ["HFCHAT", "rate", "aud", "admin", "SUB", "", "exp "])
 def test_a_claim_that_would_silently_not_hold_is_refused(claim: str) -> None:
     assert reason_of(refusal(claims_with(**{claim: {"rate": "1/minute"}}))) == f"token_claim_unknown|{claim}"
 
@@ -419,7 +420,7 @@ NO_POLICIES = {
 }
 
 
-@pytest.mark.parametrize("policy", NO_POLICIES.values(), ids=NO_POLICIES)
+@each_row("policy", NO_POLICIES.values(), ids=NO_POLICIES)
 def test_no_token_is_issued_whose_limits_would_not_be_taken(policy: PolicyClaim) -> None:
     with pytest.raises(InvalidToken, match="token_claim_wrong"):
         issue_token(KEY, "alice", ttl_s=60, policy=policy)
@@ -537,7 +538,7 @@ def test_any_value_of_a_claim_that_our_key_signed_is_taken_or_refused(claim: str
 FORGERIES = ALGORITHM | SIGNED_BY_ANOTHER | FORM
 
 
-@pytest.mark.parametrize("token", FORGERIES.values(), ids=FORGERIES)
+@each_row("token", FORGERIES.values(), ids=FORGERIES)
 def test_no_error_shows_the_token_or_the_key(token: str) -> None:
     for error in chain(refusal(token)):
         shown = f"{error} {error!r}"

@@ -12,6 +12,7 @@ from hfchat.errors import InvalidToken
 from hfchat.limits import WINDOWS, Limit
 from hfchat.types import MAX_TOKENS, Policy
 from tests.support.errors import reason_of
+from tests.support.rows import each_row
 
 OWNERS = Policy(
     default_model="a/b",
@@ -38,7 +39,7 @@ CLAIMS: dict[str, tuple[dict[str, Any], PolicyClaim]] = {
 }
 
 
-@pytest.mark.parametrize(("written", "claim"), CLAIMS.values(), ids=CLAIMS)
+@each_row(("written", "claim"), CLAIMS.values(), ids=CLAIMS)
 def test_a_claim_is_read_as_it_is_written(written: dict[str, Any], claim: PolicyClaim) -> None:
     assert read_policy(written) == claim
     assert claim.payload() == written
@@ -63,14 +64,14 @@ WRONG: list[tuple[str, object]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}={value!r:.20}" for name, value in WRONG])
+@each_row(("name", "value"), WRONG, ids=[f"{name}={value!r:.20}" for name, value in WRONG])
 def test_what_is_wrong_in_a_claim_is_named(name: str, value: object) -> None:
     with pytest.raises(InvalidToken) as refused:
         read_policy({"streams": 1, "rate": "1/day", name: value})
     assert reason_of(refused.value) == f"token_claim_wrong|hfchat.{name}"
 
 
-@pytest.mark.parametrize("claim", [None, 5, "30/minute", [], [("rate", "1/day")], True], ids=repr)
+@each_row("claim", [None, 5, "30/minute", [], [("rate", "1/day")], True], ids=repr)
 def test_a_claim_is_an_object(claim: object) -> None:
     with pytest.raises(InvalidToken) as refused:
         read_policy(claim)
@@ -149,7 +150,7 @@ NARROWED: dict[str, tuple[Policy, PolicyClaim, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("owners", "claim", "changed"), NARROWED.values(), ids=NARROWED)
+@each_row(("owners", "claim", "changed"), NARROWED.values(), ids=NARROWED)
 def test_a_token_has_the_narrower_of_its_own_and_the_owners(
     owners: Policy, claim: PolicyClaim, changed: dict[str, Any]
 ) -> None:

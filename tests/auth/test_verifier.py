@@ -25,6 +25,7 @@ from tests.support.errors import reason_of
 from tests.support.fuzz import ANY_JSON, FUZZ, chain
 from tests.support.handmade_tokens import b64, segment, sign
 from tests.support.identity_provider import KINDS, Provider, jwk, key_set, private_key, public_pem, signed
+from tests.support.rows import each_row
 
 NOW = int(time.time())
 ISSUER = "https://login.example.org/"
@@ -80,7 +81,7 @@ PUBLIC = [*KINDS.items(), ("EdDSA", "ed448")]
 KEY_KINDS = ("rsa", "p256", "p384", "ed25519", "ed448")
 
 
-@pytest.mark.parametrize(("alg", "kind"), PUBLIC, ids=[f"{alg}-{kind}" for alg, kind in PUBLIC])
+@each_row(("alg", "kind"), PUBLIC, ids=[f"{alg}-{kind}" for alg, kind in PUBLIC])
 def test_a_token_that_a_public_key_checks_is_taken(alg: str, kind: str) -> None:
     alice = verified(signed(alg, CLAIMS, kind=kind), public_key=public_pem(kind))
     assert alice == Caller("alice", alice.token_id, NOW + 3600, POLICY, frozenset({"chat"}), ISSUER)
@@ -102,14 +103,14 @@ async def test_a_token_that_a_published_key_checks_is_taken(alg: str, kind: str)
 PAIRS = [(alg, kind, key) for alg, kind in PUBLIC for key in KEY_KINDS if key != kind]
 
 
-@pytest.mark.parametrize(("alg", "kind", "key"), PAIRS, ids=[f"{alg}-{kind}-by-{key}" for alg, kind, key in PAIRS])
+@each_row(("alg", "kind", "key"), PAIRS, ids=[f"{alg}-{kind}-by-{key}" for alg, kind, key in PAIRS])
 def test_a_key_of_another_kind_checks_nothing(alg: str, kind: str, key: str) -> None:
     same_algorithm = {kind, key} == {"ed25519", "ed448"}
     wrong = "token_signature" if same_algorithm else "token_algorithm"
     assert reason_of(refusal(signed(alg, CLAIMS, kind=kind), public_key=public_pem(key))) == wrong
 
 
-@pytest.mark.parametrize(("alg", "kind"), PUBLIC, ids=[f"{alg}-{kind}" for alg, kind in PUBLIC])
+@each_row(("alg", "kind"), PUBLIC, ids=[f"{alg}-{kind}" for alg, kind in PUBLIC])
 def test_another_key_of_the_kind_signed_nothing(alg: str, kind: str) -> None:
     assert (
         reason_of(refusal(signed(alg, CLAIMS, kind=kind, number=1), public_key=public_pem(kind))) == "token_signature"
@@ -126,7 +127,7 @@ MISLABELLED = [
 ]
 
 
-@pytest.mark.parametrize(("said", "alg", "kind"), MISLABELLED, ids=[f"{alg}-as-{said}" for said, alg, _ in MISLABELLED])
+@each_row(("said", "alg", "kind"), MISLABELLED, ids=[f"{alg}-as-{said}" for said, alg, _ in MISLABELLED])
 def test_a_signature_under_another_algorithms_name_is_refused(said: str, alg: str, kind: str) -> None:
     _, claims, signature = signed(alg, CLAIMS).split(".")
     token = f"{segment({'alg': said, 'typ': 'JWT'})}.{claims}.{signature}"
@@ -144,8 +145,8 @@ def public_key_texts(kind: str) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("kind", KEY_KINDS)
-@pytest.mark.parametrize("how", public_key_texts("p256"))
+@each_row("kind", KEY_KINDS)
+@each_row("how", public_key_texts("p256"))
 def test_a_public_key_is_no_hmac_key(kind: str, how: str) -> None:
     forged = sign(HS256, CLAIMS, public_key_texts(kind)[how])
     assert reason_of(refusal(forged, public_key=public_pem(kind))) == "token_algorithm"
@@ -201,7 +202,7 @@ ALGORITHMS = {
 }
 
 
-@pytest.mark.parametrize("token", ALGORITHMS.values(), ids=ALGORITHMS)
+@each_row("token", ALGORITHMS.values(), ids=ALGORITHMS)
 def test_the_header_chooses_nothing(token: str) -> None:
     assert detail(token) in ("token_algorithm", "token_malformed")
     assert detail(token, public_key=public_pem("rsa")) in ("token_algorithm", "token_malformed", "token_signature")
@@ -212,7 +213,7 @@ PUBLIC_HEADERS = {
 }
 
 
-@pytest.mark.parametrize("token", PUBLIC_HEADERS.values(), ids=PUBLIC_HEADERS)
+@each_row("token", PUBLIC_HEADERS.values(), ids=PUBLIC_HEADERS)
 def test_nor_does_it_under_a_public_key(token: str) -> None:
     head = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
     signed_part = f"{segment({**head, 'alg': 'EdDSA'})}.{segment(CLAIMS)}"
@@ -237,7 +238,7 @@ FOREIGN_KEYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("header", FOREIGN_KEYS.values(), ids=FOREIGN_KEYS)
+@each_row("header", FOREIGN_KEYS.values(), ids=FOREIGN_KEYS)
 def test_a_key_that_a_token_brings_along_is_not_looked_at(header: dict[str, Any]) -> None:
     pem = public_pem("p256")
     assert reason_of(refusal(signed("ES256", CLAIMS, number=1, **header), public_key=pem)) == "token_signature"
@@ -331,7 +332,7 @@ def test_a_person_has_a_name_or_a_number(written: Any, subject: str) -> None:
 NO_NAMES = ["", " ", "a ", "a\nb", "a\u202e", "\ud800", "a" * 256, True, False, 4.2, ["a"], {"a": 1}, 10**255]
 
 
-@pytest.mark.parametrize("written", NO_NAMES, ids=[repr(name)[:20] for name in NO_NAMES])
+@each_row("written", NO_NAMES, ids=[repr(name)[:20] for name in NO_NAMES])
 def test_what_is_no_name_is_refused(written: object) -> None:
     assert detail(backend(sub=written)) == "token_claim_wrong|sub"
     assert detail(backend(uid=written), subject_claim="uid") == "token_claim_wrong|uid"
@@ -378,9 +379,7 @@ ISSUERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("written", "required", "wrong"), [row[1:] for row in ISSUERS], ids=[row[0] for row in ISSUERS]
-)
+@each_row(("written", "required", "wrong"), [row[1:] for row in ISSUERS], ids=[row[0] for row in ISSUERS])
 def test_the_issuer_is_the_required_one_to_the_letter(written: Any, required: str | None, wrong: str | None) -> None:
     if wrong is None:
         assert verified(backend(iss=written), secret=KEY, issuer=required).issuer == written
@@ -411,7 +410,7 @@ AUDIENCES = [
 ]
 
 
-@pytest.mark.parametrize(("written", "required", "wrong"), [r[1:] for r in AUDIENCES], ids=[r[0] for r in AUDIENCES])
+@each_row(("written", "required", "wrong"), [r[1:] for r in AUDIENCES], ids=[r[0] for r in AUDIENCES])
 def test_the_audience_is_among_those_of_the_token(written: Any, required: str | None, wrong: str | None) -> None:
     if wrong is None:
         assert verified(backend(aud=written), secret=KEY, audience=required).subject == "alice"
@@ -423,8 +422,8 @@ def test_the_audience_is_among_those_of_the_token(written: Any, required: str | 
 SCOPES = ["chat", "admin", "chat admin", "openid profile email", "", None, 5, True, ["chat"], ["admin"], {"chat": 1}]
 
 
-@pytest.mark.parametrize("scope", SCOPES, ids=repr)
-@pytest.mark.parametrize("claim", ["scope", "scp"])
+@each_row("scope", SCOPES, ids=repr)
+@each_row("claim", ["scope", "scp"])
 def test_a_scope_that_nobody_wrote_for_us_lets_chat_and_makes_no_admin(claim: str, scope: object) -> None:
     assert caller(**{claim: scope}).scopes == {"chat"}
     public = signed("EdDSA", {**CLAIMS, claim: scope})
@@ -449,7 +448,7 @@ REQUIRED_SCOPES: dict[str, tuple[dict[str, object], bool]] = {
 }
 
 
-@pytest.mark.parametrize(("claims", "enough"), REQUIRED_SCOPES.values(), ids=REQUIRED_SCOPES)
+@each_row(("claims", "enough"), REQUIRED_SCOPES.values(), ids=REQUIRED_SCOPES)
 def test_a_required_scope_is_required_of_others_tokens(claims: dict[str, object], enough: bool) -> None:
     required: dict[str, Any] = {"secret": KEY, "required_scope": "llm:use"}
     if enough:
@@ -479,8 +478,8 @@ NO_TIMES: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
-@pytest.mark.parametrize("value", NO_TIMES.values(), ids=NO_TIMES)
+@each_row("claim", ["exp", "nbf", "iat"])
+@each_row("value", NO_TIMES.values(), ids=NO_TIMES)
 def test_a_time_is_a_number_of_seconds(claim: str, value: object) -> None:
     assert detail(backend(**{claim: value})) == f"token_claim_wrong|{claim}"
 
@@ -505,7 +504,7 @@ TIMES = [
 ]
 
 
-@pytest.mark.parametrize(("times", "wrong"), [row[1:] for row in TIMES], ids=[row[0] for row in TIMES])
+@each_row(("times", "wrong"), [row[1:] for row in TIMES], ids=[row[0] for row in TIMES])
 def test_clocks_may_differ_a_little_but_an_end_is_an_end(times: dict[str, Any], wrong: str | None) -> None:
     claims = {"sub": "alice", "exp": 5000, **times}
     for token, key in (
@@ -608,7 +607,7 @@ def test_a_token_with_an_id_is_known_by_it() -> None:
     assert caller(jti="a\nb").token_id.startswith("x-")
 
 
-@pytest.mark.parametrize("last", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=")
+@each_row("last", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=")
 def test_no_writing_of_the_signature_makes_another_id(last: str) -> None:
     token = backend()
     try:
@@ -675,7 +674,7 @@ FORM = {
 }
 
 
-@pytest.mark.parametrize("token", FORM.values(), ids=FORM)
+@each_row("token", FORM.values(), ids=FORM)
 def test_what_has_not_the_form_of_a_token_is_refused(token: str) -> None:
     assert detail(token, public_key=public_pem("rsa")) == "token_malformed"
 
@@ -745,7 +744,7 @@ def test_any_signature_is_refused(alg: str, signature: bytes) -> None:
 SHOWN = ALGORITHMS | FORM | {"another key": sign(HS256, CLAIMS, KEY[::-1]), "another person": backend(sub=5)}
 
 
-@pytest.mark.parametrize("token", SHOWN.values(), ids=SHOWN)
+@each_row("token", SHOWN.values(), ids=SHOWN)
 def test_no_error_shows_the_token_or_the_key(token: str) -> None:
     with pytest.raises(InvalidToken) as refused:
         verified(token, secret=KEY, issuer="x")

@@ -10,6 +10,7 @@ from hfchat.chat.catalog import FRESH_S, RETRY_S, Catalog, CatalogEntry
 from hfchat.errors import UpstreamUnavailable
 from hfchat.types import Call, Delta, Finish, ModelFacts, Policy
 from hfchat.upstream.model_list import read_models
+from tests.support.rows import each_row
 
 pytestmark = pytest.mark.anyio
 
@@ -138,7 +139,7 @@ LISTS: dict[str, tuple[Any, list[ModelFacts]]] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "models"), LISTS.values(), ids=LISTS)
+@each_row(("answer", "models"), LISTS.values(), ids=LISTS)
 async def test_a_list_is_read_and_what_is_not_as_it_should_be_is_left_out(
     answer: Any, models: list[ModelFacts]
 ) -> None:

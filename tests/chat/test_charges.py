@@ -15,6 +15,7 @@ from hfchat.upstream.reply import Reply
 from hfchat.upstream.sse import ServerSentEvent
 from tests.conftest import CALL, RunningApp, make_settings, make_token, running, wait_until
 from tests.support.redis_server import redis_server
+from tests.support.rows import each_row
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, usage_event
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -155,8 +156,8 @@ DELTAS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize("delta", DELTAS.values(), ids=DELTAS)
+@each_row("streamed", [True, False], ids=["streamed", "whole"])
+@each_row("delta", DELTAS.values(), ids=DELTAS)
 def test_every_letter_of_a_delta_counts_whatever_its_field(delta: dict[str, Any], streamed: bool) -> None:
     reply = Reply(CALL_OF, {})
     choice = {"index": 0, "delta" if streamed else "message": delta, "finish_reason": None}
@@ -196,7 +197,7 @@ COUNTS: dict[str, tuple[Any, Usage | None]] = {
 }
 
 
-@pytest.mark.parametrize(("count", "usage"), COUNTS.values(), ids=COUNTS)
+@each_row(("count", "usage"), COUNTS.values(), ids=COUNTS)
 def test_a_count_that_is_none_is_as_if_there_were_none(count: Any, usage: Usage | None) -> None:
     reply = Reply(CALL_OF, {})
     data = json.dumps({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": count}})

@@ -17,6 +17,7 @@ from hfchat.ledger.ledger import Ledger
 from hfchat.ledger.sqlite_store import SqliteStore
 from hfchat.limits import Limit
 from hfchat.types import Call, Caller, ChatRequest, Delta, Finish, Message, Policy, Upstream, Usage
+from tests.support.rows import each_row
 
 POLICY = Policy("own/default", frozenset({"own/default", "own/other"}), max_tokens=100)
 ALICE = Caller("alice", "jti-1", 2000.0, POLICY)
@@ -105,7 +106,7 @@ ALLOWED: dict[str, tuple[ChatRequest, Call]] = {
 }
 
 
-@pytest.mark.parametrize(("request_", "call"), ALLOWED.values(), ids=ALLOWED)
+@each_row(("request_", "call"), ALLOWED.values(), ids=ALLOWED)
 def test_a_request_becomes_the_call_that_the_caller_may_make(request_: ChatRequest, call: Call) -> None:
     assert authorize(ALICE, request_) == call
 
@@ -141,7 +142,7 @@ REFUSED: dict[str, tuple[Caller, ChatRequest, type[HfchatError], str | None]] = 
 }
 
 
-@pytest.mark.parametrize(("who", "request_", "kind", "param"), REFUSED.values(), ids=REFUSED)
+@each_row(("who", "request_", "kind", "param"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.anyio
 async def test_what_a_caller_may_not_is_refused_before_anything_is_sent(
     who: Caller, request_: ChatRequest, kind: type[HfchatError], param: str | None
@@ -220,7 +221,7 @@ PASSES_ON = {
 }
 
 
-@pytest.mark.parametrize("code", catalogue())
+@each_row("code", catalogue())
 @pytest.mark.anyio
 async def test_another_model_is_tried_only_where_it_may_help(code: str) -> None:
     upstream = failing({"own/default": code})
@@ -253,7 +254,7 @@ async def test_the_model_that_was_named_is_tried_first_and_the_default_is_no_fal
     assert parts[-1] == Finish("fall/two", usage=estimated("fall/two 0"))
 
 
-@pytest.mark.parametrize("code", sorted(PASSES_ON))
+@each_row("code", sorted(PASSES_ON))
 @pytest.mark.anyio
 async def test_once_a_delta_was_given_there_is_no_other_model(code: str) -> None:
     upstream = failing({"own/default": code}, after=2)
@@ -432,7 +433,7 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("model", ADDRESSES)
+@each_row("model", ADDRESSES)
 @pytest.mark.anyio
 async def test_a_model_that_is_no_models_id_goes_nowhere(model: str) -> None:
     upstream = Fake()

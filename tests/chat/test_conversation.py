@@ -6,6 +6,7 @@ from hfchat.chat.conversation import MAX_MESSAGES, build_messages, check_message
 from hfchat.errors import InvalidRequest
 from hfchat.types import Message
 from tests.support.errors import reason_of
+from tests.support.rows import each_row
 
 
 def talk(*contents: str) -> tuple[Message, ...]:
@@ -33,13 +34,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("messages", GOOD.values(), ids=GOOD)
+@each_row("messages", GOOD.values(), ids=GOOD)
 def test_a_conversation_that_can_be_answered_is_taken(messages: tuple[Message, ...]) -> None:
     check_messages(messages)
     assert build_messages(None, messages) == messages
 
 
-@pytest.mark.parametrize(("messages", "detail", "param"), WRONG.values(), ids=WRONG)
+@each_row(("messages", "detail", "param"), WRONG.values(), ids=WRONG)
 def test_a_conversation_that_cannot_is_refused_with_its_place(
     messages: tuple[Message, ...], detail: str, param: str
 ) -> None:
@@ -71,7 +72,7 @@ FITTING = {
 }
 
 
-@pytest.mark.parametrize(("messages", "number", "chars", "kept"), FITTING.values(), ids=FITTING)
+@each_row(("messages", "number", "chars", "kept"), FITTING.values(), ids=FITTING)
 def test_the_oldest_that_do_not_fit_are_dropped(
     messages: tuple[Message, ...], number: int, chars: int, kept: str
 ) -> None:
@@ -109,8 +110,8 @@ INSTRUCTIONS: dict[str, tuple[tuple[Message, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize(("messages", "theirs"), INSTRUCTIONS.values(), ids=INSTRUCTIONS)
-@pytest.mark.parametrize("owners", ["Be kind.", None])
+@each_row(("messages", "theirs"), INSTRUCTIONS.values(), ids=INSTRUCTIONS)
+@each_row("owners", ["Be kind.", None])
 def test_all_instructions_become_one_system_message_in_front(
     messages: tuple[Message, ...], theirs: str, owners: str | None
 ) -> None:

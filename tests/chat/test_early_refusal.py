@@ -21,6 +21,7 @@ from hfchat.limits import Limit
 from hfchat.types import Caller, Message, Policy
 from tests.conftest import RunningApp, make_settings, running
 from tests.support.raw_client import Said, ask, bearer, line_to
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream
 
 DOORS = ["/api/ai/chat", "/v1/chat/completions"]
@@ -55,7 +56,7 @@ def test_whoever_may_still_reserve_the_smallest_turn_is_let_in() -> None:
     refuse_used_up(Quota(Policy("m", None), Counters((), 0), 100))
 
 
-@pytest.mark.parametrize("sign", ["a", "\x01", "é", "漢", "🎉", '"', "configuration ", "information,"])
+@each_row("sign", ["a", "\x01", "é", "漢", "🎉", '"', "configuration ", "information,"])
 def test_no_text_that_the_budget_has_room_for_is_too_large(sign: str) -> None:
     """However JSON writes it."""
     text = sign * 2000

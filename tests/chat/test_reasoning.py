@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.chat.reasoning import ReasoningSplitter, split_reasoning
+from tests.support.rows import each_row
 
 HARMONY = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>the answer<|return|>"
 # What a reply is, its thoughts and its answer.
@@ -97,13 +98,13 @@ SPOKEN_ABOUT = [
 ALL = {**REPLIES, **KNOWN_BY_THE_END, **{text: (text, "", text) for text in SPOKEN_ABOUT}}
 
 
-@pytest.mark.parametrize(("reply", "thoughts", "answer"), ALL.values(), ids=ALL)
+@each_row(("reply", "thoughts", "answer"), ALL.values(), ids=ALL)
 def test_thoughts_are_told_apart(reply: str, thoughts: str, answer: str) -> None:
     assert split_reasoning(reply) == (thoughts, answer)
 
 
-@pytest.mark.parametrize(("reply", "thoughts", "answer"), ALL.values(), ids=ALL)
-@pytest.mark.parametrize("size", [1, 2, 5])
+@each_row(("reply", "thoughts", "answer"), ALL.values(), ids=ALL)
+@each_row("size", [1, 2, 5])
 def test_they_are_told_apart_in_pieces_too(reply: str, thoughts: str, answer: str, size: int) -> None:
     splitter = ReasoningSplitter()
     given = "".join(splitter.add(reply[start : start + size]) for start in range(0, len(reply), size)) + splitter.end()
@@ -112,7 +113,7 @@ def test_they_are_told_apart_in_pieces_too(reply: str, thoughts: str, answer: st
     assert given == (reply if splitter.split()[1] != given else answer)
 
 
-@pytest.mark.parametrize(("reply", "thoughts", "answer"), REPLIES.values(), ids=REPLIES)
+@each_row(("reply", "thoughts", "answer"), REPLIES.values(), ids=REPLIES)
 def test_what_is_shown_only_grows_and_no_part_of_a_tag_is_shown(reply: str, thoughts: str, answer: str) -> None:
     splitter = ReasoningSplitter()
     for sign in reply:

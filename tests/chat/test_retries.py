@@ -12,6 +12,7 @@ from hfchat import errors as e
 from hfchat.chat.retries import MAX_ATTEMPTS, MAX_RESTING, SHORT_WAIT_S, Attempt, Retries, Schedule
 from hfchat.errors import HfchatError, catalogue
 from hfchat.types import Call, Delta, Finish, Message, Part
+from tests.support.rows import each_row
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +78,7 @@ def always(*models: str, error: type[HfchatError] = e.UpstreamOverloaded) -> Say
 PASSES = sorted(code for code, error in catalogue().items() if issubclass(error, e.UpstreamError))
 
 
-@pytest.mark.parametrize("code", catalogue())
+@each_row("code", catalogue())
 async def test_what_passes_is_tried_again_until_it_answers_and_nothing_else(code: str) -> None:
     upstream = Upstream(lambda _, n: catalogue()[code](retry_after_s=0) if n <= 3 else None)
     attempts, error = await run(Retries(upstream, backoff_s=0.001))
@@ -91,7 +92,7 @@ async def test_what_passes_is_tried_again_until_it_answers_and_nothing_else(code
         assert error.code == code
 
 
-@pytest.mark.parametrize("code", PASSES)
+@each_row("code", PASSES)
 async def test_after_the_first_word_nothing_is_tried_again(code: str) -> None:
     upstream = Upstream(lambda *_: catalogue()[code](), after=1)
     attempts, error = await run(Retries(upstream, providers, backoff_s=0.001), "fall/one", heard=[Delta])
@@ -271,7 +272,7 @@ RESTING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("code", PASSES)
+@each_row("code", PASSES)
 async def test_a_model_rests_for_everybody_only_after_what_no_caller_can_provoke(code: str) -> None:
     retries = Retries(Upstream(lambda *_: catalogue()[code]()), backoff_s=0.001)
     await run(retries, patience_s=0)

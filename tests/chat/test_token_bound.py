@@ -4,31 +4,32 @@ import json
 import sys
 import time
 import unicodedata
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.chat.token_bound import MAX_COMPOSED_TOKENS, SLICE, max_text_tokens
+from tests.support.rows import each_row
 
 # What the tokenizer with the most tokens made of each text, of those that the module names; of natural texts also the median.
 COUNTS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data/token_counts.json").read_text("utf-8"))
 NATURAL = [count for count in COUNTS if "median" in count]
 
 
-@pytest.mark.parametrize("count", [pytest.param(count, id=count["id"]) for count in COUNTS])
+@each_row("count", COUNTS, ids=itemgetter("id"))
 def test_no_tokenizer_makes_more_tokens_of_a_text(count: dict[str, Any]) -> None:
     assert max_text_tokens(count["text"]) >= count["most"]
 
 
-@pytest.mark.parametrize("count", [pytest.param(count, id=count["id"]) for count in NATURAL])
+@each_row("count", NATURAL, ids=itemgetter("id"))
 def test_what_people_write_is_counted_near_its_tokens(count: dict[str, Any]) -> None:
     assert max_text_tokens(count["text"]) <= min(3.3 * count["median"], 2.8 * count["most"])
 
 
-@pytest.mark.parametrize("name", ["python", "javascript", "minified", "json", "english", "indented"])
+@each_row("name", ["python", "javascript", "minified", "json", "english", "indented"])
 def test_code_and_english_are_counted_at_twice_their_tokens(name: str) -> None:
     count = next(count for count in NATURAL if count["id"] == name)
     assert max_text_tokens(count["text"]) <= 2.1 * count["median"]
@@ -38,8 +39,8 @@ def test_code_and_english_are_counted_at_twice_their_tokens(name: str) -> None:
 BYTES = ["7", "x", "Zq", "}", "\x00", "\n", "\t", "\U0001f642", "ከ", "\ue000", "xQ", "\U0001d400"]
 
 
-@pytest.mark.parametrize("sign", BYTES)
-@pytest.mark.parametrize("number", [1, 50, 2 * SLICE])
+@each_row("sign", BYTES)
+@each_row("number", [1, 50, 2 * SLICE])
 def test_what_is_in_no_vocabulary_is_counted_by_its_bytes(sign: str, number: int) -> None:
     text = sign * number
     size = len(text.encode())

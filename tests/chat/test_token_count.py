@@ -11,6 +11,7 @@ import pytest
 from hfchat.chat import token_count
 from hfchat.chat.token_count import MAX_TOKENS_PER_PICTURE, UsageCounter, estimated_prompt_tokens, max_prompt_tokens
 from hfchat.types import Call, Delta, Extras, Finish, Message, Usage
+from tests.support.rows import each_row
 
 PROSE = "The quick brown fox jumps over the lazy dog while nobody is looking, and then it goes home. " * 20
 
@@ -19,7 +20,7 @@ def call(*texts: str, max_tokens: int = 1000) -> Call:
     return Call("m", tuple(Message("user", text) for text in texts), max_tokens)
 
 
-@pytest.mark.parametrize("text", ["", "a", "é", "日本語", "🙂" * 50, PROSE, "\ud800", "0" * 500])
+@each_row("text", ["", "a", "é", "日本語", "🙂" * 50, PROSE, "\ud800", "0" * 500])
 def test_a_prompt_has_no_more_tokens_than_bytes_and_the_estimate_is_no_more_than_that(text: str) -> None:
     messages = call(text, text).messages
     # Two bytes: a line break between them, and SentencePiece's space.
@@ -63,7 +64,7 @@ LETTERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("written", LETTERS.values(), ids=LETTERS)
+@each_row("written", LETTERS.values(), ids=LETTERS)
 def test_every_letter_of_a_message_is_counted_whatever_its_key(written: dict[str, Any]) -> None:
     message = Message("user", "", {"role": "user", **written})
     # Besides what is reserved for pictures.
@@ -184,7 +185,7 @@ COUNTED: dict[str, tuple[list[Delta | Finish], Usage]] = {
 }
 
 
-@pytest.mark.parametrize(("parts", "usage"), COUNTED.values(), ids=COUNTED)
+@each_row(("parts", "usage"), COUNTED.values(), ids=COUNTED)
 def test_what_came_is_counted_however_it_ends(parts: list[Delta | Finish], usage: Usage) -> None:
     usage_counter = UsageCounter(call("hello"))
     for part in parts:
@@ -220,7 +221,7 @@ HONEST: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("deltas", HONEST.values(), ids=HONEST)
+@each_row("deltas", HONEST.values(), ids=HONEST)
 def test_a_reply_that_can_have_as_many_tokens_as_asked_for_is_not_cut(deltas: list[str]) -> None:
     usage_counter = UsageCounter(call("hello", max_tokens=60))
     for text in deltas:
@@ -245,8 +246,8 @@ ENDLESS: dict[str, tuple[str, int]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "tokens"), ENDLESS.values(), ids=ENDLESS)
-@pytest.mark.parametrize("limit", [5, 60, 1000])
+@each_row(("text", "tokens"), ENDLESS.values(), ids=ENDLESS)
+@each_row("limit", [5, 60, 1000])
 def test_a_reply_that_goes_on_is_ended_near_its_limit_and_charged_at_it(text: str, tokens: int, limit: int) -> None:
     usage_counter = UsageCounter(call("hello", max_tokens=limit))
     deltas = 0

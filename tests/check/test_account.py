@@ -9,6 +9,7 @@ import pytest
 
 from hfchat.check.account import PERMISSION, Account, ask_account, ask_credit, permission
 from hfchat.check.answer import good
+from tests.support.rows import each_row
 from tests.support.stub_hub import HF_TOKEN, Body, StubHub, bill, whoami
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +117,7 @@ PERMISSIONS: dict[str, tuple[dict[str, Any], str | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("facts", "bill_to", "reason"), PERMISSIONS.values(), ids=PERMISSIONS)
+@each_row(("facts", "bill_to", "reason"), PERMISSIONS.values(), ids=PERMISSIONS)
 def test_the_permission_may_stand_anywhere(facts: dict[str, Any], bill_to: str | None, reason: str) -> None:
     answer = permission(facts, bill_to)
     assert answer.reason == reason

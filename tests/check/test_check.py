@@ -12,6 +12,7 @@ from hfchat.config.settings import Settings, SettingsError, load_settings
 from hfchat.i18n.language import LANGUAGES
 from hfchat.i18n.sentences import read
 from tests.conftest import KEY, RunningApp, free_port, make_settings
+from tests.support.rows import each_row
 from tests.support.stub_hub import HF_TOKEN, StubHub, whoami
 from tests.support.stub_upstream import Answer, StubUpstream, reply
 
@@ -166,7 +167,7 @@ ASKED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("variables", "asked"), ASKED.values(), ids=ASKED)
+@each_row(("variables", "asked"), ASKED.values(), ids=ASKED)
 def test_hugging_face_is_asked_where_it_answers_the_calls(variables: dict[str, str], asked: bool) -> None:
     assert asks_hugging_face(load_settings(variables)) is asked
 

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from hfchat.check.http import FAILURES, MAX_BYTES, Response, fetch
+from tests.support.rows import each_row
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +59,6 @@ async def test_an_address_that_is_none_fails_like_one_that_is_away(url: str) -> 
             await fetch(client, "GET", url)
 
 
-@pytest.mark.parametrize("body", [b"", b"[1]", b"null", b"<html>", b"\xff", b"[" * 100_000, b"{"])
+@each_row("body", [b"", b"[1]", b"null", b"<html>", b"\xff", b"[" * 100_000, b"{"])
 def test_a_body_that_is_no_object_is_an_empty_one(body: bytes) -> None:
     assert Response(200, {}, body).object == {}

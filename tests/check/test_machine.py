@@ -15,6 +15,7 @@ from hfchat.check.machine import ask_port, ask_store, clock, key, sqlite
 from hfchat.config.settings import load_settings
 from tests.conftest import KEY, RunningApp, free_port, make_settings
 from tests.support.identity_provider import public_pem
+from tests.support.rows import each_row
 from tests.support.stub_hub import StubHub
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ CLOCKS: dict[str, tuple[str | None, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("date", "reason", "says"), CLOCKS.values(), ids=CLOCKS)
+@each_row(("date", "reason", "says"), CLOCKS.values(), ids=CLOCKS)
 def test_the_clock_is_right_to_the_minute(date: str | None, reason: str, says: str) -> None:
     answer = clock(date, NOW)
     assert answer.reason == reason

@@ -11,6 +11,7 @@ from hfchat.check.answer import good, wrong
 from hfchat.check.models import Listing, ask_listing, ask_model, model_listed, unique
 from hfchat.types import ModelFacts
 from hfchat.upstream.hub import HubUpstream
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream, reply
 
 pytestmark = pytest.mark.anyio
@@ -87,7 +88,7 @@ LISTED: dict[str, tuple[str, Listing, bool, str]] = {
 }
 
 
-@pytest.mark.parametrize(("model", "models", "routed", "reason"), LISTED.values(), ids=LISTED)
+@each_row(("model", "models", "routed", "reason"), LISTED.values(), ids=LISTED)
 def test_a_model_is_looked_for_in_the_list(model: str, models: Listing, routed: bool, reason: str) -> None:
     answer = model_listed(model, models, routed=routed)
     assert answer.reason == reason

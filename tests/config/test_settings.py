@@ -27,6 +27,7 @@ from hfchat.limits import Limit
 from hfchat.types import ROUTER_URL, Policy
 from tests.conftest import KEY
 from tests.support.identity_provider import private_key, public_pem
+from tests.support.rows import each_row
 
 HF_TOKEN = "hf_" + "QzWxEcRvTbYnUmIkOlPq" + "2345"
 
@@ -109,7 +110,7 @@ def plain(value: Any) -> Any:
     return value.get_secret_value() if hasattr(value, "get_secret_value") else value
 
 
-@pytest.mark.parametrize(("field", "value"), DEFAULTS.items(), ids=DEFAULTS)
+@each_row(("field", "value"), DEFAULTS.items(), ids=DEFAULTS)
 def test_a_setting_that_is_left_out_has_its_default(field: str, value: Any) -> None:
     assert plain(getattr(make_settings(), field)) == value
 
@@ -188,9 +189,7 @@ GOOD: list[tuple[str, str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "written", "value"), GOOD, ids=[f"{name}={written[:30]}" for name, written, _ in GOOD]
-)
+@each_row(("name", "written", "value"), GOOD, ids=[f"{name}={written[:30]}" for name, written, _ in GOOD])
 def test_a_good_value_is_taken(name: str, written: str, value: Any) -> None:
     assert plain(getattr(make_settings(**{name: written}), name.lower())) == value
 
@@ -371,7 +370,7 @@ WRONG = [
 WRONG_IDS = [f"{name}={written[:25]!r}" for name, written, _, _ in WRONG]
 
 
-@pytest.mark.parametrize(("name", "written", "wrong", "instead"), WRONG, ids=WRONG_IDS)
+@each_row(("name", "written", "wrong", "instead"), WRONG, ids=WRONG_IDS)
 def test_a_wrong_value_is_refused_by_name(name: str, written: str, wrong: str, instead: str) -> None:
     said = refusal({"JWT_SECRET": KEY, name: written})
     assert said.startswith(f"{name}: ")
@@ -380,8 +379,8 @@ def test_a_wrong_value_is_refused_by_name(name: str, written: str, wrong: str, i
     assert instead in said
 
 
-@pytest.mark.parametrize("name", sorted({row[0] for row in GOOD} - {"SPACE_ID"}))
-@pytest.mark.parametrize("empty", ["", "  ", "\t"], ids=repr)
+@each_row("name", sorted({row[0] for row in GOOD} - {"SPACE_ID"}))
+@each_row("empty", ["", "  ", "\t"], ids=repr)
 def test_an_empty_value_is_an_absent_one(name: str, empty: str) -> None:
     assert make_settings(**{name: empty}) == make_settings()
 
@@ -410,7 +409,7 @@ def test_an_unknown_name_and_an_open_address_are_both_named() -> None:
     assert [line.partition(":")[0] for line in said.splitlines()] == ["HFCHAT_COLOUR", "JWT_SECRET"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value"),
     [
         ("JWT_SECRET", "Zq8-short"),
@@ -450,7 +449,7 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "advice"), UNKNOWN, ids=[name for name, _ in UNKNOWN])
+@each_row(("name", "advice"), UNKNOWN, ids=[name for name, _ in UNKNOWN])
 def test_an_unknown_name_of_ours_is_refused_with_advice(name: str, advice: str) -> None:
     assert refusal({"JWT_SECRET": KEY, name: "1"}) == f"{name}: this version has no such setting; {advice}" + (
         "." if advice == "remove it" else ""
@@ -552,7 +551,7 @@ def test_on_a_loopback_name_a_key_is_made_for_this_run(name: str) -> None:
     assert plain(first.jwt_secret) != plain(second.jwt_secret)
 
 
-@pytest.mark.parametrize("name", ["0.0.0.0", "::", "192.168.1.5", "chat.example.org", "localhost.example.org", "127.1"])
+@each_row("name", ["0.0.0.0", "::", "192.168.1.5", "chat.example.org", "localhost.example.org", "127.1"])
 def test_on_an_address_that_others_reach_no_key_is_a_refusal(name: str) -> None:
     said = refusal({"GRADIO_SERVER_NAME": name})
     assert said.startswith("JWT_SECRET: it is not set")
@@ -566,7 +565,7 @@ def test_a_loopback_name_is_one(name: str) -> None:
     assert is_loopback(name)
 
 
-@pytest.mark.parametrize("name", ["", "0.0.0.0", "::", "10.0.0.1", "1270.0.0.1", "localhost.", "127.0.0.1.nip.io"])
+@each_row("name", ["", "0.0.0.0", "::", "10.0.0.1", "1270.0.0.1", "localhost.", "127.0.0.1.nip.io"])
 def test_another_name_is_no_loopback(name: str) -> None:
     assert not is_loopback(name)
 
@@ -640,7 +639,7 @@ BAD_PUBLIC_KEYS: dict[str, tuple[Callable[[], str], str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("written", "wrong", "instead"), BAD_PUBLIC_KEYS.values(), ids=BAD_PUBLIC_KEYS)
+@each_row(("written", "wrong", "instead"), BAD_PUBLIC_KEYS.values(), ids=BAD_PUBLIC_KEYS)
 def test_what_is_no_public_key_is_refused_with_what_to_write(
     written: Callable[[], str], wrong: str, instead: str
 ) -> None:
@@ -722,7 +721,7 @@ BETWEEN: dict[str, tuple[dict[str, str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("variables", "said"), BETWEEN.values(), ids=BETWEEN)
+@each_row(("variables", "said"), BETWEEN.values(), ids=BETWEEN)
 def test_settings_that_cannot_hold_together_are_refused(variables: dict[str, str], said: list[str]) -> None:
     lines = refusal(variables).splitlines()
     assert len(lines) == len(said)
@@ -742,7 +741,7 @@ TOGETHER: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("variables", TOGETHER.values(), ids=TOGETHER)
+@each_row("variables", TOGETHER.values(), ids=TOGETHER)
 def test_settings_that_hold_together_are_taken(variables: dict[str, str]) -> None:
     assert load_settings(variables).has_key
 
@@ -788,7 +787,7 @@ BAD_SECRETS = {
 }
 
 
-@pytest.mark.parametrize(("secret", "wrong"), BAD_SECRETS.values(), ids=BAD_SECRETS)
+@each_row(("secret", "wrong"), BAD_SECRETS.values(), ids=BAD_SECRETS)
 def test_a_short_or_sample_key_is_refused(secret: str, wrong: str) -> None:
     said = refusal({"JWT_SECRET": secret})
     assert said.startswith("JWT_SECRET: ")
@@ -934,7 +933,7 @@ OFFLINE: dict[str, tuple[dict[str, str], bool]] = {
 }
 
 
-@pytest.mark.parametrize(("variables", "offline"), OFFLINE.values(), ids=OFFLINE)
+@each_row(("variables", "offline"), OFFLINE.values(), ids=OFFLINE)
 def test_without_a_token_for_the_router_the_stand_in_answers(variables: dict[str, str], offline: bool) -> None:
     assert make_settings(**variables).offline is offline
 
@@ -958,9 +957,7 @@ URLS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("variables", "public", "local"), URLS, ids=[" ".join(row[0].values()) or "nothing" for row in URLS]
-)
+@each_row(("variables", "public", "local"), URLS, ids=[" ".join(row[0].values()) or "nothing" for row in URLS])
 def test_the_addresses_are_written_as_a_browser_takes_them(
     variables: dict[str, str], public: str | None, local: str
 ) -> None:
@@ -973,7 +970,7 @@ SPACE = {"SPACE_ID": "me/chat", "SPACE_HOST": "me-chat.hf.space,chat.example.org
 OTHER_SERVER = {"HF_CHAT_BASE_URL": "http://localhost:11434/v1"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("variables", "ways", "origin"),
     [
         ({"JWT_SECRET": KEY}, {"token"}, None),
@@ -1015,7 +1012,7 @@ UNSAFE: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "said"), UNSAFE.values(), ids=UNSAFE)
+@each_row(("change", "said"), UNSAFE.values(), ids=UNSAFE)
 def test_an_unsafe_or_useless_sign_in_does_not_start(change: dict[str, str], said: str) -> None:
     problem = refusal({**WITH_HUB, **change})
     assert problem.startswith(said)

@@ -23,8 +23,10 @@ from hfchat.gate.gate import Gate
 from hfchat.ledger.meters import Counters
 from hfchat.ledger.quota import Quota
 from hfchat.types import Call, Caller, Delta, Finish, Policy
+from hfchat.upstream.offline import OfflineUpstream
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, cookie, functions, line_to, logged, post
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
 
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "PURGE", "SEARCH", "LINK")
@@ -156,10 +158,8 @@ CLAIMS = {
 }
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
-@pytest.mark.parametrize(
-    "path", ["/", "/config", "/gradio_api/info", "/gradio_api/run/predict", "/api/ai/chat", "/docs"]
-)
+@each_row("claim", CLAIMS)
+@each_row("path", ["/", "/config", "/gradio_api/info", "/gradio_api/run/predict", "/api/ai/chat", "/docs"])
 def test_a_claim_in_a_header_opens_nothing(offline_app: RunningApp, claim: str, path: str) -> None:
     headers = dict(CLAIMS[claim])
     host = headers.pop("host", None)
@@ -167,7 +167,7 @@ def test_a_claim_in_a_header_opens_nothing(offline_app: RunningApp, claim: str, 
         assert is_a_refusal(ask(offline_app, method, path, headers, host=host), method)
 
 
-@pytest.mark.parametrize("line", ["BREW /login", "get /login", "CONNECT x:1", "GET login", "GET http://x", "GET /\xe9"])
+@each_row("line", ["BREW /login", "get /login", "CONNECT x:1", "GET login", "GET http://x", "GET /\xe9"])
 def test_a_request_line_that_is_none_is_refused(offline_app: RunningApp, line: str) -> None:
     method, target = line.split()
     with logged() as lines:
@@ -175,8 +175,8 @@ def test_a_request_line_that_is_none_is_refused(offline_app: RunningApp, line: s
     assert "Traceback" not in "".join(lines)
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/gradio_api/queue/join", "/ws"])
-@pytest.mark.parametrize("headers", [{}, bearer(), cookie()], ids=["stranger", "bearer", "cookie"])
+@each_row("path", ["/", "/login", "/healthz", "/gradio_api/queue/join", "/ws"])
+@each_row("headers", [{}, bearer(), cookie()], ids=["stranger", "bearer", "cookie"])
 def test_nobody_opens_a_websocket(offline_app: RunningApp, path: str, headers: dict[str, str]) -> None:
     key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", **key}
@@ -191,7 +191,7 @@ def test_the_open_routes_answer_a_stranger(offline_app: RunningApp) -> None:
         assert ask(offline_app, method, path).status == expected.get((path, method), 200), (path, method)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "status"),
     [
         ("GET", "/", 303),
@@ -268,7 +268,7 @@ AUTHORIZATIONS: dict[str, tuple[list[tuple[str, str]], int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("headers", "status", "code"), AUTHORIZATIONS.values(), ids=AUTHORIZATIONS)
+@each_row(("headers", "status", "code"), AUTHORIZATIONS.values(), ids=AUTHORIZATIONS)
 def test_who_is_calling(offline_app: RunningApp, headers: list[tuple[str, str]], status: int, code: str) -> None:
     said = ask(offline_app, "GET", f"/gradio_api/info?token={make_token()}", headers)
     assert said.status == status
@@ -321,7 +321,7 @@ def test_a_browser_behind_a_proxys_password_is_led_to_sign_in(offline_app: Runni
     assert (said.status, said.headers["Location"]) == (303, "/login")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "headers",
     [
         [("X-Hfchat-Token", "a.b.c" * 20_000)],
@@ -351,7 +351,7 @@ def test_a_very_long_path_is_refused(offline_app: RunningApp, path: str) -> None
     assert "crash" not in "".join(lines)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "path",
     [
         "/api/ai/chat",
@@ -402,7 +402,7 @@ PROVENANCES: dict[str, tuple[dict[str, str], bool, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("headers", "may_read", "may_write"), PROVENANCES.values(), ids=PROVENANCES)
+@each_row(("headers", "may_read", "may_write"), PROVENANCES.values(), ids=PROVENANCES)
 def test_another_site_cannot_use_the_cookie(
     offline_app: RunningApp, headers: dict[str, str], may_read: bool, may_write: bool
 ) -> None:
@@ -421,8 +421,8 @@ def test_a_link_on_another_site_opens_the_page_and_nothing_under_it(offline_app:
     assert ask(offline_app, "POST", "/", headers).status == 401
 
 
-@pytest.mark.parametrize("path", ["/login", "/logout"])
-@pytest.mark.parametrize(
+@each_row("path", ["/login", "/logout"])
+@each_row(
     "headers",
     [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://["}],
     ids=str,
@@ -461,7 +461,7 @@ def test_only_what_the_page_needs_is_open_to_who_is_signed_in(offline_app: Runni
     } == {}
 
 
-@pytest.mark.parametrize(("path", "method"), listed())
+@each_row(("path", "method"), listed())
 def test_what_is_listed_is_there(offline_app: RunningApp, path: str, method: str) -> None:
     admin = bearer(scopes=("chat", "admin"))
     with line_to(offline_app) as line:
@@ -470,7 +470,7 @@ def test_what_is_listed_is_there(offline_app: RunningApp, path: str, method: str
     assert status in ((400,) if method == "POST" or path == "/gradio_api/queue/data" else (200,))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "allow"),
     [
         ("PUT", "/", "GET, HEAD"),
@@ -492,9 +492,7 @@ def test_a_wrong_method_is_told_the_right_ones(offline_app: RunningApp, method: 
         assert said.code == "method_not_allowed"
 
 
-@pytest.mark.parametrize(
-    "path", ["/login/", "//login", "/healthz/", "/docs/", "/./", "/nothing", "/gradio_api/info/", "/%00"]
-)
+@each_row("path", ["/login/", "//login", "/healthz/", "/docs/", "/./", "/nothing", "/gradio_api/info/", "/%00"])
 def test_an_unknown_path_is_not_found_for_who_is_signed_in(offline_app: RunningApp, path: str) -> None:
     said = ask(offline_app, "GET", path, {**bearer(), "Accept-Language": "es"})
     assert (said.status, said.code, said.json["error"]["message"]) == (
@@ -544,7 +542,7 @@ WRONG_LISTS = {
 }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "right"),
     [("POST", *row) for row in WRONG_ADDRESSES.items()] + [("GET", *row) for row in WRONG_LISTS.items()],
 )
@@ -555,7 +553,7 @@ def test_a_wrong_address_is_told_the_right_one(offline_app: RunningApp, method: 
     assert ask(offline_app, method, path, {}, CHAT if method == "POST" else b"").status == 401
 
 
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/audio/speech", "/api/tags", "/api/version", "/x", "/v2/files"])
+@each_row("path", ["/v1/embeddings", "/v1/audio/speech", "/api/tags", "/api/version", "/x", "/v2/files"])
 def test_an_address_that_points_nowhere_is_told_of_none(offline_app: RunningApp, path: str) -> None:
     said = ask(offline_app, "POST", path, {**bearer(), "Accept-Language": "en"}, b"{}")
     assert said.json["error"]["message"].startswith("There is nothing at this address.")
@@ -584,7 +582,7 @@ GRADIOS_REFUSALS = {
 }
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status", "code"), GRADIOS_REFUSALS.values(), ids=GRADIOS_REFUSALS)
+@each_row(("method", "path", "body", "status", "code"), GRADIOS_REFUSALS.values(), ids=GRADIOS_REFUSALS)
 def test_gradios_own_refusals_have_our_form_and_quote_nothing(
     offline_app: RunningApp, method: str, path: str, body: Any, status: int, code: str
 ) -> None:
@@ -614,7 +612,7 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize(("method", "path", "headers", "status"), ANSWERS.values(), ids=ANSWERS)
+@each_row(("method", "path", "headers", "status"), ANSWERS.values(), ids=ANSWERS)
 def test_every_answer_carries_our_headers(
     offline_app: RunningApp, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
@@ -692,9 +690,9 @@ PREFLIGHT = {
 APPS = ("app://obsidian.md", "chrome-extension://mhnlakgilnojmhinhkckjpncpbhabphi", "tauri://localhost")
 
 
-@pytest.mark.parametrize("path", ["/api/ai/chat", "/", "/gradio_api/run/predict", "/gradio_api/queue/join", "/login"])
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000"])
-@pytest.mark.parametrize("host", ["hfchat.example", "localhost"])
+@each_row("path", ["/api/ai/chat", "/", "/gradio_api/run/predict", "/gradio_api/queue/join", "/login"])
+@each_row("origin", ["https://evil.example", "null", "http://localhost:3000"])
+@each_row("host", ["hfchat.example", "localhost"])
 def test_no_origin_is_let_in_by_default(offline_app: RunningApp, path: str, origin: str, host: str) -> None:
     for method, headers in (("OPTIONS", PREFLIGHT), ("GET", bearer()), ("OPTIONS", {**PREFLIGHT, **bearer()})):
         said = ask(offline_app, method, path, {**headers, "Origin": origin}, host=host)
@@ -704,7 +702,7 @@ def test_no_origin_is_let_in_by_default(offline_app: RunningApp, path: str, orig
 @pytest.fixture(scope="module")
 def cors_app() -> Iterator[RunningApp]:
     origins = ",".join(("https://app.example", "https://two.example", *APPS))
-    with running(make_settings(HFCHAT_CORS_ORIGINS=origins)) as app:
+    with running(make_settings(HFCHAT_CORS_ORIGINS=origins), OfflineUpstream(pause_s=0)) as app:
         yield app
 
 
@@ -746,7 +744,7 @@ def test_a_listed_origin_can_read_a_refusal(cors_app: RunningApp) -> None:
         assert said.headers["Access-Control-Allow-Credentials"] is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "origin",
     [
         "app://other",
@@ -764,7 +762,7 @@ def test_an_origin_that_is_not_listed_gets_nothing(cors_app: RunningApp, origin:
     assert (said.status, said.headers["Access-Control-Allow-Origin"]) == (400, None)
 
 
-@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/run/predict", "/login", "//api/ai/chat", "/apix"])
+@each_row("path", ["/", "/config", "/gradio_api/run/predict", "/login", "//api/ai/chat", "/apix"])
 def test_a_listed_origin_has_no_preflight_for_the_pages(cors_app: RunningApp, path: str) -> None:
     assert ask(cors_app, "OPTIONS", path, {**PREFLIGHT, "Origin": "https://app.example"}).status == 401
 
@@ -963,8 +961,8 @@ class Panic(BaseException):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/healthz", "/gradio_api/info", "/api/ai/usage"])
-@pytest.mark.parametrize(
+@each_row("path", ["/healthz", "/gradio_api/info", "/api/ai/usage"])
+@each_row(
     ("failure", "draining", "status", "passes"),
     [
         (Panic("swordfish"), False, 500, False),

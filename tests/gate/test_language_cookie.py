@@ -1,10 +1,9 @@
 """The language that a visitor chose, ahead of their browser's."""
 
-import pytest
-
 from hfchat.gate.language_cookie import chosen_first
 from tests.conftest import RunningApp
 from tests.support.raw_client import ask
+from tests.support.rows import each_row
 
 CHOSEN = [
     ("hfchat_language=es", "es"),
@@ -18,7 +17,7 @@ CHOSEN = [
 ]
 
 
-@pytest.mark.parametrize(("cookie", "language"), CHOSEN)
+@each_row(("cookie", "language"), CHOSEN)
 def test_the_cookie_goes_first(cookie: str, language: str) -> None:
     headers = chosen_first([(b"accept-language", b"de"), (b"cookie", cookie.encode())])
     assert [value for name, value in headers if name == b"accept-language"] == [language.encode()]

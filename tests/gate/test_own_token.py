@@ -4,6 +4,7 @@ import pytest
 
 from tests.conftest import RunningApp, make_token
 from tests.support.raw_client import ask, bearer, logged
+from tests.support.rows import each_row
 
 TOKEN = make_token("zoe")
 COOKIE = {"Cookie": f"hfchat_session={TOKEN}"}
@@ -31,7 +32,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED.keys())
+@each_row("headers", REFUSED.values(), ids=REFUSED.keys())
 def test_nobody_else_gets_it(offline_app: RunningApp, headers: dict[str, str]) -> None:
     said = ask(offline_app, "POST", "/own-token", headers)
     assert said.status in (400, 401)

@@ -28,6 +28,7 @@ from hfchat.ledger.quota import Quota
 from hfchat.types import Caller, Policy
 from tests.conftest import KEY, RunningApp, make_settings, make_token, running
 from tests.support.raw_client import Said, ask, bearer, cookie, functions, line_to, logged, post
+from tests.support.rows import each_row
 
 FRAMED = "SameSite=None; Secure; Partitioned"
 
@@ -94,7 +95,7 @@ BAD_TOKENS = {
 }
 
 
-@pytest.mark.parametrize(("token", "english", "spanish"), BAD_TOKENS.values(), ids=BAD_TOKENS)
+@each_row(("token", "english", "spanish"), BAD_TOKENS.values(), ids=BAD_TOKENS)
 def test_a_bad_token_is_told_why(offline_app: RunningApp, token: str, english: str, spanish: str) -> None:
     for language, words in (("en", english), ("es-MX,es;q=0.9,en;q=0.1", spanish)):
         with logged() as lines:
@@ -107,7 +108,7 @@ def test_a_bad_token_is_told_why(offline_app: RunningApp, token: str, english: s
         assert not token or token not in "".join(lines)
 
 
-@pytest.mark.parametrize(("token", "english", "spanish"), BAD_TOKENS.values(), ids=BAD_TOKENS)
+@each_row(("token", "english", "spanish"), BAD_TOKENS.values(), ids=BAD_TOKENS)
 def test_a_bad_link_is_told_why_and_leaves_the_address_bar(
     offline_app: RunningApp, token: str, english: str, spanish: str
 ) -> None:
@@ -141,7 +142,7 @@ TRICKS = {
 }
 
 
-@pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS)
+@each_row("trick", TRICKS.values(), ids=TRICKS)
 def test_a_good_token_with_more_in_it_sets_no_cookie(offline_app: RunningApp, trick: str) -> None:
     token = trick.format(token=make_token())
     for said in (sign_in(offline_app, token), open_link(offline_app, token)):
@@ -186,7 +187,7 @@ class TrustingApp:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS)
+@each_row("trick", TRICKS.values(), ids=TRICKS)
 async def test_the_header_holds_though_the_check_of_tokens_does_not(trick: str) -> None:
     headers = await TrustingApp().ask(trick.format(token="a.b.c"))
     assert b"set-cookie" not in headers
@@ -198,8 +199,8 @@ async def test_the_check_of_tokens_above_lets_a_good_one_pass() -> None:
     assert (await TrustingApp().ask("a.b.c"))[b"set-cookie"].startswith(b"hfchat_session=a.b.c; ")
 
 
-@pytest.mark.parametrize("name", ["why", "detail"])
-@pytest.mark.parametrize(
+@each_row("name", ["why", "detail"])
+@each_row(
     "value",
     [
         "<script>alert(1)</script>",
@@ -233,9 +234,7 @@ class Page(html.parser.HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-@pytest.mark.parametrize(
-    ("header", "language"), [*((language, language) for language in LANGUAGES), ("fi", "en"), ("zh-TW", "zh")]
-)
+@each_row(("header", "language"), [*((language, language) for language in LANGUAGES), ("fi", "en"), ("zh-TW", "zh")])
 def test_the_sign_in_page_needs_no_script_and_nothing_from_outside(
     offline_app: RunningApp, header: str, language: Language
 ) -> None:
@@ -260,8 +259,8 @@ def test_who_is_signed_in_is_led_to_the_page(offline_app: RunningApp) -> None:
     assert ask(offline_app, "GET", "/login?why=expired_token", cookie()).status == 401
 
 
-@pytest.mark.parametrize("subject", ["alice", "<b>alice</b>", "ñ 漢 🎉"])
-@pytest.mark.parametrize(("language", "words"), [("en", "Sign in as"), ("es", "Entrar como")])
+@each_row("subject", ["alice", "<b>alice</b>", "ñ 漢 🎉"])
+@each_row(("language", "words"), [("en", "Sign in as"), ("es", "Entrar como")])
 def test_an_invite_link_says_who_signs_in_and_changes_nothing(
     offline_app: RunningApp, subject: str, language: str, words: str
 ) -> None:
@@ -331,9 +330,9 @@ NOT_A_DOCUMENT = (
 )
 
 
-@pytest.mark.parametrize("destination", NOT_A_DOCUMENT)
-@pytest.mark.parametrize("token", ["", "token"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@each_row("destination", NOT_A_DOCUMENT)
+@each_row("token", ["", "token"])
+@each_row("method", ["GET", "HEAD", "POST"])
 def test_the_sign_in_is_opened_by_a_person_only(
     offline_app: RunningApp, method: str, token: str, destination: str
 ) -> None:
@@ -367,8 +366,8 @@ SENDERS: dict[str, tuple[dict[str, str], bool]] = {
 }
 
 
-@pytest.mark.parametrize(("headers", "passes"), SENDERS.values(), ids=SENDERS)
-@pytest.mark.parametrize("path", ["/login", "/logout"])
+@each_row(("headers", "passes"), SENDERS.values(), ids=SENDERS)
+@each_row("path", ["/login", "/logout"])
 def test_the_form_is_this_pages_own(offline_app: RunningApp, path: str, headers: dict[str, str], passes: bool) -> None:
     sent = {name: value.replace("HERE", offline_app.url) for name, value in headers.items()}
     said = ask(offline_app, "POST", path, sent, f"token={make_token()}".encode())
@@ -503,9 +502,7 @@ def test_a_huge_form_is_refused(offline_app: RunningApp) -> None:
     assert (said.status, said.code) == (413, "payload_too_large")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"token", b"token=%ff%fe", b"\xff\x00", b"&" * 10_000, b'{"token":"x"}', b"token=&token=x"]
-)
+@each_row("body", [b"", b"token", b"token=%ff%fe", b"\xff\x00", b"&" * 10_000, b'{"token":"x"}', b"token=&token=x"])
 def test_a_form_that_is_none_is_refused(offline_app: RunningApp, body: bytes) -> None:
     assert ask(offline_app, "POST", "/login", {"Content-Type": "multipart/form-data"}, body).status == 401
 

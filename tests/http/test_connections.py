@@ -20,6 +20,7 @@ from hfchat.http.protocol import (
     connection_limit,
 )
 from tests.conftest import RunningApp, make_settings, make_token, running, wait_until
+from tests.support.rows import each_row
 from tests.support.stub_upstream import StubUpstream
 
 TOKEN = make_token("ann")
@@ -129,9 +130,9 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
-@pytest.mark.parametrize(("framing", "body"), BODIES.values(), ids=BODIES)
-@pytest.mark.parametrize("method", ["POST", "PUT"])
+@each_row("offer", OFFERS.values(), ids=OFFERS, at_once=True)
+@each_row(("framing", "body"), BODIES.values(), ids=BODIES)
+@each_row("method", ["POST", "PUT"])
 def test_a_body_that_is_a_request_is_none(
     app: RunningApp, offer: tuple[str, ...], framing: str, body: bytes, method: str
 ) -> None:
@@ -161,8 +162,8 @@ def test_curl_that_offers_http_2_is_answered(app: RunningApp, door: str, stream:
     assert ("data: " in answer.stdout) == stream
 
 
-@pytest.mark.parametrize("key", ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "X: y"], ids=["whole", "no key"])
-@pytest.mark.parametrize("path", ["/", "/healthz", "/api/ai/chat", "/v1/chat/completions", "/v1/models"])
+@each_row("key", ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "X: y"], ids=["whole", "no key"])
+@each_row("path", ["/", "/healthz", "/api/ai/chat", "/v1/chat/completions", "/v1/models"])
 def test_a_websocket_has_one_answer_and_none_to_what_follows(app: RunningApp, path: str, key: str) -> None:
     offer = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
     head = "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {TOKEN}", *offer, "", ""]).encode()
@@ -204,7 +205,7 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("request_", ENDLESS.values(), ids=ENDLESS)
+@each_row("request_", ENDLESS.values(), ids=ENDLESS)
 def test_what_is_no_body_has_a_bound(app: RunningApp, request_: bytes) -> None:
     pieces = [request_[place : place + 16_384] for place in range(0, len(request_), 16_384)]
     answer = talk(app, *pieces)
@@ -247,7 +248,7 @@ BAD: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("request_", BAD.values(), ids=BAD)
+@each_row("request_", BAD.values(), ids=BAD)
 def test_what_is_no_request_is_refused_and_the_connection_closed(app: RunningApp, request_: bytes) -> None:
     for pieces in ([request_ + LAST], [*(bytes([byte]) for byte in request_), LAST]):
         answered = statuses(talk(app, *pieces))
@@ -352,8 +353,10 @@ async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(monkeypatc
                 try:
                     async with asyncio.timeout(0.02):
                         await reader.read(1)
-                except (TimeoutError, ConnectionResetError):
+                except TimeoutError:
                     pass
+                except ConnectionError:  # it comes instead of the end where what was sent lies there unread
+                    break
         writer.close()
 
 

@@ -5,6 +5,7 @@ from jinja2 import UndefinedError
 
 from hfchat.http import html
 from hfchat.http.html import STYLE, template
+from tests.support.rows import each_row
 
 HFCHAT = Path(html.__file__).parents[1]
 TEMPLATES = sorted(path.relative_to(HFCHAT).as_posix() for path in HFCHAT.rglob("templates/*.html"))
@@ -28,7 +29,7 @@ def test_a_name_inside_a_sentence_is_text() -> None:
     assert "for &lt;i&gt; <bdi><strong>&lt;script&gt;" in document
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@each_row("name", TEMPLATES)
 def test_a_value_that_is_missing_is_an_error(name: str) -> None:
     with pytest.raises(UndefinedError):
         template(name).render()

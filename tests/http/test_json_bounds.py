@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 from hfchat.errors import InvalidRequest
 from hfchat.http import json_bounds
 from hfchat.http.json_bounds import check_json
+from tests.support.rows import each_row
 
 MIB = 1024 * 1024
 LEAVES = some.one_of(some.none(), some.booleans(), some.integers(), some.text(alphabet='a\\",[{]}é\n', max_size=12))
@@ -70,7 +71,7 @@ FEW = {
 }
 
 
-@pytest.mark.parametrize("body", MANY.values(), ids=MANY)
+@each_row("body", MANY.values(), ids=MANY)
 def test_too_many_values_are_refused(body: bytes) -> None:
     assert asyncio.run(refused(body, 50_000))
 

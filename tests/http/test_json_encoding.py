@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hfchat.errors import InvalidRequest, UnsupportedEncoding
 from hfchat.http import json_encoding
 from hfchat.http.json_encoding import mended, without_halves
+from tests.support.rows import each_row
 
 # In JSON's escapes, and what each becomes.
 HALVES = {
@@ -35,8 +36,8 @@ HALVES = {
 }
 
 
-@pytest.mark.parametrize(("escaped", "text"), HALVES.values(), ids=HALVES)
-@pytest.mark.parametrize("form", ['"{}"', '{{"a": ["{}", 1]}}', '{{"{}": null}}'], ids=["text", "value", "name"])
+@each_row(("escaped", "text"), HALVES.values(), ids=HALVES)
+@each_row("form", ['"{}"', '{{"a": ["{}", 1]}}', '{{"{}": null}}'], ids=["text", "value", "name"])
 def test_half_a_pair_becomes_a_replacement_character(escaped: str, text: str, form: str) -> None:
     body = form.format(escaped).encode()
     with pytest.raises(orjson.JSONDecodeError):
@@ -96,7 +97,7 @@ ENCODED: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "name"), ENCODED.values(), ids=ENCODED)
+@each_row(("body", "name"), ENCODED.values(), ids=ENCODED)
 def test_another_encoding_is_named(body: bytes, name: str) -> None:
     with pytest.raises(UnsupportedEncoding) as raised:
         mended(body)
@@ -115,7 +116,7 @@ NO_JSON: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON)
+@each_row("body", NO_JSON.values(), ids=NO_JSON)
 def test_what_is_no_json_in_any_encoding_is_refused_as_that(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as raised:
         mended(body)

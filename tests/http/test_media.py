@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from hfchat.http.media import is_host_name, is_picture, may_be_fetched
+from tests.support.rows import each_row
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"x" * 100).decode()
 HOSTS = frozenset({"pictures.example.org", "xn--bcher-kva.example"})
@@ -47,7 +48,7 @@ NO_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("url", NO_PICTURES.values(), ids=NO_PICTURES)
+@each_row("url", NO_PICTURES.values(), ids=NO_PICTURES)
 def test_what_is_no_picture_is_none(url: object) -> None:
     assert not is_picture(url)
 
@@ -63,7 +64,7 @@ ALLOWED = (
 )
 
 
-@pytest.mark.parametrize("url", ALLOWED)
+@each_row("url", ALLOWED)
 def test_a_picture_of_a_host_that_is_allowed_may_be_fetched(url: str) -> None:
     assert may_be_fetched(url, HOSTS)
     assert may_be_fetched(url, None)
@@ -119,7 +120,7 @@ REFUSED: dict[str, tuple[object, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("url", "by_the_router_too"), REFUSED.values(), ids=REFUSED)
+@each_row(("url", "by_the_router_too"), REFUSED.values(), ids=REFUSED)
 def test_another_address_may_not(url: object, by_the_router_too: bool) -> None:
     assert not may_be_fetched(url, HOSTS)
     assert not may_be_fetched(url, ())
@@ -131,8 +132,6 @@ def test_a_hosts_full_name_is_one(name: str) -> None:
     assert is_host_name(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["a", "", ".", "a.", ".a", "-a.b", "a-.b", "a..b", "A.b", "1.2.3.4", "a.1", "a.0x1", "*.a"]
-)
+@each_row("name", ["a", "", ".", "a.", ".a", "-a.b", "a-.b", "a..b", "A.b", "1.2.3.4", "a.1", "a.0x1", "*.a"])
 def test_what_could_be_an_address_or_many_hosts_is_no_name(name: str) -> None:
     assert not is_host_name(name)

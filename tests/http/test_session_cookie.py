@@ -4,6 +4,7 @@ import pytest
 
 from tests.conftest import RunningApp, make_token
 from tests.support.raw_client import ask
+from tests.support.rows import each_row
 
 GOOD, OTHER = make_token("alice"), make_token("mallory")
 PLAIN, SECURE = "hfchat_session", "__Host-hfchat_session"
@@ -46,8 +47,8 @@ def session_of(app: RunningApp, cookies: list[str], https: bool) -> str:
     return str(said.json["username"]) if said.status == 200 else ""
 
 
-@pytest.mark.parametrize("https", [False, True], ids=["http", "https"])
-@pytest.mark.parametrize(("headers", "subject"), READ.values(), ids=READ)
+@each_row("https", [False, True], ids=["http", "https"])
+@each_row(("headers", "subject"), READ.values(), ids=READ)
 def test_whose_session_a_cookie_header_is(
     offline_app: RunningApp, headers: list[str], subject: str, https: bool
 ) -> None:

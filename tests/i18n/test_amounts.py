@@ -6,6 +6,7 @@ from hfchat.i18n.amounts import dollars, spoken
 from hfchat.i18n.language import LANGUAGES, Language
 from hfchat.i18n.plurals import CATEGORIES, category, plural
 from hfchat.limits import WINDOWS
+from tests.support.rows import each_row
 
 # a window: what stands after "requests a", after "tokens for", and when what was used comes back
 SPOKEN_WINDOWS: dict[str, dict[Language, tuple[str, str, str]]] = {
@@ -24,15 +25,15 @@ SPOKEN_WINDOWS: dict[str, dict[Language, tuple[str, str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("language", ["en", "es"])
-@pytest.mark.parametrize("window", WINDOWS)
+@each_row("language", ["en", "es"])
+@each_row("window", WINDOWS)
 def test_every_window_of_a_limit_has_words(window: str, language: Language) -> None:
     words = spoken({"window": window, "reset_s": 1}, language)
     assert (words["unit"], words["period"], words["return"]) == SPOKEN_WINDOWS[window][language]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("window", WINDOWS)
+@each_row("language", LANGUAGES)
+@each_row("window", WINDOWS)
 def test_no_window_of_a_limit_has_words_that_are_not_filled(window: str, language: Language) -> None:
     words = spoken({"window": window, "reset_s": 1, "limit": 3}, language)
     assert all(text and not {*text} & {*"{}"} for text in words.values())
@@ -66,7 +67,7 @@ DURATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("reset_s", "text"), DURATIONS, ids=[str(seconds) for seconds, _ in DURATIONS])
+@each_row(("reset_s", "text"), DURATIONS, ids=[str(seconds) for seconds, _ in DURATIONS])
 def test_a_waiting_time_is_said_shortly_and_never_too_short(reset_s: int, text: str) -> None:
     assert spoken({"reset_s": reset_s}, "en")["time"] == spoken({"reset_s": reset_s}, "es")["time"] == text
 
@@ -103,7 +104,7 @@ PLURALS: list[tuple[Language, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("language", "number", "form"), PLURALS)
+@each_row(("language", "number", "form"), PLURALS)
 def test_the_plural_form_is_that_of_cldr(language: Language, number: int, form: str) -> None:
     assert category(number, language) == form
     forms = {name: name for name in CATEGORIES}

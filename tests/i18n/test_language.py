@@ -1,8 +1,7 @@
 """The choice of a language."""
 
-import pytest
-
 from hfchat.i18n.language import FOLDER, LANGUAGES, Language, language_of
+from tests.support.rows import each_row
 
 PREFERENCES: list[tuple[str, Language]] = [
     ("", "en"),
@@ -39,7 +38,7 @@ PREFERENCES: list[tuple[str, Language]] = [
 IDS = [ascii(header[:30]) for header, _ in PREFERENCES]
 
 
-@pytest.mark.parametrize(("header", "language"), PREFERENCES, ids=IDS)
+@each_row(("header", "language"), PREFERENCES, ids=IDS)
 def test_the_preferred_of_our_languages_is_chosen(header: str, language: Language) -> None:
     assert language_of(header) == language
 

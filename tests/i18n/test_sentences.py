@@ -24,6 +24,7 @@ from hfchat.i18n.sentences import (
     read,
     with_fallback,
 )
+from tests.support.rows import each_row
 
 ROOT = Path(__file__).parents[2]
 SOURCES = "\n".join(path.read_text("utf-8") for kind in ("*.py", "*.html") for path in (ROOT / "hfchat").rglob(kind))
@@ -74,7 +75,7 @@ FILES = {language: dict(leaves(read(language))) for language in LANGUAGES}
 TRANSLATIONS = {language: sentences for language, sentences in FILES.items() if language != "en"}
 
 
-@pytest.mark.parametrize("language", TRANSLATIONS)
+@each_row("language", TRANSLATIONS)
 def test_a_language_has_every_sentence_and_no_other(language: Language) -> None:
     needed = [key for key in ENGLISH if language == "es" or not key.startswith(NOT_TRANSLATED)]
     missing = [key for key in needed if key not in FILES[language]]
@@ -86,7 +87,7 @@ def test_spanish_has_the_order_of_english() -> None:
     assert list(FILES["es"]) == list(ENGLISH)
 
 
-@pytest.mark.parametrize("language", TRANSLATIONS)
+@each_row("language", TRANSLATIONS)
 def test_a_sentence_keeps_what_it_names(language: Language) -> None:
     wrong = {}
     for key, text in FILES[language].items():
@@ -101,13 +102,13 @@ def test_a_sentence_keeps_what_it_names(language: Language) -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("language", TRANSLATIONS)
+@each_row("language", TRANSLATIONS)
 def test_a_sentence_is_translated(language: Language) -> None:
     same = [key for key, text in FILES[language].items() if text == ENGLISH.get(key) and key not in SAME]
     assert len(same) <= (0 if language == "es" else MOST_SAME * len(ENGLISH)), same
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@each_row("language", LANGUAGES)
 def test_what_is_counted_has_the_forms_of_the_language(language: Language) -> None:
     numbers = [*range(200), 10**6]
     needed = {category(number, language) for number in numbers} | {"other"}
@@ -116,7 +117,7 @@ def test_what_is_counted_has_the_forms_of_the_language(language: Language) -> No
     assert {key: names for key, names in counted.items() if not needed - {"many"} <= names <= {*CATEGORIES}} == {}
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@each_row("language", LANGUAGES)
 def test_the_page_can_tell_its_words_apart(language: Language) -> None:
     assert DIRECTIONS[language] == ("rtl" if language.partition("-")[0] in ("ar", "fa", "he", "ur") else "ltr")
     assert len({NAMES[language] for language in LANGUAGES}) == len(LANGUAGES)
@@ -125,12 +126,12 @@ def test_the_page_can_tell_its_words_apart(language: Language) -> None:
     assert len({thinking for thinking, _ in titles}) == len(titles)
 
 
-@pytest.mark.parametrize("language", TRANSLATIONS)
+@each_row("language", TRANSLATIONS)
 def test_a_translation_that_nobody_reviewed_says_so(language: Language) -> None:
     assert "_note" in read(language) or language == "es"
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@each_row("language", LANGUAGES)
 def test_a_file_is_read_easily(language: Language) -> None:
     written = (FOLDER / f"{language}.json").read_text("utf-8")
     again = json.dumps(json.loads(written), ensure_ascii=False, indent=2)
@@ -139,7 +140,7 @@ def test_a_file_is_read_easily(language: Language) -> None:
     assert written == again + "\n"
 
 
-@pytest.mark.parametrize("key", [*PAGE["en"], *CHAT["en"], *OFFLINE["en"]])
+@each_row("key", [*PAGE["en"], *CHAT["en"], *OFFLINE["en"]])
 def test_a_sentence_is_used(key: str) -> None:
     # Whole, or with an end that is put in: `takes_{name}` in Python, `"theme_" ~ theme` in a template.
     assert re.search(rf"""["'](hfchat_)?{key}["']|\b{key.rpartition("_")[0]}_(\{{|["'] ~)""", SOURCES)

@@ -32,6 +32,7 @@ from hfchat.limits import window_start
 from hfchat.types import Usage
 from tests.support.late_bucket import LateBucket
 from tests.support.ledger_questions import ALICE, NOON, ask, reserve
+from tests.support.rows import each_row
 
 pytestmark = pytest.mark.anyio
 
@@ -201,7 +202,7 @@ async def check_start(program: Program, lost: dict[tuple[str, str, int], int]) -
     assert await answered(partial(program.store.revoked, world.revoked, now=world.now)) == world.revoked
 
 
-@pytest.mark.parametrize(("seed", "budget"), [(0, 1000), (1, 1000), (2, 20_000), (3, 20_000)])
+@each_row(("seed", "budget"), [(0, 1000), (1, 1000), (2, 20_000), (3, 20_000)], at_once=True)
 async def test_25_kills_grant_nothing_too_much_and_cost_at_most_a_step(seed: int, budget: int) -> None:
     chance = random.Random(seed)
     bucket, world = LateBucket(seed=seed), World(budget)

@@ -4,6 +4,7 @@ import pytest
 
 from hfchat.ledger.high_water_marks import Marks, has_mark, step_of
 from hfchat.ledger.meters import REQUESTS, TOKENS, Meter
+from tests.support.rows import each_row
 
 DAY = 1_780_272_000
 TEN = Meter(TOKENS, "day", 1000, 10)
@@ -37,7 +38,7 @@ def test_a_step_is_a_tenth_or_two_turns(meter: Meter, step: int) -> None:
     assert step_of(meter) == step
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "window", "marked"),
     [
         (REQUESTS, "second", False),

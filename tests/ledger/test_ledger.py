@@ -21,6 +21,7 @@ from hfchat.limits import Limit
 from hfchat.types import Caller, Policy, Usage
 from tests.conftest import wait_until
 from tests.support.raw_client import logged
+from tests.support.rows import each_row
 
 pytestmark = pytest.mark.anyio
 
@@ -271,8 +272,8 @@ def plain_accounts(kind: str, answer: Callable[[], Awaitable[object]]) -> tuple[
     return Ledger(store, clock=lambda: NOW, timeout_s=0.2), store  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
-@pytest.mark.parametrize("call", CALLS)
+@each_row("kind", ["coroutine", "task", "future"], at_once=True)
+@each_row("call", CALLS, at_once=True)
 async def test_a_ledger_that_hangs_is_a_no_in_time_and_never_a_cancellation(
     call: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,8 +289,8 @@ async def test_a_ledger_that_hangs_is_a_no_in_time_and_never_a_cancellation(
     await ledger.close()
 
 
-@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
-@pytest.mark.parametrize("call", CALLS)
+@each_row("kind", ["coroutine", "task", "future"], at_once=True)
+@each_row("call", CALLS, at_once=True)
 async def test_whoever_leaves_while_a_ledger_hangs_is_cancelled(
     call: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,8 +304,8 @@ async def test_whoever_leaves_while_a_ledger_hangs_is_cancelled(
     await ledger.close()
 
 
-@pytest.mark.parametrize("kind", ["coroutine", "task", "future"])
-@pytest.mark.parametrize("call", CALLS)
+@each_row("kind", ["coroutine", "task", "future"], at_once=True)
+@each_row("call", CALLS, at_once=True)
 async def test_a_ledger_that_swallows_a_cancellation_delays_nobody(
     call: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from hfchat.errors import StoreUnavailable
 from hfchat.ledger.person_limits import PersonLimits, limited, read_person_limits
 from hfchat.limits import Limits, parse_limit
 from hfchat.types import Policy
+from tests.support.rows import each_row
 
 SETTINGS = Policy("m", None, rate=(parse_limit("30/minute"),), budget=(parse_limit("200000/day"),), streams=4)
 NONE: dict[str, str | int] = {}
@@ -43,7 +44,7 @@ def limits_of(values: dict[str, str | int]) -> Limits:
     return Limits(**{name: parse_limit(value) if isinstance(value, str) else value for name, value in values.items()})
 
 
-@pytest.mark.parametrize(("person", "token", "holds"), HOLDS.values(), ids=HOLDS)
+@each_row(("person", "token", "holds"), HOLDS.values(), ids=HOLDS)
 def test_a_persons_limit_replaces_the_settings_and_a_tokens_narrows_it(
     person: dict[str, str | int], token: dict[str, str | int], holds: tuple[str, str, int]
 ) -> None:
@@ -53,8 +54,8 @@ def test_a_persons_limit_replaces_the_settings_and_a_tokens_narrows_it(
     assert ("+".join(map(str, policy.rate)), "+".join(map(str, policy.budget)), policy.streams) == holds
 
 
-@pytest.mark.parametrize("blocked", [False, True])
-@pytest.mark.parametrize("person", [person for person, _, _ in HOLDS.values()], ids=str)
+@each_row("blocked", [False, True])
+@each_row("person", [person for person, _, _ in HOLDS.values()], ids=str)
 def test_limits_are_kept_as_a_text_in_one_spelling(person: dict[str, str | int], blocked: bool) -> None:
     limits = limits_of(person)
     limits = PersonLimits(limits.rate, limits.budget, limits.streams, blocked)
@@ -66,7 +67,7 @@ def test_limits_are_kept_as_a_text_in_one_spelling(person: dict[str, str | int],
 UNREADABLE = ["x", "[1]", "5", '{"speed": 1}', '{"budget": "$5/day"}', '{"budget": 5}', json.dumps({"rate": None})]
 
 
-@pytest.mark.parametrize("text", UNREADABLE)
+@each_row("text", UNREADABLE)
 def test_limits_that_another_version_wrote_let_nobody_in(text: str) -> None:
     with pytest.raises(StoreUnavailable):
         read_person_limits(text)

@@ -10,6 +10,7 @@ import pytest
 
 from hfchat.ledger.sqlite_file import SqliteFile, has_wal_reset_bug
 from tests.support.checkpoint_hammer import VERSIONS, hammer
+from tests.support.rows import each_row
 
 VERSIONS_OF_SQLITE = {
     "before the log": ((3, 6, 23), False),
@@ -29,7 +30,7 @@ VERSIONS_OF_SQLITE = {
 }
 
 
-@pytest.mark.parametrize(("version", "bug"), VERSIONS_OF_SQLITE.values(), ids=VERSIONS_OF_SQLITE)
+@each_row(("version", "bug"), VERSIONS_OF_SQLITE.values(), ids=VERSIONS_OF_SQLITE)
 def test_a_version_has_the_bug_or_not(version: tuple[int, int, int], bug: bool) -> None:
     assert has_wal_reset_bug(version) is bug
 

@@ -36,6 +36,7 @@ from hfchat.types import Policy, Usage
 from tests.support.late_bucket import LateBucket
 from tests.support.ledger_questions import ALICE, DAY, NOON, account, ask, reserve, used
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.rows import each_row
 
 pytestmark = pytest.mark.anyio
 
@@ -501,9 +502,7 @@ SAYS_NO: dict[str, tuple[int, int, int, int, type[HfchatError], str, int]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("place", "needs", "tokens", "held", "kind", "detail", "wait_s"), SAYS_NO.values(), ids=SAYS_NO
-)
+@each_row(("place", "needs", "tokens", "held", "kind", "detail", "wait_s"), SAYS_NO.values(), ids=SAYS_NO)
 def test_a_refusal_says_which_meter_said_no_and_until_when(
     place: int, needs: int, tokens: int, held: int, kind: type[HfchatError], detail: str, wait_s: int
 ) -> None:

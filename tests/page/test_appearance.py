@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from hfchat.page.appearance import READABLE, contrast, shades
+from tests.support.rows import each_row
 
 WHITE, DARK = (255, 255, 255), (11, 15, 25)
 COLOURS = [f"#{red}{green}{blue}" for red, green, blue in itertools.product(("00", "80", "ff"), repeat=3)] + [
@@ -25,7 +26,7 @@ def test_contrast_is_as_the_guidelines_say() -> None:
     assert contrast((118, 118, 118), WHITE) == pytest.approx(4.54, abs=0.01)
 
 
-@pytest.mark.parametrize("accent", COLOURS)
+@each_row("accent", COLOURS)
 def test_text_on_and_in_the_accent_can_be_read(accent: str) -> None:
     found = {step: read(shade) for step, shade in shades(accent).items()}
     for step in (600, 700, 800, 900, 950):

@@ -20,6 +20,7 @@ from hfchat.page.history import (
     page_note,
     split_reply,
 )
+from tests.support.rows import each_row
 
 # What `ChatPage` uses of `gr.ChatInterface` that Gradio promises to nobody.
 METHODS = (
@@ -175,7 +176,7 @@ PARTS_OF_A_REPLY = {
 }
 
 
-@pytest.mark.parametrize(("history", "before", "thoughts", "said"), PARTS_OF_A_REPLY.values(), ids=PARTS_OF_A_REPLY)
+@each_row(("history", "before", "thoughts", "said"), PARTS_OF_A_REPLY.values(), ids=PARTS_OF_A_REPLY)
 def test_what_there_is_of_a_reply_that_is_continued(
     history: list[Any], before: list[Any], thoughts: list[str], said: str
 ) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.page.continued_reply import MAX_OVERLAP_CHARS, ContinuedReply, in_code
+from tests.support.rows import each_row
 
 CONTINUED = {
     "half a word is written anew": ("I like inter", "interesting things", "I like interesting things"),
@@ -60,7 +61,7 @@ CONTINUED = {
 }
 
 
-@pytest.mark.parametrize(("partial", "added", "whole"), CONTINUED.values(), ids=CONTINUED)
+@each_row(("partial", "added", "whole"), CONTINUED.values(), ids=CONTINUED)
 def test_both_parts_are_one_text(partial: str, added: str, whole: str) -> None:
     assert ContinuedReply(partial).joined(added, whole=True) == whole
 

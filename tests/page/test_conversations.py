@@ -11,6 +11,7 @@ from hfchat.i18n.sentences import HISTORY
 from hfchat.page.head import constants
 from hfchat.page.history import CUT_ID, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, NOTICE_ID, messages_to_show
 from tests.conftest import RunningApp, make_token
+from tests.support.rows import each_row
 
 STATIC = Path(__file__).parents[2] / "hfchat" / "page" / "static"
 SCRIPTS = "\n".join(path.read_text("utf-8") for path in sorted(STATIC.rglob("*.js")))
@@ -110,7 +111,7 @@ def test_a_file_in_what_is_opened_is_refused(stub_app: RunningApp) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("key", HISTORY["en"])
+@each_row("key", HISTORY["en"])
 def test_a_sentence_of_the_list_is_used(key: str) -> None:
     assert re.search(rf"""says\.{key}\b|["']{key}["']""", OWN_SCRIPTS) or f"historySays.{key}" in SCRIPTS
 

@@ -4,13 +4,12 @@ import gzip
 import json
 import re
 
-import pytest
-
 from hfchat.i18n.language import LANGUAGES, Language
 from hfchat.i18n.sentences import DIRECTIONS, PAGE
 from hfchat.page.gradio_translations import words
 from tests.conftest import RunningApp
 from tests.support.raw_client import ask, cookie
+from tests.support.rows import each_row
 
 
 def test_the_page_begins_with_our_scripts_plain_and_compressed(offline_app: RunningApp) -> None:
@@ -35,9 +34,7 @@ def test_nothing_else_has_it(offline_app: RunningApp) -> None:
         assert b"<head><script" not in ask(offline_app, "GET", path, cookie()).body
 
 
-@pytest.mark.parametrize(
-    ("header", "language"), [*((language, language) for language in LANGUAGES), ("pt-BR", "pt"), ("fi", "en")]
-)
+@each_row(("header", "language"), [*((language, language) for language in LANGUAGES), ("pt-BR", "pt"), ("fi", "en")])
 def test_the_page_has_one_language(offline_app: RunningApp, header: str, language: Language) -> None:
     page = ask(offline_app, "GET", "/", {**cookie(), "Accept-Language": header}).body.decode()
     assert re.search(rf'<html\s+lang="{language}" dir="{DIRECTIONS[language]}"', page)

@@ -15,6 +15,7 @@ from hfchat.page.pictures import MAX_GIVEN_CHARS, with_pictures
 from hfchat.types import Message
 from tests.page.test_pictures import image, number, picture
 from tests.page.test_pictures import reference as picture_reference
+from tests.support.rows import each_row
 
 
 def reference(place: int = 1, name: str = "notes.txt") -> str:
@@ -47,7 +48,7 @@ HOSTILE: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE)
+@each_row("sent", HOSTILE.values(), ids=HOSTILE)
 def test_what_is_no_file_is_left_out(sent: object) -> None:
     assert read_files(sent) == {}
 

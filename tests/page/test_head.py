@@ -12,6 +12,7 @@ from hfchat.i18n.language import LANGUAGES, Language
 from hfchat.page.head import SCRIPTS, constants, head
 from tests.conftest import RunningApp
 from tests.support.raw_client import ask, cookie
+from tests.support.rows import each_row
 
 TEXTS = {name: body.decode() for name, body in SCRIPTS.items()}
 IMPORTS = {
@@ -64,7 +65,7 @@ def test_modules_share_no_global_name() -> None:
     assert [name for name, text in TEXTS.items() if "window.hfchat" in text] == ["page.js"]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@each_row("language", LANGUAGES)
 def test_what_is_handed_over_ends_no_script(language: Language) -> None:
     document = head("/static/x", "{}", "data:,", language)
     found = re.search(r'<script type="application/json" id="hfchat-constants">([^<]*)</script>', document)

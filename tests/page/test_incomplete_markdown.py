@@ -1,10 +1,10 @@
 """A reply that grows never shows half a mark, and never takes back what it showed."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hfchat.page.incomplete_markdown import MAX_LINE_CHARS, without_half_mark
+from tests.support.rows import each_row
 
 HALVES = {
     "bold": ("a **", "a "),
@@ -36,7 +36,7 @@ HALVES = {
 }
 
 
-@pytest.mark.parametrize(("text", "shown"), HALVES.values(), ids=HALVES)
+@each_row(("text", "shown"), HALVES.values(), ids=HALVES)
 def test_half_a_mark_is_not_shown(text: str, shown: str) -> None:
     assert without_half_mark(text) == shown
 
@@ -57,7 +57,7 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE)
+@each_row("text", WHOLE.values(), ids=WHOLE)
 def test_what_is_whole_is_shown(text: str) -> None:
     assert without_half_mark(text) == text
 

@@ -9,6 +9,7 @@ from hfchat.errors import InvalidRequest
 from hfchat.page.inputs import MAX_SYSTEM_CHARS, ChatInputs
 from hfchat.page.model_picker import about, label, named, picks
 from hfchat.types import ChatRequest, Message, ModelFacts, Policy
+from tests.support.rows import each_row
 
 POLICY = Policy("a/b:fastest", frozenset({"a/b:fastest", "a/b", "c/d"}))
 QUESTION = (Message("user", "hello"),)
@@ -50,7 +51,7 @@ FORGED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("choices", "param"), FORGED, ids=[f"{choices}"[:40] for choices, _ in FORGED])
+@each_row(("choices", "param"), FORGED, ids=[f"{choices}"[:40] for choices, _ in FORGED])
 def test_what_is_out_of_bounds_is_refused_by_its_name(choices: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         chosen(**choices)

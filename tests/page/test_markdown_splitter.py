@@ -9,6 +9,7 @@ from hfchat.page.history import messages_for_model
 from hfchat.page.markdown_splitter import PIECE_CHARS, MarkdownSplitter
 from hfchat.page.reply_view import ReplyView
 from hfchat.types import Delta, Finish
+from tests.support.rows import each_row
 
 LONG = "a word " * 100
 
@@ -38,7 +39,7 @@ def test_a_short_reply_is_one() -> None:
     assert pieces_of("one\n\n", "two\n\nthree").done == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     "block",
     [
         "```python\na = 1\n\n" + "b = 2\n\n" * 400 + "```",

@@ -5,13 +5,17 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing
 from typing import Any
 
+import gradio as gr
 import httpx2
 import pytest
+from fastapi import FastAPI
+from gradio import blocks
 from gradio_client import Client
 
 from hfchat.page.history import CUT_ID, MAX_HISTORY_CHARS, MAX_HISTORY_MESSAGES, NOTICE_ID, messages_for_model
 from hfchat.types import Call, Delta, Finish, Message
 from tests.conftest import CALL, RunningApp, make_settings, make_token, page_client, running, wait_until
+from tests.support.rows import each_row
 from tests.support.stub_upstream import Answer, StubUpstream, event, reply
 
 NOTICE = {"role": "assistant", "content": "it failed", "metadata": {"id": NOTICE_ID}}
@@ -73,7 +77,7 @@ HISTORIES: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize(("history", "sent"), HISTORIES.values(), ids=HISTORIES.keys())
+@each_row(("history", "sent"), HISTORIES.values(), ids=HISTORIES.keys())
 def test_only_text_of_whole_turns_is_sent(history: list[Any], sent: list[tuple[str, str]]) -> None:
     assert [(message.role, message.content) for message in messages_for_model(history)] == sent
 
@@ -181,3 +185,18 @@ def test_what_the_page_offers_is_only_the_chat(stub_app: RunningApp, auth: dict[
     info = httpx2.get(f"{stub_app.url}/gradio_api/info", headers=auth, **CALL).json()
     assert list(info["named_endpoints"]) == ["/chat"]
     assert "api.gradio.app" not in json.dumps(httpx2.get(f"{stub_app.url}/config", headers=auth, **CALL).json())
+
+
+@pytest.mark.anyio
+async def test_only_what_is_served_has_routes(offline_app: RunningApp) -> None:
+    """Async: where no event loop runs, Gradio makes one and leaves it open."""
+    with gr.Blocks(analytics_enabled=False) as page:
+        gr.Button()
+    assert "/theme.css" not in paths(page.app)
+    assert "/theme.css" in paths(offline_app.app.routes[-1].app)
+    # As Gradio does where somebody launches a page of their own in this process.
+    assert "/theme.css" in paths(blocks.App.create_app(page, mcp_server=False, debug=False))
+
+
+def paths(app: FastAPI) -> list[str]:
+    return [getattr(route, "path", "") for route in app.routes]

@@ -14,6 +14,7 @@ from hfchat.ledger.quota import Quota
 from hfchat.page.header import account_menu, remaining_html
 from hfchat.page.notices import notice, sources_note
 from hfchat.types import Caller, HubAccount, Policy, Source
+from tests.support.rows import each_row
 
 POLICY = Policy("m", None)
 OWN_PAGES = {
@@ -82,8 +83,8 @@ PAYERS: dict[str, tuple[HubAccount | None, str | None, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES[:2])
-@pytest.mark.parametrize(("account", "payer", "act"), PAYERS.values(), ids=PAYERS)
+@each_row("language", LANGUAGES[:2])
+@each_row(("account", "payer", "act"), PAYERS.values(), ids=PAYERS)
 def test_who_pays_is_always_in_sight(
     account: HubAccount | None, payer: str | None, act: str | None, language: str
 ) -> None:

@@ -12,6 +12,7 @@ from pypdf import PdfWriter
 
 from hfchat.page.pdf_reader import read
 from hfchat.page.pdf_text import MAX_PDF_BYTES, PdfTexts
+from tests.support.rows import each_row
 
 
 def pdf(*pages: str, content: bytes | None = None) -> bytes:
@@ -88,7 +89,7 @@ UNREADABLE = {
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("data", "fault"), UNREADABLE.values(), ids=UNREADABLE)
+@each_row(("data", "fault"), UNREADABLE.values(), ids=UNREADABLE)
 async def test_what_has_no_text_is_said(data: bytes, fault: str) -> None:
     assert await read_base64(data) == {"fault": fault}
 

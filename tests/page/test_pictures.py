@@ -25,6 +25,7 @@ from hfchat.page.pictures import (
 )
 from hfchat.types import Message, ModelFacts
 from hfchat.upstream.offline import reply_to
+from tests.support.rows import each_row
 
 STATIC = Path(__file__).parents[2] / "hfchat" / "page" / "static"
 SCRIPTS = "\n".join(path.read_text("utf-8") for path in sorted(STATIC.glob("pictures/*.js")))
@@ -87,7 +88,7 @@ HOSTILE: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE)
+@each_row("sent", HOSTILE.values(), ids=HOSTILE)
 def test_what_is_no_picture_is_left_out(sent: object) -> None:
     assert read_pictures(sent) == {}
 
@@ -220,7 +221,7 @@ def test_the_notices_say_what_helps(language: Any) -> None:
     assert text.index("hfchat-do-another_model") < text.index("hfchat-do-retry")
 
 
-@pytest.mark.parametrize("key", PICTURES["en"])
+@each_row("key", PICTURES["en"])
 def test_a_sentence_about_pictures_is_used(key: str) -> None:
     assert re.search(rf"\.{key}\b", SCRIPTS)
 

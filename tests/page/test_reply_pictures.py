@@ -3,13 +3,12 @@
 import base64
 import re
 
-import pytest
-
 from hfchat.i18n.sentences import PAGE
 from hfchat.page.history import REPLY_PICTURES_ID, SOURCES_ID, messages_for_model
 from hfchat.page.notices import MAX_SOURCES, sources_note
 from hfchat.page.reply_pictures import HELD_S, MAX_HELD_CHARS, MAX_PICTURE_CHARS, ReplyPictures
 from hfchat.types import Source
+from tests.support.rows import each_row
 
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n0123").decode()
 
@@ -51,7 +50,7 @@ NOT_SHOWN = {
 }
 
 
-@pytest.mark.parametrize("picture", NOT_SHOWN.values(), ids=NOT_SHOWN)
+@each_row("picture", NOT_SHOWN.values(), ids=NOT_SHOWN)
 def test_what_is_no_picture_is_said(picture: str) -> None:
     (message,) = ReplyPictures().message("alice", [picture], "es")
     assert message["content"] == PAGE["es"]["picture_not_shown"]
@@ -83,7 +82,7 @@ SOURCES: dict[str, tuple[Source, str]] = {
 }
 
 
-@pytest.mark.parametrize(("source", "line"), SOURCES.values(), ids=SOURCES)
+@each_row(("source", "line"), SOURCES.values(), ids=SOURCES)
 def test_sources_are_safe_links(source: Source, line: str) -> None:
     assert sources_note([source], "en")["content"] == f"**Sources**\n\n{line}"
 

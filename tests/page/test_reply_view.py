@@ -1,12 +1,11 @@
 """Before the first word the page says what is waited for: a place, a slow model, another try."""
 
-import pytest
-
 from hfchat.chat.retries import Attempt
 from hfchat.i18n.language import Language
 from hfchat.page.continued_reply import ContinuedReply
 from hfchat.page.reply_view import LONG_S, PLACE_S, QUIET_S, ReplyView
 from hfchat.types import Delta, Finish
+from tests.support.rows import each_row
 
 ONE, TWO, PINNED = "org/one:fastest", "org/two", "org/one:prov"
 # the attempts so far, how long nothing came since, what is said
@@ -23,7 +22,7 @@ WAITS: dict[str, tuple[list[str], float, str]] = {
 }
 
 
-@pytest.mark.parametrize(("models", "silent_s", "said"), WAITS.values(), ids=WAITS)
+@each_row(("models", "silent_s", "said"), WAITS.values(), ids=WAITS)
 def test_what_is_waited_for_is_said(models: list[str], silent_s: float, said: str) -> None:
     now = 100.0
     view = ReplyView("en", lambda: now)

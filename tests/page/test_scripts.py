@@ -12,6 +12,10 @@ from hfchat.page.head import constants
 from hfchat.page.renderer import renderer_scripts
 
 TESTS = Path(__file__).parents[1] / "js"
+ONE_PROCESS = (
+    "--test-isolation=none",
+    "--test-reporter=spec",
+)  # or the node that reports starts another one for the file
 SLOW = {"formulas.test.js"}  # it measures what takes the processor long
 FILES = [
     pytest.param(path, id=path.name, marks=[pytest.mark.whole] if path.name in SLOW else [])
@@ -29,7 +33,7 @@ def test_the_scripts_do_what_they_say(path: Path, tmp_path: Path) -> None:
         "HFCHAT_CONSTANTS": json.dumps(constants("en"), default=dict),
         "HFCHAT_RENDERER": str(renderer),
     }
-    command = [node, "--no-warnings", "--import", TESTS / "setup.js", "--test", "--test-reporter=spec", path]
+    command = [node, "--no-warnings", "--import", TESTS / "setup.js", "--test", *ONE_PROCESS, path]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "\nℹ pass 0\n" not in run.stdout

@@ -18,6 +18,7 @@ from hfchat.http.body import read_body, replayed
 from hfchat.page.sessions import MAX_PAGE_BODY_BYTES, scope_session, scoped_session_hash
 from tests.conftest import KEY, RunningApp, wait_until
 from tests.support.raw_client import UNSET, Said, ask, bearer, functions, line_to, post
+from tests.support.rows import each_row
 from tests.support.stub_upstream import StubUpstream, reply
 
 META = {"_type": "gradio.FileData"}
@@ -107,8 +108,8 @@ def _is_refused(said: Said) -> bool:
     return said.status == 400 and said.code == "invalid_request"
 
 
-@pytest.mark.parametrize("escape", ESCAPES)
-@pytest.mark.parametrize("forgery", FORGERIES)
+@each_row("escape", ESCAPES)
+@each_row("forgery", FORGERIES)
 def test_a_forged_file_or_component_gives_nothing_away(
     offline_app: RunningApp, listener: Listener, secret_file: Path, forgery: str, escape: str
 ) -> None:
@@ -307,15 +308,15 @@ ODD_HASHES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("session_hash", ODD_HASHES.values(), ids=ODD_HASHES)
-@pytest.mark.parametrize("path", ["run/predict", "queue/join", "cancel", "call/chat", "reset"])
+@each_row("session_hash", ODD_HASHES.values(), ids=ODD_HASHES)
+@each_row("path", ["run/predict", "queue/join", "cancel", "call/chat", "reset"])
 def test_a_session_hash_of_another_form_is_refused(offline_app: RunningApp, path: str, session_hash: Any) -> None:
     said = post(offline_app, f"/gradio_api/{path}", {"data": [], "fn_index": 0, "session_hash": session_hash})
     assert _is_refused(said)
     assert said.json["error"]["param"] == "session_hash"
 
 
-@pytest.mark.parametrize("value", ["", "a%00b", "%C3%B1", "a" * 65, "a%20b", "a%0A"])
+@each_row("value", ["", "a%00b", "%C3%B1", "a" * 65, "a%20b", "a%0A"])
 def test_a_session_hash_of_another_form_in_an_address_is_refused(offline_app: RunningApp, value: str) -> None:
     assert _is_refused(ask(offline_app, "GET", f"/gradio_api/queue/data?session_hash={value}", bearer()))
     assert ask(offline_app, "GET", f"/gradio_api/heartbeat/{value}", bearer()).status in (400, 404)
@@ -355,8 +356,8 @@ BROKEN_BODIES = {
 }
 
 
-@pytest.mark.parametrize("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES)
-@pytest.mark.parametrize("path", ["run/predict", "queue/join", "call/chat", "cancel", "reset"])
+@each_row("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES)
+@each_row("path", ["run/predict", "queue/join", "call/chat", "cancel", "reset"])
 def test_a_body_that_is_not_the_pages_is_refused(offline_app: RunningApp, path: str, body: bytes) -> None:
     said = post(offline_app, f"/gradio_api/{path}", body)
     assert _is_refused(said)

@@ -8,6 +8,7 @@ import pytest
 from hfchat.types import Call, Message
 from hfchat.upstream.call_form import MAX_MODELS, CallForm, CallForms
 from hfchat.upstream.translate import Refusal
+from tests.support.rows import each_row
 
 CALL = Call("m", (Message("system", "be brief"), Message("user", "hello")), 64)
 
@@ -60,15 +61,15 @@ SYSTEM = [
 ]
 
 
-@pytest.mark.parametrize("status", [400, 422, 500])
-@pytest.mark.parametrize("words", SYSTEM)
+@each_row("status", [400, 422, 500])
+@each_row("words", SYSTEM)
 def test_words_about_the_system_role_fold_it_into_the_question(words: str, status: int) -> None:
     form = CallForm().other(CALL, refusal(words, status))
     assert form == CallForm(system=False)
     assert form.of(CALL).messages == (Message("user", "be brief\n\nhello"),)
 
 
-@pytest.mark.parametrize("words", MAX_COMPLETION_TOKENS)
+@each_row("words", MAX_COMPLETION_TOKENS)
 def test_words_about_the_limit_send_it_by_its_other_name(words: str) -> None:
     form = CallForm().other(CALL, refusal(words))
     assert form == CallForm(max_tokens_name="max_completion_tokens")
@@ -120,7 +121,7 @@ OTHER = {
 }
 
 
-@pytest.mark.parametrize("refused", OTHER.values(), ids=OTHER)
+@each_row("refused", OTHER.values(), ids=OTHER)
 def test_other_words_ask_for_no_other_form(refused: Refusal) -> None:
     assert CallForm().other(CALL, refused) is None
 
@@ -168,7 +169,7 @@ MESSAGES: dict[str, tuple[list[Message], list[Message]]] = {
 }
 
 
-@pytest.mark.parametrize(("messages", "folded"), MESSAGES.values(), ids=MESSAGES)
+@each_row(("messages", "folded"), MESSAGES.values(), ids=MESSAGES)
 def test_what_the_system_says_stands_before_the_next_question(messages: list[Message], folded: list[Message]) -> None:
     sent = CallForm(system=False).of(Call("m", tuple(messages), 9)).messages
     assert list(sent) == folded

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hfchat.errors import UpstreamInvalidResponse
 from hfchat.upstream import chunks
 from hfchat.upstream.chunks import Frame, loads, plain_word
+from tests.support.rows import each_row
 
 
 def chunk(word: Any, **more: Any) -> str:
@@ -61,7 +62,7 @@ def test_a_frame_shorter_than_its_two_sides_is_none() -> None:
     assert frame.word_in(before + '"' + after) is None
 
 
-@pytest.mark.parametrize("word", [":", ", ", "content", "index", "c-1", "choices", "0", "}]}"])
+@each_row("word", [":", ", ", "content", "index", "c-1", "choices", "0", "}]}"])
 def test_a_word_that_stands_elsewhere_too_is_not_mistaken(word: str) -> None:
     data = chunk(word, note=word, system_fingerprint="c-1")
     frame = Frame()

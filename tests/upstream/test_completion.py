@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hfchat.upstream.completion import chunks_of, completion_of, with_plain_messages
+from tests.support.rows import each_row
 
 HEAD = {"id": "c-1", "object": "chat.completion.chunk", "created": 5, "model": "m", "system_fingerprint": "fp"}
 
@@ -126,7 +127,7 @@ MERGED: dict[str, tuple[list[Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("deltas", "message"), MERGED.values(), ids=MERGED)
+@each_row(("deltas", "message"), MERGED.values(), ids=MERGED)
 def test_deltas_are_put_together_as_a_message(deltas: list[Any], message: dict[str, Any]) -> None:
     before = json.dumps(deltas)
     assert message_of(*map(chunk, deltas)) == {"role": "assistant", **message}
@@ -255,7 +256,7 @@ ODD: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=lambda odd: json.dumps(odd)[:50])
+@each_row("odd", ODD, ids=lambda odd: json.dumps(odd)[:50])
 def test_whatever_a_provider_sends_is_put_together_somehow(odd: Any) -> None:
     for chunks in ([odd, chunk({"content": "a"}), odd], [chunk({"content": "a"}), odd, odd]):
         assert completion_of(chunks)["object"] == "chat.completion"

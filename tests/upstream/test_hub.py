@@ -21,6 +21,7 @@ from hfchat.upstream.hub import HubUpstream
 from hfchat.upstream.reply import Reply
 from hfchat.upstream.sse import ServerSentEvent
 from tests.conftest import free_port, wait_until
+from tests.support.rows import each_row
 from tests.support.stub_upstream import DONE, Answer, StubUpstream, event, reply, usage_event
 
 pytestmark = pytest.mark.anyio
@@ -292,7 +293,7 @@ def answer_of(case: dict[str, Any]) -> Answer:
     return Answer(case["status"], case["content_type"], headers, [body])
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case["phase"] != "network"], ids=lambda case: case["id"])
+@each_row("case", [case for case in CASES if case["phase"] != "network"], ids=lambda case: case["id"])
 async def test_a_recorded_failure_becomes_the_error_we_want(stub: StubUpstream, case: dict[str, Any]) -> None:
     stub.answer = lambda _: answer_of(case)
     async with hub(stub) as upstream:

@@ -6,6 +6,7 @@ import pytest
 
 from hfchat.types import MAX_PICTURES, MAX_SOURCES, MAX_TOOLS, Delta, Extras, Source
 from hfchat.upstream.message import read_message, sources_in, with_reasoning_content
+from tests.support.rows import each_row
 
 TEXT = "a few words"
 DATA = "data:image/png;base64,iVBORw0KGgo"
@@ -43,7 +44,7 @@ THOUGHTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("message", THOUGHTS.values(), ids=THOUGHTS)
+@each_row("message", THOUGHTS.values(), ids=THOUGHTS)
 def test_thoughts_are_found_in_every_form_and_in_one_field(message: dict[str, Any]) -> None:
     assert read_message({"role": "assistant", **message}) == Delta("", TEXT)
     assert with_reasoning_content(message)["reasoning_content"] == TEXT
@@ -64,7 +65,7 @@ TEXTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("message", TEXTS.values(), ids=TEXTS)
+@each_row("message", TEXTS.values(), ids=TEXTS)
 def test_the_text_is_found_in_every_form(message: dict[str, Any]) -> None:
     assert read_message(message) == Delta(TEXT)
 
@@ -107,7 +108,7 @@ PICTURES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("message", PICTURES.values(), ids=PICTURES)
+@each_row("message", PICTURES.values(), ids=PICTURES)
 def test_pictures_are_found_and_are_no_letters(message: dict[str, Any]) -> None:
     assert read_message(message) == Delta(extras=Extras(pictures=[DATA]))
 
@@ -126,7 +127,7 @@ FOUND: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("message", FOUND.values(), ids=FOUND)
+@each_row("message", FOUND.values(), ids=FOUND)
 def test_sources_are_found_and_are_no_letters(message: dict[str, Any]) -> None:
     delta = read_message({"content": TEXT, **message})
     assert delta == Delta(TEXT, extras=Extras(sources=[Source("https://a.example", "A")]))

@@ -7,6 +7,7 @@ import pytest
 from hfchat.i18n.errors import TOKEN_PAGE
 from hfchat.types import Call, Delta, Finish, Message, Usage
 from hfchat.upstream.offline import MODEL, OfflineUpstream, reply_to
+from tests.support.rows import each_row
 
 ASKED = {"en": "What is the capital of France?", "es": "¿Cuál es la capital de Francia?"}
 HONEST = {"en": "not a language model", "es": "no un modelo de lenguaje"}
@@ -56,7 +57,7 @@ LANGUAGES = [
 ]
 
 
-@pytest.mark.parametrize(("question", "language"), LANGUAGES, ids=[question for question, _ in LANGUAGES])
+@each_row(("question", "language"), LANGUAGES, ids=[question for question, _ in LANGUAGES])
 def test_it_answers_in_the_questions_language(question: str, language: str) -> None:
     assert HONEST[language] in reply_to(call(question).messages)
 

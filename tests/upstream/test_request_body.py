@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-import pytest
-
 from hfchat.types import Call, Message
 from hfchat.upstream.request_body import call_body
+from tests.support.rows import each_row
 
 ASKED = (Message("user", "hi"),)
 PLAIN = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 9}
@@ -103,6 +102,6 @@ BODIES: dict[str, tuple[Call, bool, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("call", "ask_usage", "body"), BODIES.values(), ids=BODIES)
+@each_row(("call", "ask_usage", "body"), BODIES.values(), ids=BODIES)
 def test_a_call_becomes_the_body_that_was_asked_for(call: Call, ask_usage: bool, body: dict[str, Any]) -> None:
     assert json.loads(call_body(call, ask_usage=ask_usage)) == body

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from hfchat.upstream.sse import MAX_EVENT_CHARS, EventTooLarge, ServerSentEvent, SSEDecoder
+from tests.support.rows import each_row
 
 Events = list[tuple[str, str]]
 
@@ -69,23 +70,23 @@ def read(pieces: Iterable[bytes]) -> Events:
     return [(event.event, event.data) for event in [*events, *decoder.close()]]
 
 
-@pytest.mark.parametrize(("body", "events"), CASES.values(), ids=CASES)
+@each_row(("body", "events"), CASES.values(), ids=CASES)
 def test_a_body_is_read_whole(body: bytes, events: Events) -> None:
     assert read([body]) == events
 
 
-@pytest.mark.parametrize(("body", "events"), CASES.values(), ids=CASES)
+@each_row(("body", "events"), CASES.values(), ids=CASES)
 def test_a_body_is_read_byte_by_byte(body: bytes, events: Events) -> None:
     assert read(body[place : place + 1] for place in range(len(body))) == events
 
 
-@pytest.mark.parametrize(("body", "events"), CASES.values(), ids=CASES)
+@each_row(("body", "events"), CASES.values(), ids=CASES)
 def test_a_body_is_read_split_at_every_place(body: bytes, events: Events) -> None:
     for place in range(len(body) + 1):
         assert read([body[:place], b"", body[place:]]) == events, place
 
 
-@pytest.mark.parametrize(("body", "events"), CASES.values(), ids=CASES)
+@each_row(("body", "events"), CASES.values(), ids=CASES)
 def test_what_follows_is_read_as_if_alone(body: bytes, events: Events) -> None:
     if not body.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
         body += b"\n\n"

@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hfchat import errors as e
 from hfchat.upstream.failure_text import MAX_WAIT_S, clean
 from hfchat.upstream.sse import SSEDecoder
 from hfchat.upstream.translate import Refusal, translate
+from tests.support.rows import each_row
 
 DATA = Path(__file__).parents[1] / "data"
 CASES: list[dict[str, Any]] = [
@@ -42,16 +44,16 @@ def refusal_of(case: dict[str, Any]) -> Refusal:
     return Refusal(case["status"], body, case["headers"])
 
 
-ANSWERS = [pytest.param(case, id=case["id"]) for case in CASES if case["status"] and not is_quirk(case)]
+ANSWERS = {case["id"]: case for case in CASES if case["status"] and not is_quirk(case)}
 
 
-@pytest.mark.parametrize("case", ANSWERS)
+@each_row("case", ANSWERS.values(), ids=ANSWERS)
 def test_an_answer_becomes_the_error_it_means(case: dict[str, Any]) -> None:
     error = translate(refusal_of(case))
     assert (error.code, error.retryable) == (case["expect"]["code"], case["expect"]["retryable"])
 
 
-@pytest.mark.parametrize("case", ANSWERS)
+@each_row("case", ANSWERS.values(), ids=ANSWERS)
 def test_what_is_shown_of_an_answer_is_clean(case: dict[str, Any]) -> None:
     detail = translate(refusal_of(case)).provider_message
     assert len(detail) <= 300
@@ -68,13 +70,13 @@ def failure_named(words: str) -> Exception:
     return failure
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES if case["status"] is None])
+@each_row("case", [case for case in CASES if case["status"] is None], ids=itemgetter("id"))
 def test_a_network_failure_becomes_the_error_it_means(case: dict[str, Any]) -> None:
     error = translate(failure_named(case["body"]))
     assert (error.code, error.retryable) == (case["expect"]["code"], case["expect"]["retryable"])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "code"),
     [
         (httpx2.ConnectError, "upstream_unavailable"),
@@ -153,7 +155,7 @@ def test_the_walk_over_foreign_exceptions_finds_many() -> None:
     assert len(FOREIGN) > 80
 
 
-@pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+@each_row("kind", FOREIGN, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_no_foreign_exception_comes_through(kind: type[Exception]) -> None:
     failure = kind.__new__(kind)
     error = translate(failure)
@@ -161,7 +163,7 @@ def test_no_foreign_exception_comes_through(kind: type[Exception]) -> None:
     assert (error.reason, error.provider_message) == ("", "")
 
 
-@pytest.mark.parametrize("kind", list(e.catalogue().values()))
+@each_row("kind", list(e.catalogue().values()))
 def test_an_error_of_ours_stays_what_it_is(kind: type[e.HfchatError]) -> None:
     error = kind()
     assert translate(error) is error
@@ -191,7 +193,7 @@ for _ in range(2000):
     DEEP = {"error": [DEEP]}
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         None, b"", b"\xff\xfe\x00", "NaN", "1e999", "9" * 5000, "[" * 50_000, '{"error":' * 5000, '"\\ud800"', "\x00",
@@ -202,7 +204,7 @@ for _ in range(2000):
     ],
     ids=lambda body: repr(body)[:30] if not isinstance(body, dict) or body is not DEEP else "deep",
 )  # fmt: skip
-@pytest.mark.parametrize("status", [200, 400, 404, 429, 503, 0, 999, None, "500"])
+@each_row("status", [200, 400, 404, 429, 503, 0, 999, None, "500"])
 def test_no_body_is_too_strange(status: Any, body: Any) -> None:
     headers: Any = {"Retry-After": None, "ratelimit": 5}
     error = translate(Refusal(status, body, headers))
@@ -210,7 +212,7 @@ def test_no_body_is_too_strange(status: Any, body: Any) -> None:
     assert error.retry_after_s is None or 1 <= error.retry_after_s <= MAX_WAIT_S
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "code"),
     [
         (301, "endpoint_retired"), (400, "upstream_rejected"), (401, "hf_token_invalid"), (402, "credits_exhausted"),
@@ -227,7 +229,7 @@ def test_the_status_decides_where_there_are_no_words(status: int, code: str) -> 
     assert translate(Refusal(status)).code == code
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "body", "seconds"),
     [
         ({"Retry-After": "120"}, None, 120),
@@ -279,7 +281,7 @@ ECHOED = (
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         {"detail": [{"msg": "Field required", "input": ECHOED}]},
@@ -297,7 +299,7 @@ def test_what_a_person_wrote_is_no_cause(body: dict[str, Any]) -> None:
     assert translate(Refusal(400, json.dumps(body))).code == "upstream_rejected"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "shown"),
     [
         ('User Access Token "my-token" is expired', "User Access Token [hidden] is expired"),

@@ -24,6 +24,7 @@ from hfchat.page.notices import notice
 from hfchat.types import Call, Delta, Finish, Usage
 from tests.conftest import RunningApp, make_settings, make_token, running
 from tests.support.browser import BOX, TURN, Visit, visiting
+from tests.support.rows import each_row
 from tests.support.scripted_upstream import ScriptedUpstream, Step, echoed
 
 MODEL, OTHER = "meta-llama/Llama-3.2-3B-Instruct:fastest", "own/other"
@@ -49,8 +50,8 @@ def failing(code: str) -> HfchatError:
     return error
 
 
-@pytest.mark.parametrize("language", ["en", "es"])
-@pytest.mark.parametrize("code", catalogue())
+@each_row("language", ["en", "es"])
+@each_row("code", catalogue())
 def test_every_error_has_words_and_a_button(code: str, language: Language) -> None:
     for to_owner in (False, True):
         said = notice(failing(code), language, "abc", to_owner)["content"]
