@@ -385,6 +385,7 @@ UNITS = (
 LARGE_TEXT = 20_480
 
 
+@pytest.mark.whole  # it takes 13 s of processor time
 @pytest.mark.parametrize("name", SCANNERS)
 def test_a_scanner_takes_linear_time(name: str) -> None:
     scan = SCANNERS[name]
