@@ -108,10 +108,10 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("token", "asked", "code"), REFUSED.values(), ids=REFUSED)
-def test_a_refusal_is_raised(token: str, asked: dict[str, Any], code: str, offline_app: RunningApp) -> None:
+@pytest.mark.parametrize(("token", "body", "code"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_is_raised(token: str, body: dict[str, Any], code: str, offline_app: RunningApp) -> None:
     with pytest.raises(HfchatError) as raised:
-        send_chat_message(token, **{"messages": HELLO, "base_url": offline_app.url, **asked})
+        send_chat_message(token, **{"messages": HELLO, "base_url": offline_app.url, **body})
     assert raised.value.code == code
     assert raised.value.fault == "caller"
     assert raised.value.message

@@ -200,14 +200,6 @@ class ReasoningSplitter:
         return text
 
 
-def split_reasoning(text: str) -> tuple[str, str]:
-    """The reasoning and the content of a whole reply."""
-    splitter = ReasoningSplitter()
-    splitter.add(text)
-    splitter.end()
-    return splitter.split()
-
-
 def _opening_of(text: str, forms: Sequence[_Form]) -> tuple[_Form | None, re.Match[str] | None]:
     if text[:1] and text[0] in _SIGNS:
         for form in forms:

@@ -58,9 +58,9 @@ def chat(app: RunningApp, headers: dict[str, str], **more: Any) -> Said:
 
 
 def usage(app: RunningApp, token: str) -> Any:
-    said = ask(app, "GET", "/api/ai/usage", with_token(token))
-    assert said.status == 200
-    return said.json
+    response = ask(app, "GET", "/api/ai/usage", with_token(token))
+    assert response.status == 200
+    return response.json
 
 
 # --- what is left
@@ -128,8 +128,8 @@ def test_of_two_limits_the_one_that_says_no_first_is_shown(app: RunningApp, stub
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/api/ai/usage", "/api/ai/revoke"])
 def test_the_cookie_opens_neither(app: RunningApp, path: str, method: str) -> None:
-    said = ask(app, method, path, {**cookie(scopes=("chat", "admin")), "Sec-Fetch-Site": "same-origin"}, b"{}")
-    assert (said.status, said.code) == (401, "missing_token")
+    response = ask(app, method, path, {**cookie(scopes=("chat", "admin")), "Sec-Fetch-Site": "same-origin"}, b"{}")
+    assert (response.status, response.code) == (401, "missing_token")
 
 
 # --- the headers
@@ -198,18 +198,18 @@ STRANGERS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("headers", STRANGERS.values(), ids=STRANGERS)
 def test_whoever_is_not_known_hears_of_no_limit(app: RunningApp, headers: dict[str, str]) -> None:
-    said = ask(app, "GET", "/config", headers)
-    assert (said.status, [name for name in LIMITED if name in said.headers]) == (401, [])
+    response = ask(app, "GET", "/config", headers)
+    assert (response.status, [name for name in LIMITED if name in response.headers]) == (401, [])
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login"])
 def test_what_is_open_to_everybody_says_nothing_of_limits(app: RunningApp, path: str) -> None:
-    said = ask(app, "GET", path, bearer())
-    assert [name for name in LIMITED if name in said.headers] == []
+    response = ask(app, "GET", path, bearer())
+    assert [name for name in LIMITED if name in response.headers] == []
 
 
-def agree(said: Said, body: Any) -> bool:
-    shown = [said.headers[name] for name in LIMITED]
+def agree(response: Said, body: Any) -> bool:
+    shown = [response.headers[name] for name in LIMITED]
     rate, budget = body["rate"], body["budget"]
     seconds = abs(int(shown.pop(2)) - rate["reset_s"])
     return seconds <= 1 and shown == [str(rate["limit"]), str(rate["remaining"]), str(budget["remaining"])]
@@ -218,8 +218,8 @@ def agree(said: Said, body: Any) -> bool:
 def test_the_headers_agree_with_the_usage(app: RunningApp, stub: StubUpstream) -> None:
     token = make_token("agrees", policy=PolicyClaim(rate=Limit(9, "week"), budget=Limit(400, "month")))
     for _ in range(2):
-        said = ask(app, "GET", "/api/ai/usage", with_token(token))
-        assert agree(said, said.json)
+        response = ask(app, "GET", "/api/ai/usage", with_token(token))
+        assert agree(response, response.json)
         # What a whole reply says is what was settled, not what was reserved.
         assert agree(chat(app, with_token(token)), usage(app, token))
     assert usage(app, token)["budget"]["remaining"] == 400 - 2 * COSTS
@@ -228,26 +228,26 @@ def test_the_headers_agree_with_the_usage(app: RunningApp, stub: StubUpstream) -
 
 
 def test_a_stream_begins_with_what_is_left_while_it_goes_on(app: RunningApp, stub: StubUpstream) -> None:
-    said = chat(app, bearer("streams"), stream=True)
-    assert said.body.count(b"event: done") == 1
-    assert (said.headers["RateLimit-Remaining"], said.headers["X-Budget-Remaining"]) == ("29", str(5000 - MOST))
+    response = chat(app, bearer("streams"), stream=True)
+    assert response.body.count(b"event: done") == 1
+    assert (response.headers["RateLimit-Remaining"], response.headers["X-Budget-Remaining"]) == ("29", str(5000 - MOST))
     assert usage(app, make_token("streams"))["budget"]["remaining"] == 5000 - COSTS
 
 
 def test_a_turn_that_fails_before_a_word_is_free_and_says_so(app: RunningApp, stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(503, "application/json", pieces=[b'{"error":"Model x is currently loading"}'])
-    said = chat(app, bearer("fails"))
-    assert (said.status, said.code) == (503, "model_loading")
-    assert (said.headers["RateLimit-Remaining"], said.headers["X-Budget-Remaining"]) == ("29", "5000")
+    response = chat(app, bearer("fails"))
+    assert (response.status, response.code) == (503, "model_loading")
+    assert (response.headers["RateLimit-Remaining"], response.headers["X-Budget-Remaining"]) == ("29", "5000")
 
 
 @pytest.mark.parametrize(("body", "status"), [(CHAT, 200), (STREAM, 200), (b"{}", 400)], ids=["whole", "stream", "bad"])
 def test_a_page_of_a_listed_origin_can_read_what_is_left(
     app: RunningApp, stub: StubUpstream, body: bytes, status: int
 ) -> None:
-    said = ask(app, "POST", "/api/ai/chat", {**bearer("cors"), "Origin": ORIGIN}, body)
-    exposed = ", ".join(said.headers.get_all("Access-Control-Expose-Headers") or []).split(", ")
-    assert (said.status, set(exposed)) == (status, set(EXPOSED))
+    response = ask(app, "POST", "/api/ai/chat", {**bearer("cors"), "Origin": ORIGIN}, body)
+    exposed = ", ".join(response.headers.get_all("Access-Control-Expose-Headers") or []).split(", ")
+    assert (response.status, set(exposed)) == (status, set(EXPOSED))
     others = {"Retry-After", "X-Request-Id", "Idempotent-Replayed", "X-Hfchat-Attempts", "X-Should-Retry"}
     assert {*LIMITED, *others} == set(EXPOSED)
 
@@ -267,20 +267,20 @@ def id_of(token: str) -> str:
 @pytest.mark.parametrize("scopes", [("chat",), ("chat", "admin"), ("admin",)], ids="+".join)
 def test_only_an_admin_takes_a_token_back(app: RunningApp, scopes: tuple[str, ...]) -> None:
     token = make_token("zoe")
-    said = revoke(app, {"token": token}, scopes=scopes)
+    response = revoke(app, {"token": token}, scopes=scopes)
     if "admin" in scopes:
-        assert (said.status, said.json) == (200, {"revoked": id_of(token)})
+        assert (response.status, response.json) == (200, {"revoked": id_of(token)})
     else:
-        assert (said.status, said.code) == (403, "insufficient_scope")
-        assert "`admin`" in said.json["error"]["message"]
-        assert said.headers["WWW-Authenticate"] == 'Bearer realm="hfchat", error="insufficient_scope"'
+        assert (response.status, response.code) == (403, "insufficient_scope")
+        assert "`admin`" in response.json["error"]["message"]
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="hfchat", error="insufficient_scope"'
     assert ask(app, "GET", "/api/ai/usage", with_token(token)).status == (401 if "admin" in scopes else 200)
 
 
 def test_a_backend_makes_nobody_an_admin(app: RunningApp) -> None:
     theirs = jwt.encode({"sub": "root", "exp": time.time() + 60, "scope": "chat admin"}, KEY, algorithm="HS256")
-    said = ask(app, "POST", "/api/ai/revoke", with_token(theirs), json.dumps({"token": make_token()}).encode())
-    assert (said.status, said.code) == (403, "insufficient_scope")
+    response = ask(app, "POST", "/api/ai/revoke", with_token(theirs), json.dumps({"token": make_token()}).encode())
+    assert (response.status, response.code) == (403, "insufficient_scope")
 
 
 WRONG: dict[str, tuple[Any, int, str]] = {
@@ -310,9 +310,9 @@ WRONG: dict[str, tuple[Any, int, str]] = {
 @each_row(("body", "status", "param"), WRONG.values(), ids=WRONG)
 def test_what_takes_back_nothing_is_refused_with_its_place(app: RunningApp, body: Any, status: int, param: str) -> None:
     with logged() as lines:
-        said = revoke(app, body)
-    assert (said.status, said.json["error"]["param"]) == (status, param)
-    assert said.code == ("invalid_request" if status == 400 else "payload_too_large")
+        response = revoke(app, body)
+    assert (response.status, response.json["error"]["param"]) == (status, param)
+    assert response.code == ("invalid_request" if status == 400 else "payload_too_large")
     assert "token_revoked" not in "".join(lines)
 
 
@@ -331,8 +331,8 @@ def test_a_revoked_token_opens_no_door(
     token, other = make_token("zoe"), make_token("zoe")
     assert chat(app, with_token(token)).status == 200
     with logged() as lines:
-        said = revoke(app, way(token))
-    assert (said.status, said.json) == (200, {"revoked": id_of(token)})
+        response = revoke(app, way(token))
+    assert (response.status, response.json) == (200, {"revoked": id_of(token)})
     (line,) = [line for line in lines if "token_revoked" in line]
     assert id_of(token) in line
     assert ("'zoe'" in line) == ("token" in way(token))
@@ -391,16 +391,16 @@ def test_a_backends_token_is_taken_back_by_itself_or_by_the_id_in_the_log(app: R
         with logged() as lines:
             ask(app, "GET", "/nothing", with_token(theirs))
         (token_id,) = set(re.findall(r"'jti': '(x-[0-9a-f]{32}|its-\d)'", "".join(lines)))
-        said = revoke(app, {way: theirs if way == "token" else token_id})
-        assert said.json == {"revoked": token_id}
+        response = revoke(app, {way: theirs if way == "token" else token_id})
+        assert response.json == {"revoked": token_id}
         assert ask(app, "GET", "/api/ai/usage", with_token(theirs)).code == "revoked_token"
 
 
 def test_a_token_that_has_ended_is_answered_and_nothing_is_stored(app: RunningApp, store: SqliteStore) -> None:
     ended = make_token("zoe", ttl_s=60, now=1000)
     with logged() as lines:
-        said = revoke(app, {"token": ended})
-    assert (said.status, said.json) == (200, {"revoked": id_of(ended)})
+        response = revoke(app, {"token": ended})
+    assert (response.status, response.json) == (200, {"revoked": id_of(ended)})
     assert "token_revoked" not in "".join(lines)
     assert asyncio.run(store.revoked([id_of(ended)], now=0)) == set()
     good = make_token()

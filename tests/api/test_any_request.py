@@ -152,16 +152,16 @@ def test_any_visit_to_the_sign_in_is_answered_in_order(offline_app: RunningApp) 
     def check(method: str, path: str, headers: dict[str, str], name: str, value: str) -> None:
         form = f"{name}={value}"
         target, body = (path, form.encode()) if method == "POST" else (f"{path}?{form}", b"")
-        said = ask(offline_app, method, target, headers, body)
-        assert said.status < 500
+        response = ask(offline_app, method, target, headers, body)
+        assert response.status < 500
         own = headers.get("Origin", offline_app.url) == offline_app.url
         own = own and headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
-        changed = "set-cookie" in said.headers
+        changed = "set-cookie" in response.headers
         assert not changed or (method == "POST" and own)
         if method == "POST" and path == "/login" and own and changed:
             assert value == token
-        if said.status >= 400 and said.headers["content-type"] == "application/json" and method != "HEAD":
-            assert said.code
+        if response.status >= 400 and response.headers["content-type"] == "application/json" and method != "HEAD":
+            assert response.code
 
     check()
 

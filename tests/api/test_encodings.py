@@ -74,8 +74,8 @@ def test_also_in_any_other_field_of_openais_form(app: RunningApp, upstream: Stub
 
 @pytest.mark.parametrize("door", DOORS)
 def test_an_unknown_field_is_named_also_where_it_was_cut(app: RunningApp, door: str) -> None:
-    said = send(app, door, conversation("hi")[:-1] + rb', "x\ud83d": 1}')
-    assert (said.status, said.json["error"]["param"]) == (400, "x\ufffd")
+    response = send(app, door, conversation("hi")[:-1] + rb', "x\ud83d": 1}')
+    assert (response.status, response.json["error"]["param"]) == (400, "x\ufffd")
 
 
 ZIPPED = gzip.compress(TEXT.encode())
@@ -102,7 +102,7 @@ NAMED: dict[str, tuple[bytes, dict[str, str], str]] = {
 def test_an_encoding_that_is_not_read_is_named(
     app: RunningApp, door: str, body: bytes, headers: dict[str, str], name: str
 ) -> None:
-    said = ask(
+    response = ask(
         app,
         "POST",
         door,
@@ -113,12 +113,12 @@ def test_an_encoding_that_is_not_read_is_named(
         },
         body,
     )
-    error: dict[str, Any] = said.json["error"]
-    assert (said.status, error["code"], error["fault"]) == (415, "unsupported_encoding", "caller")
+    error: dict[str, Any] = response.json["error"]
+    assert (response.status, error["code"], error["fault"]) == (415, "unsupported_encoding", "caller")
     assert name in error["message"]
     assert "UTF-8, and not compressed" in error["hint"]
-    assert said.headers["Accept-Encoding"] == "identity"
-    assert said.headers["X-Should-Retry"] == "false"
+    assert response.headers["Accept-Encoding"] == "identity"
+    assert response.headers["X-Should-Retry"] == "false"
 
 
 def test_a_coding_in_transfer_is_named(app: RunningApp) -> None:
@@ -141,14 +141,14 @@ def test_a_compressed_body_is_refused_before_it_is_sent(app: RunningApp) -> None
 
 
 def test_who_is_calling_is_asked_first(app: RunningApp) -> None:
-    said = ask(app, "POST", DOORS[0], {"Content-Encoding": "gzip"}, ZIPPED)
-    assert (said.status, said.code) == (401, "missing_token")
+    response = ask(app, "POST", DOORS[0], {"Content-Encoding": "gzip"}, ZIPPED)
+    assert (response.status, response.code) == (401, "missing_token")
 
 
 def test_the_page_understands_a_text_that_was_cut(app: RunningApp, upstream: StubUpstream) -> None:
     body = json.dumps({"data": ["cut \ud83d", *UNSET]}).encode()
     headers = {**bearer(), "Content-Type": "application/json"}
     event_id = ask(app, "POST", "/gradio_api/call/chat", headers, body).json["event_id"]
-    said = ask(app, "GET", f"/gradio_api/call/chat/{event_id}", bearer())
-    assert b"event: complete" in said.body
+    response = ask(app, "GET", f"/gradio_api/call/chat/{event_id}", bearer())
+    assert b"event: complete" in response.body
     assert upstream.requests[-1]["messages"][-1]["content"] == "cut \ufffd"

@@ -116,8 +116,8 @@ def test_another_body_under_the_same_key_is_refused(app: RunningApp, stub: StubU
 def test_two_people_and_two_doors_do_not_meet_under_one_key(app: RunningApp, stub: StubUpstream, key: str) -> None:
     for subject in ("ann", "bob"):
         for door in DOORS:
-            said = send(app, door, key, body(f"I am {subject}"), make_token(f"{subject}-{key}"))
-            assert (said.status_code, "idempotent-replayed" in said.headers) == (200, False)
+            response = send(app, door, key, body(f"I am {subject}"), make_token(f"{subject}-{key}"))
+            assert (response.status_code, "idempotent-replayed" in response.headers) == (200, False)
     assert len(stub.requests) == 4
 
 
@@ -161,9 +161,9 @@ def test_what_failed_is_not_kept_and_may_be_tried_again(
     failed = send(app, DOORS[0], key, body(stream=stream))
     assert (failed.status_code == 200) is stream
     stub.answer = say
-    said = send(app, DOORS[0], key, body(stream=stream))
-    assert (said.status_code, "idempotent-replayed" in said.headers) == (200, False)
-    assert "hi there" in said.text
+    response = send(app, DOORS[0], key, body(stream=stream))
+    assert (response.status_code, "idempotent-replayed" in response.headers) == (200, False)
+    assert "hi there" in response.text
 
 
 def test_whoever_leaves_ends_the_call_and_a_retry_is_a_call_of_its_own(
@@ -204,8 +204,8 @@ def test_whoever_does_not_wait_for_the_first_leaves_it_alone(app: RunningApp, st
 @pytest.mark.parametrize("key", ["", "a b", "ñ", "x" * 256])
 def test_what_is_no_key_is_refused(app: RunningApp, key: str) -> None:
     headers = [(b"authorization", bearer()["Authorization"].encode()), (b"idempotency-key", key.encode("latin-1"))]
-    said = httpx2.post(f"{app.url}{DOORS[0]}", json=body(), headers=headers, timeout=60)
-    assert (said.status_code, said.json()["error"]["param"]) == (400, "Idempotency-Key")
+    response = httpx2.post(f"{app.url}{DOORS[0]}", json=body(), headers=headers, timeout=60)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "Idempotency-Key")
 
 
 def test_a_token_that_was_taken_back_gets_no_kept_answer(app: RunningApp, key: str) -> None:
@@ -276,8 +276,8 @@ def test_a_claim_whose_owner_was_killed_ends(
         killed.setattr(idempotency.OnceResponse, "_end", dies)
         assert send(app, DOORS[0], key, body()).status_code == 200
         assert ended.wait(30)
-    said = send(app, DOORS[0], key, body())
-    assert (said.status_code, "idempotent-replayed" in said.headers) == (200, False)
+    response = send(app, DOORS[0], key, body())
+    assert (response.status_code, "idempotent-replayed" in response.headers) == (200, False)
     assert len(stub.requests) == 2
 
 

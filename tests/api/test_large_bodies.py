@@ -128,7 +128,7 @@ def test_a_reply_that_nobody_reads_is_not_fetched_any_further(app: RunningApp, s
 @pytest.mark.parametrize("path", ["/login", "/", V1, "/gradio_api/queue/data"])
 def test_an_address_with_very_many_fields_is_refused(app: RunningApp, path: str) -> None:
     for count, refused in ((100, False), (101, True), (30_000, True)):
-        said = ask(app, "GET", f"{path}?{'a&' * count}", bearer())
-        assert (said.status == 400 and said.code == "invalid_request" and said.json["error"]["param"] == "query") is (
-            refused or (path.startswith("/gradio_api/") and count > 20)
-        )
+        response = ask(app, "GET", f"{path}?{'a&' * count}", bearer())
+        assert (
+            response.status == 400 and response.code == "invalid_request" and response.json["error"]["param"] == "query"
+        ) is (refused or (path.startswith("/gradio_api/") and count > 20))

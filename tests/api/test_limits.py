@@ -79,9 +79,9 @@ def by_api(app: RunningApp, headers: dict[str, str], **more: Any) -> Said:
 
 def join(app: RunningApp, headers: dict[str, str]) -> str:
     """Ask by the page's own API; gives where the reply is heard."""
-    said = ask(app, "POST", "/gradio_api/call/chat", headers, json.dumps({"data": [WORDS, [], *UNSET]}).encode())
-    assert said.status == 200
-    return f"/gradio_api/call/chat/{said.json['event_id']}"
+    response = ask(app, "POST", "/gradio_api/call/chat", headers, json.dumps({"data": [WORDS, [], *UNSET]}).encode())
+    assert response.status == 200
+    return f"/gradio_api/call/chat/{response.json['event_id']}"
 
 
 def by_page(app: RunningApp, headers: dict[str, str]) -> tuple[str, str]:
@@ -196,15 +196,15 @@ def test_what_holds_at_the_api(start: Start, stub: StubUpstream, name: str, stre
     case = CASES[name]
     app, headers = start(case.settings), with_token(make_token(f"{name} by api, {stream}", policy=case.claim))
     for _ in range(case.answered):
-        said = by_api(app, headers, **case.asks, stream=stream)
-        assert said.status == 200
-        assert (b"event: done" in said.body) == stream
+        response = by_api(app, headers, **case.asks, stream=stream)
+        assert response.status == 200
+        assert (b"event: done" in response.body) == stream
     if case.code:
-        said = by_api(app, headers, **case.asks, stream=stream)
-        error = said.json["error"]
+        response = by_api(app, headers, **case.asks, stream=stream)
+        error = response.json["error"]
         status = 403 if case.code == "model_not_allowed" else 429
-        assert (said.status, error["code"], error["fault"]) == (status, case.code, "caller")
-        assert (said.headers["Retry-After"] is not None, error["retryable"]) == (status == 429, status == 429)
+        assert (response.status, error["code"], error["fault"]) == (status, case.code, "caller")
+        assert (response.headers["Retry-After"] is not None, error["retryable"]) == (status == 429, status == 429)
         assert error["type"] == ("permission_error" if status == 403 else "rate_limit_error")
     check(case, stub)
 
@@ -259,10 +259,10 @@ def test_so_many_replies_at_once_and_no_more_whichever_door_they_came_by(
             else:
                 line.begin("GET", join(app, headers), headers)
         wait_until(lambda: stub.in_progress == at_once)
-        said = by_api(app, headers)
-        assert (said.status, said.code, said.headers["Retry-After"]) == (429, "too_many_streams", "5")
+        response = by_api(app, headers)
+        assert (response.status, response.code, response.headers["Retry-After"]) == (429, "too_many_streams", "5")
         replies = "1 reply" if at_once == 1 else f"{at_once} replies"
-        assert f"you may have {replies} in progress." in said.json["error"]["message"]
+        assert f"you may have {replies} in progress." in response.json["error"]["message"]
         assert f"Too many replies at once: you may have {replies} in progress." in by_page(app, headers)[1]
         spanish = {**headers, "Accept-Language": "es"}
         respuestas = "1 respuesta" if at_once == 1 else f"{at_once} respuestas"
@@ -271,7 +271,7 @@ def test_so_many_replies_at_once_and_no_more_whichever_door_they_came_by(
         assert len(stub.requests) == at_once
         # What one minute has counted the next one has not.
         # A turn that is refused for want of a place counts as a request.
-        assert time.time() // 60 != minute or said.headers["RateLimit-Remaining"] == str(1_000_000 - at_once - 1)
+        assert time.time() // 60 != minute or response.headers["RateLimit-Remaining"] == str(1_000_000 - at_once - 1)
     stub.answer = echo
     wait_until(lambda: stub.in_progress == 0, 10)
     wait_until(lambda: by_api(app, headers).status == 200)
@@ -285,10 +285,10 @@ def ends_then(length_s: int, wait_s: int, began: float) -> bool:
 def refused_in_both_languages(app: RunningApp, token: str) -> tuple[Said, list[str]]:
     """The English refusal of the API; and the four sentences, by the API and by the page."""
     english, spanish = with_token(token), with_token(token, "es")
-    said = by_api(app, english)
-    messages = [each.json["error"]["message"] for each in (said, by_api(app, spanish))]
+    response = by_api(app, english)
+    messages = [each.json["error"]["message"] for each in (response, by_api(app, spanish))]
     notices = [by_page(app, each)[1].partition("\n")[0] for each in (english, spanish)]
-    return said, [*messages, *(notice.removeprefix("⚠️ **").removesuffix("**") for notice in notices)]
+    return response, [*messages, *(notice.removeprefix("⚠️ **").removesuffix("**") for notice in notices)]
 
 
 def test_a_rate_that_is_used_up_is_said_in_words(start: Start, stub: StubUpstream) -> None:

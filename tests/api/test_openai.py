@@ -53,16 +53,16 @@ def ask(app: RunningApp, body: Any = QUESTION, *, token: str | None = None, **he
 
 def stream(app: RunningApp, **more: Any) -> list[str]:
     """The data of the events of a streamed answer."""
-    said = ask(app, {**QUESTION, "stream": True, **more})
-    assert said.status_code == 200, said.text
-    assert said.headers["content-type"].startswith("text/event-stream")
-    assert said.headers["x-accel-buffering"] == "no"
-    return [block.removeprefix("data: ").replace("\ndata: ", "\n") for block in said.text.strip().split("\n\n")]
+    response = ask(app, {**QUESTION, "stream": True, **more})
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-accel-buffering"] == "no"
+    return [block.removeprefix("data: ").replace("\ndata: ", "\n") for block in response.text.strip().split("\n\n")]
 
 
 def left(app: RunningApp, token: str) -> dict[str, Any]:
-    said = httpx2.get(f"{app.url}/api/ai/usage", headers={"Authorization": f"Bearer {token}"}, **CALL)
-    return dict(said.json())
+    response = httpx2.get(f"{app.url}/api/ai/usage", headers={"Authorization": f"Bearer {token}"}, **CALL)
+    return dict(response.json())
 
 
 # --- what passes
@@ -161,13 +161,13 @@ NOT_PASSED_ON: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-@pytest.mark.parametrize(("asked", "param"), NOT_PASSED_ON.values(), ids=NOT_PASSED_ON)
+@pytest.mark.parametrize(("body", "param"), NOT_PASSED_ON.values(), ids=NOT_PASSED_ON)
 def test_what_is_not_listed_is_refused_before_anything_is_sent(
-    app: RunningApp, upstream: StubUpstream, asked: dict[str, Any], param: str, language: str
+    app: RunningApp, upstream: StubUpstream, body: dict[str, Any], param: str, language: str
 ) -> None:
-    said = ask(app, {**QUESTION, **asked}, **{"Accept-Language": language})
-    error = said.json()["error"]
-    assert (said.status_code, error["code"], error["param"]) == (400, "unsupported_input", param)
+    response = ask(app, {**QUESTION, **body}, **{"Accept-Language": language})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "unsupported_input", param)
     assert f"`{param}`: " in error["message"]
     assert upstream.requests == []
 
@@ -199,11 +199,11 @@ LENGTHS = {
 }
 
 
-@pytest.mark.parametrize(("asked", "sent"), LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize(("body", "sent"), LENGTHS.values(), ids=LENGTHS)
 def test_the_length_of_a_reply_is_cut_by_whichever_name(
-    app: RunningApp, upstream: StubUpstream, asked: dict[str, Any], sent: dict[str, int]
+    app: RunningApp, upstream: StubUpstream, body: dict[str, Any], sent: dict[str, int]
 ) -> None:
-    ask(app, {**QUESTION, **asked}, token=make_token(policy=read_policy({"max_tokens": 50})))
+    ask(app, {**QUESTION, **body}, token=make_token(policy=read_policy({"max_tokens": 50})))
     got = {name: value for name, value in upstream.requests[-1].items() if "max_" in name or "predict" in name}
     assert got == sent
 
@@ -218,24 +218,24 @@ RESERVED = {
 }
 
 
-@pytest.mark.parametrize(("asked", "at_least"), RESERVED.values(), ids=RESERVED)
+@pytest.mark.parametrize(("body", "at_least"), RESERVED.values(), ids=RESERVED)
 def test_whatever_may_cost_something_is_reserved(
-    app: RunningApp, upstream: StubUpstream, asked: dict[str, Any], at_least: int
+    app: RunningApp, upstream: StubUpstream, body: dict[str, Any], at_least: int
 ) -> None:
     upstream.answer = lambda _: reply(["seen"])
     token = make_token("thrifty", policy=read_policy({"budget": f"{at_least}/day", "max_tokens": 100}))
-    said = ask(app, {**QUESTION, **asked}, token=token)
-    assert (said.status_code, said.json()["error"]["code"]) == (429, "budget_exceeded")
+    response = ask(app, {**QUESTION, **body}, token=token)
+    assert (response.status_code, response.json()["error"]["code"]) == (429, "budget_exceeded")
     roomy = make_token("roomy", policy=read_policy({"budget": f"{at_least + 1800}/day", "max_tokens": 100}))
-    assert ask(app, {**QUESTION, **asked}, token=roomy).status_code == 200
+    assert ask(app, {**QUESTION, **body}, token=roomy).status_code == 200
 
 
 def test_a_picture_in_the_body_is_not_counted_by_its_bytes(app: RunningApp, upstream: StubUpstream) -> None:
     upstream.answer = lambda _: reply(["seen"])
     picture = {"type": "image_url", "image_url": {"url": PICTURE + "A" * 3_000_000}}
     token = make_token("artist", policy=read_policy({"budget": "20000/day"}))
-    said = ask(app, {**QUESTION, "messages": [{"role": "user", "content": [picture]}]}, token=token)
-    assert said.status_code == 200
+    response = ask(app, {**QUESTION, "messages": [{"role": "user", "content": [picture]}]}, token=token)
+    assert response.status_code == 200
 
 
 def test_the_two_doors_have_one_ledger(app: RunningApp) -> None:
@@ -244,9 +244,9 @@ def test_the_two_doors_have_one_ledger(app: RunningApp) -> None:
     assert ask(app, token=token).headers["RateLimit-Remaining"] == "1"
     plain = {"messages": QUESTION["messages"]}
     assert httpx2.post(f"{app.url}/api/ai/chat", json=plain, headers=head, **CALL).headers["RateLimit-Remaining"] == "0"
-    said = ask(app, token=token)
-    assert (said.status_code, said.json()["error"]["type"]) == (429, "rate_limit_error")
-    assert int(said.headers["Retry-After"]) > 0
+    response = ask(app, token=token)
+    assert (response.status_code, response.json()["error"]["type"]) == (429, "rate_limit_error")
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_a_revoked_token_hears_so_before_its_body_is_judged(app: RunningApp) -> None:
@@ -254,8 +254,8 @@ def test_a_revoked_token_hears_so_before_its_body_is_judged(app: RunningApp) -> 
     admin = {"Authorization": f"Bearer {make_token('root', scopes=('admin',))}"}
     httpx2.post(f"{app.url}/api/ai/revoke", json={"token": token}, headers=admin, **CALL)
     for body in (QUESTION, {}, b"{"):
-        said = ask(app, body, token=token)
-        assert (said.status_code, said.json()["error"]["code"]) == (401, "revoked_token")
+        response = ask(app, body, token=token)
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "revoked_token")
 
 
 def calls_tools(count: int) -> list[bytes]:
@@ -321,9 +321,9 @@ def test_signs_piled_on_a_letter_take_no_longer_to_count_than_letters(app: Runni
     poor = make_token("poor", policy=read_policy({"budget": "2000/day"}))
     for name, text in (("letters", "a" * 400_000), ("signs", "a" + "\u0300" * 100_000 + "\u0323" * 100_000)):
         began = time.monotonic()
-        said = ask(app, {**QUESTION, "messages": [{"role": "user", "content": text}]}, token=poor)
+        response = ask(app, {**QUESTION, "messages": [{"role": "user", "content": text}]}, token=poor)
         took_s[name] = time.monotonic() - began
-        assert said.json()["error"]["code"] == "budget_exceeded"
+        assert response.json()["error"]["code"] == "budget_exceeded"
     assert took_s["signs"] < 10 * took_s["letters"] + 0.5
 
 
@@ -332,8 +332,8 @@ def test_a_revoked_token_hears_so_by_a_wrong_method_too(app: RunningApp) -> None
     admin = {"Authorization": f"Bearer {make_token('root', scopes=('admin',))}"}
     httpx2.post(f"{app.url}/api/ai/revoke", json={"token": token}, headers=admin, **CALL)
     for path in ("/v1/chat/completions", "/api/ai/chat"):
-        said = httpx2.get(f"{app.url}{path}", headers={"Authorization": f"Bearer {token}"}, **CALL)
-        assert (said.status_code, said.json()["error"]["code"]) == (401, "revoked_token")
+        response = httpx2.get(f"{app.url}{path}", headers={"Authorization": f"Bearer {token}"}, **CALL)
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "revoked_token")
 
 
 # --- bad input
@@ -377,11 +377,11 @@ AROUND_A_POLICY = ("models", "best_of", "truncate_prompt_tokens", "chat_template
 
 @pytest.mark.parametrize(("body", "param"), BAD.values(), ids=BAD)
 def test_bad_input_is_refused_with_its_place(app: RunningApp, upstream: StubUpstream, body: Any, param: str) -> None:
-    said = ask(app, body)
-    error = said.json()["error"]
-    assert (said.status_code, error["param"], error["type"]) == (400, param, "invalid_request_error")
+    response = ask(app, body)
+    error = response.json()["error"]
+    assert (response.status_code, error["param"], error["type"]) == (400, param, "invalid_request_error")
     assert error["code"] == ("unsupported_input" if param in AROUND_A_POLICY else "invalid_request")
-    assert said.headers["RateLimit-Remaining"]
+    assert response.headers["RateLimit-Remaining"]
     assert upstream.requests == []
 
 
@@ -405,16 +405,16 @@ def test_a_recorded_failure_is_the_catalogues_here_too(
     }
     upstream.answer = lambda _: network.get(case["id"]) or answer_of(case)
     waits = impatient if case["id"] == "net-read-timeout" else app
-    said = ask(waits, {"messages": QUESTION["messages"], "stream": streamed})
+    response = ask(waits, {"messages": QUESTION["messages"], "stream": streamed})
     code = case["expect"]["code"]
-    if said.status_code == 200:
+    if response.status_code == 200:
         assert streamed
-        *_, last = said.text.strip().split("\n\n")
+        *_, last = response.text.strip().split("\n\n")
         assert json.loads(last.removeprefix("data: "))["error"]["code"] == code
-        assert "[DONE]" not in said.text
+        assert "[DONE]" not in response.text
         return
-    error = said.json()["error"]
-    assert (error["code"], said.status_code) == (code, STATUSES[code])
+    error = response.json()["error"]
+    assert (error["code"], response.status_code) == (code, STATUSES[code])
     assert error["fault"] in ("caller", "owner", "upstream")
     assert error["fault"] == FAULTS.get(code, error["fault"])
 
@@ -432,16 +432,16 @@ def test_while_a_model_thinks_comments_keep_proxies_awake(
 ) -> None:
     monkeypatch.setattr("hfchat.api.streaming.KEEPALIVE_S", 0.05)
     upstream.answer = lambda _: Answer(pieces=[event("late", finish_reason="stop"), DONE], before_s=0.4)
-    said = ask(app, {**QUESTION, "stream": True})
-    before, _, after = said.text.partition('data: {"id"')
+    response = ask(app, {**QUESTION, "stream": True})
+    before, _, after = response.text.partition('data: {"id"')
     assert before.count(": keep-alive\n\n") >= 3
     assert "late" in after
     assert after.endswith("data: [DONE]\n\n")
     upstream.answer = lambda _: Answer(500, "application/json", pieces=[b"{}"], before_s=0.2)
-    said = ask(app, {**QUESTION, "stream": True})
-    assert said.status_code == 200
-    assert said.text.startswith(": keep-alive\n\n")
-    assert json.loads(said.text.rpartition("data: ")[2])["error"]["code"] == "upstream_unavailable"
+    response = ask(app, {**QUESTION, "stream": True})
+    assert response.status_code == 200
+    assert response.text.startswith(": keep-alive\n\n")
+    assert json.loads(response.text.rpartition("data: ")[2])["error"]["code"] == "upstream_unavailable"
 
 
 # --- stop means stop
@@ -573,11 +573,11 @@ BODIES = st.dictionaries(NAMES, JSON, max_size=6) | st.builds(
 QUIET = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def is_in_order(said: httpx2.Response) -> bool:
+def is_in_order(response: httpx2.Response) -> bool:
     """An answer, or an error of the catalogue's other than a fault of ours."""
-    if said.headers["content-type"].startswith("text/event-stream"):
-        return said.text.endswith("data: [DONE]\n\n") or '"error"' in said.text.rpartition("data: ")[2]
-    return said.status_code == 200 or said.json()["error"]["code"] != "internal_error"
+    if response.headers["content-type"].startswith("text/event-stream"):
+        return response.text.endswith("data: [DONE]\n\n") or '"error"' in response.text.rpartition("data: ")[2]
+    return response.status_code == 200 or response.json()["error"]["code"] != "internal_error"
 
 
 @pytest.mark.whole

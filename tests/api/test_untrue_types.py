@@ -50,10 +50,10 @@ def test_a_body_is_read_as_what_it_is(
     pieces = [bytes([byte]) for byte in body] if split else [body]
     stub.answer = lambda _: Answer(content_type=kind, pieces=pieces)
     question: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
-    said = post(stub_app, "/v1/chat/completions", question)
-    assert (said.status, said.json["choices"][0]["message"]["content"]) == (200, "all at once")
-    said = post(stub_app, "/v1/chat/completions", {**question, "stream": True})
-    assert (said.status, text_of(said.body)) == (200, ("all at once", ["stop"]))
+    response = post(stub_app, "/v1/chat/completions", question)
+    assert (response.status, response.json["choices"][0]["message"]["content"]) == (200, "all at once")
+    response = post(stub_app, "/v1/chat/completions", {**question, "stream": True})
+    assert (response.status, text_of(response.body)) == (200, ("all at once", ["stop"]))
     assert post(stub_app, "/api/ai/chat", question).json["reply"] == "all at once"
 
 

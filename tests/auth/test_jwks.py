@@ -420,8 +420,8 @@ async def test_https_is_checked_and_never_left_for_http(certificate: Path, monke
 
 async def test_a_thousand_at_once_share_one_fetch() -> None:
     async with Provider(key_set(RSA)) as provider, keys_at(provider.url) as keys:
-        found = await asyncio.gather(*[keys.key("good", "RS256") for _ in range(1000)])
-        assert found == [private_key("rsa").public_key()] * 1000
+        results = await asyncio.gather(*[keys.key("good", "RS256") for _ in range(1000)])
+        assert results == [private_key("rsa").public_key()] * 1000
         assert len(provider.asked) == 1
 
 
@@ -431,8 +431,8 @@ async def test_a_thousand_who_look_for_a_new_key_share_one_fetch() -> None:
         await keys.key("good", "RS256")
         provider.answer = key_set(RSA, jwk("rsa", 1, kid="next"))
         clock.now += 30
-        found = await asyncio.gather(*[keys.key("next", "RS256") for _ in range(1000)])
-        assert found == [private_key("rsa", 1).public_key()] * 1000
+        results = await asyncio.gather(*[keys.key("next", "RS256") for _ in range(1000)])
+        assert results == [private_key("rsa", 1).public_key()] * 1000
         assert len(provider.asked) == 2
 
 

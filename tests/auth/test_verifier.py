@@ -626,8 +626,8 @@ async def test_a_key_that_is_rotated_out_ends_its_tokens() -> None:
         assert (await checks.verify(old)).subject == "alice"
         provider.answer = key_set(jwk("p256", 1, kid="b"))
         clock[0] += 30
-        found = await asyncio.gather(*[checks.verify(new) for _ in range(1000)])
-        assert len({alice.token_id for alice in found}) == 1
+        results = await asyncio.gather(*[checks.verify(new) for _ in range(1000)])
+        assert len({alice.token_id for alice in results}) == 1
         assert len(provider.asked) == 2
         with pytest.raises(InvalidToken, match="token_key_unknown"):
             await checks.verify(old)

@@ -39,15 +39,15 @@ def main() -> int:
         return uvloop.run(_bench(asked, chosen, Path(folder)))
 
 
-async def _bench(asked: argparse.Namespace, chosen: list[Cell], folder: Path) -> int:
-    wanted = [name for name in asked.contenders if any(name in cell.of for cell in chosen)]
+async def _bench(args: argparse.Namespace, chosen: list[Cell], folder: Path) -> int:
+    wanted = [name for name in args.contenders if any(name in cell.of for cell in chosen)]
     stub = start_stub(folder)
     try:
         await stub.program.answers(stub.port, "/counted")
         with Starter(folder, stub) as starter:
-            contenders = await starter.contenders(wanted, shapes(), litellm_command(asked.litellm))
-            bench = Bench(stub, QUICK_S if asked.quick else 60.0)
-            results = await _measure(bench, chosen, contenders, 1 if asked.quick else asked.rounds, asked.json)
+            contenders = await starter.contenders(wanted, shapes(), litellm_command(args.litellm))
+            bench = Bench(stub, QUICK_S if args.quick else 60.0)
+            results = await _measure(bench, chosen, contenders, 1 if args.quick else args.rounds, args.json)
     finally:
         stub.program.end()
     _print_summary(results, bench, set(wanted) - {one.name for one in contenders})
@@ -107,11 +107,11 @@ def _allow_many_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
-def _chosen(asked: argparse.Namespace) -> list[Cell]:
+def _chosen(args: argparse.Namespace) -> list[Cell]:
     found = cells()
-    names = asked.cells or (list(QUICK) if asked.quick else [])
+    names = args.cells or (list(QUICK) if args.quick else [])
     unknown = [name for name in names if not any(_is_named(cell, name) for cell in found)]
-    unknown += [name for name in asked.contenders if name not in EVERYBODY]
+    unknown += [name for name in args.contenders if name not in EVERYBODY]
     if unknown:
         sys.exit(
             f"not known: {', '.join(unknown)}; there are {', '.join(cell.name for cell in found)}; {', '.join(EVERYBODY)}"

@@ -46,8 +46,8 @@ def app(
 
 
 def budget(app: RunningApp, token: str) -> int:
-    said = httpx2.get(f"{app.url}/api/ai/usage", headers={"Authorization": f"Bearer {token}"}, **CALL)
-    return int(said.json()["budget"]["remaining"])
+    response = httpx2.get(f"{app.url}/api/ai/usage", headers={"Authorization": f"Bearer {token}"}, **CALL)
+    return int(response.json()["budget"]["remaining"])
 
 
 def ask(app: RunningApp, door: str, token: str, **fields: Any) -> httpx2.Response:
@@ -103,8 +103,8 @@ def test_a_charge_beyond_the_budget_leaves_nothing_and_no_credit(
     assert ask(app, door, token).status_code == 200
     assert budget(app, token) == 0
     for _ in range(2):
-        said = ask(app, door, token)
-        assert (said.status_code, said.json()["error"]["code"]) == (429, "budget_exceeded")
+        response = ask(app, door, token)
+        assert (response.status_code, response.json()["error"]["code"]) == (429, "budget_exceeded")
 
 
 @pytest.mark.parametrize("door", DOORS)

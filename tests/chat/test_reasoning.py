@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfchat.chat.reasoning import ReasoningSplitter, split_reasoning
+from hfchat.chat.reasoning import ReasoningSplitter
 from tests.support.rows import each_row
 
 HARMONY = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>the answer<|return|>"
@@ -96,6 +96,13 @@ SPOKEN_ABOUT = [
     "analysis of the data",
 ]
 ALL = {**REPLIES, **KNOWN_BY_THE_END, **{text: (text, "", text) for text in SPOKEN_ABOUT}}
+
+
+def split_reasoning(text: str) -> tuple[str, str]:
+    splitter = ReasoningSplitter()
+    splitter.add(text)
+    splitter.end()
+    return splitter.split()
 
 
 @each_row(("reply", "thoughts", "answer"), ALL.values(), ids=ALL)

@@ -47,12 +47,12 @@ def settings_for(router: StubUpstream, **variables: str) -> Settings:
     )
 
 
-def questions(found: list[Found]) -> list[str]:
-    return [answer.question for answer in found]
+def questions(answers: list[Found]) -> list[str]:
+    return [answer.question for answer in answers]
 
 
-def wrong(found: list[Found]) -> list[str]:
-    return [answer.reason for answer in found if answer.status == "wrong"]
+def wrong(answers: list[Found]) -> list[str]:
+    return [answer.reason for answer in answers if answer.status == "wrong"]
 
 
 async def test_a_good_installation_costs_one_question_of_each_kind_and_one_token(

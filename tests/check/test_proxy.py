@@ -89,16 +89,16 @@ PROXIES: dict[str, tuple[tuple[str, ...], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("directives", "said"), PROXIES.values(), ids=PROXIES)
+@pytest.mark.parametrize(("directives", "lines"), PROXIES.values(), ids=PROXIES)
 async def test_a_proxy_is_asked_what_it_does(
     offline_app: RunningApp,
     nginx: Serve,
     directives: tuple[str, ...],
-    said: list[str],
+    lines: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hfchat.check.proxy.FIRST_EVENT_S", 0.5 if "stream_held_back" in said else 10)
-    assert reasons(await answers(nginx(offline_app.url, *directives))) == said
+    monkeypatch.setattr("hfchat.check.proxy.FIRST_EVENT_S", 0.5 if "stream_held_back" in lines else 10)
+    assert reasons(await answers(nginx(offline_app.url, *directives))) == lines
 
 
 async def test_the_program_itself_needs_no_proxy(offline_app: RunningApp) -> None:
@@ -122,8 +122,8 @@ async def test_the_token_that_is_sent_is_good_for_no_turn(
     async with httpx2.AsyncClient(trust_env=False) as client:
         for token, code in zip(sent, ["expired_token", "budget_exceeded"], strict=True):
             headers = {"authorization": f"Bearer {token}"}
-            said = await client.post(f"{offline_app.url}/api/ai/chat", json=body, headers=headers)
-            assert said.json()["error"]["code"] == code
+            response = await client.post(f"{offline_app.url}/api/ai/chat", json=body, headers=headers)
+            assert response.json()["error"]["code"] == code
 
 
 async def test_without_a_key_of_ours_it_is_asked_what_needs_none(offline_app: RunningApp) -> None:

@@ -58,8 +58,8 @@ def write(folder: Path, *variables: str) -> None:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     status = main(list(arguments))
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
 def with_other_claims(token: str) -> str:
@@ -130,16 +130,16 @@ WARNINGS: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("flags", "said"), WARNINGS.values(), ids=WARNINGS)
+@pytest.mark.parametrize(("flags", "lines"), WARNINGS.values(), ids=WARNINGS)
 def test_what_will_surprise_whoever_uses_the_token_is_said_beside_it(
-    capsys: pytest.CaptureFixture[str], flags: list[str], said: list[str]
+    capsys: pytest.CaptureFixture[str], flags: list[str], lines: list[str]
 ) -> None:
     status, out, err = run(capsys, "token", "issue", "alice", "--days", "1", *flags)
     assert (status, len(out.split())) == (0, 1)
     *warned, logged = err.splitlines()
     assert "token_issued" in logged
-    assert len(warned) == bool(said)
-    assert all(part in warned[0] for part in said)
+    assert len(warned) == bool(lines)
+    assert all(part in warned[0] for part in lines)
 
 
 def test_a_token_that_no_browser_keeps_is_issued_with_a_word_on_it(
@@ -490,10 +490,10 @@ def test_a_token_that_the_running_program_took_back_is_a_no_here_and_the_other_w
     store = a_folder_with_a_key / ".hfchat" / "ledger.db"
     admin, ours, theirs = make_token(scopes=("admin",)), make_token(), make_token()
     with running(make_settings(HFCHAT_STORE=f"sqlite:///{store}")) as app:
-        said = ask(
+        response = ask(
             app, "POST", "/api/ai/revoke", {"Authorization": f"Bearer {admin}"}, json.dumps({"token": theirs}).encode()
         )
-        assert said.status == 200
+        assert response.status == 200
         assert revoked(capsys, theirs)
         assert ask(app, "GET", "/api/ai/usage", {"Authorization": f"Bearer {ours}"}).status == 200
         assert run(capsys, "token", "revoke", ours)[0] == 0

@@ -73,8 +73,8 @@ Run = Callable[..., tuple[int, str, str]]
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def deploy(*arguments: str) -> tuple[int, str, str]:
         status = main(["deploy", NAME, *arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        output = capsys.readouterr()
+        return status, output.out, output.err
 
     return deploy
 

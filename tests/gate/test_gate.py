@@ -78,9 +78,9 @@ def all_paths(app: RunningApp) -> list[str]:
     return paths
 
 
-def is_a_refusal(said: Said, method: str) -> bool:
-    good = said.status == 401 and said.headers["WWW-Authenticate"] == 'Bearer realm="hfchat"'
-    return good and (method == "HEAD" or said.code == "missing_token")
+def is_a_refusal(response: Said, method: str) -> bool:
+    good = response.status == 401 and response.headers["WWW-Authenticate"] == 'Bearer realm="hfchat"'
+    return good and (method == "HEAD" or response.code == "missing_token")
 
 
 def test_a_stranger_is_refused_on_every_route_with_every_method(offline_app: RunningApp) -> None:
@@ -210,14 +210,14 @@ def test_the_open_routes_answer_a_stranger(offline_app: RunningApp) -> None:
 def test_a_stranger_in_a_browser_is_led_to_the_sign_in_page(
     offline_app: RunningApp, method: str, path: str, status: int
 ) -> None:
-    said = ask(offline_app, method, path, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
-    assert (said.status, said.headers["Location"]) == (status, "/login" if status == 303 else None)
+    response = ask(offline_app, method, path, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (response.status, response.headers["Location"]) == (status, "/login" if status == 303 else None)
 
 
 def test_an_ended_session_in_a_browser_is_told_so(offline_app: RunningApp) -> None:
     old = make_token(ttl_s=60, now=int(time.time()) - 3600)
-    said = ask(offline_app, "GET", "/", {"Accept": "text/html", "Cookie": f"hfchat_session={old}"})
-    assert (said.status, said.headers["Location"]) == (303, "/login?why=expired_token")
+    response = ask(offline_app, "GET", "/", {"Accept": "text/html", "Cookie": f"hfchat_session={old}"})
+    assert (response.status, response.headers["Location"]) == (303, "/login?why=expired_token")
 
 
 def _token_of_another_key() -> str:
@@ -270,12 +270,12 @@ AUTHORIZATIONS: dict[str, tuple[list[tuple[str, str]], int, str]] = {
 
 @each_row(("headers", "status", "code"), AUTHORIZATIONS.values(), ids=AUTHORIZATIONS)
 def test_who_is_calling(offline_app: RunningApp, headers: list[tuple[str, str]], status: int, code: str) -> None:
-    said = ask(offline_app, "GET", f"/gradio_api/info?token={make_token()}", headers)
-    assert said.status == status
+    response = ask(offline_app, "GET", f"/gradio_api/info?token={make_token()}", headers)
+    assert response.status == status
     if code:
-        assert said.code == code
+        assert response.code == code
         known = "" if code == "missing_token" else ', error="invalid_token"'
-        assert said.headers["WWW-Authenticate"] == f'Bearer realm="hfchat"{known}'
+        assert response.headers["WWW-Authenticate"] == f'Bearer realm="hfchat"{known}'
 
 
 DOORS = {"/api/ai/chat": "POST", "/v1/chat/completions": "POST", "/v1/models": "GET", "/api/ai/usage": "GET"}
@@ -287,9 +287,9 @@ def test_a_program_may_send_its_token_in_a_header_of_ours(offline_app: RunningAp
     body = CHAT if method == "POST" else b""
     assert ask(offline_app, method, path, [OWN, proxys], body).status == 200
     assert ask(offline_app, method, path, [proxys, OWN], body).status == 200
-    said = ask(offline_app, method, path, [OWN, OWN], body)
-    assert (said.status, said.code) == (401, "invalid_token")
-    assert "`X-Hfchat-Token: <token>`" in said.json["error"]["message"]
+    response = ask(offline_app, method, path, [OWN, OWN], body)
+    assert (response.status, response.code) == (401, "invalid_token")
+    assert "`X-Hfchat-Token: <token>`" in response.json["error"]["message"]
 
 
 def test_of_two_tokens_the_one_in_our_header_counts(offline_app: RunningApp) -> None:
@@ -311,14 +311,14 @@ def test_on_a_page_the_cookie_counts_and_elsewhere_never(offline_app: RunningApp
 def test_another_site_gains_nothing_by_a_password_beside_the_cookie(offline_app: RunningApp) -> None:
     headers = {**cookie(), "Authorization": "Basic dTpw", "Sec-Fetch-Site": "cross-site"}
     for method, path in (("GET", "/config"), ("POST", "/gradio_api/reset")):
-        said = ask(offline_app, method, path, headers, b"{}" if method == "POST" else b"")
-        assert (said.status, said.code) == (401, "missing_token")
+        response = ask(offline_app, method, path, headers, b"{}" if method == "POST" else b"")
+        assert (response.status, response.code) == (401, "missing_token")
 
 
 @pytest.mark.parametrize("authorization", ["Basic dTpw", "Negotiate YII=", "Digest username=u"])
 def test_a_browser_behind_a_proxys_password_is_led_to_sign_in(offline_app: RunningApp, authorization: str) -> None:
-    said = ask(offline_app, "GET", "/", {"Accept": "text/html", "Authorization": authorization})
-    assert (said.status, said.headers["Location"]) == (303, "/login")
+    response = ask(offline_app, "GET", "/", {"Accept": "text/html", "Authorization": authorization})
+    assert (response.status, response.headers["Location"]) == (303, "/login")
 
 
 @each_row(
@@ -366,8 +366,8 @@ def test_a_very_long_path_is_refused(offline_app: RunningApp, path: str) -> None
 )
 def test_the_cookie_does_not_open_the_api(offline_app: RunningApp, path: str) -> None:
     for method in ("GET", "POST"):
-        said = ask(offline_app, method, path, {**cookie(), "Sec-Fetch-Site": "same-origin"}, CHAT)
-        assert is_a_refusal(said, method)
+        response = ask(offline_app, method, path, {**cookie(), "Sec-Fetch-Site": "same-origin"}, CHAT)
+        assert is_a_refusal(response, method)
 
 
 PROVENANCES: dict[str, tuple[dict[str, str], bool, bool]] = {
@@ -428,8 +428,8 @@ def test_a_link_on_another_site_opens_the_page_and_nothing_under_it(offline_app:
     ids=str,
 )
 def test_another_sites_form_signs_nobody_in_or_out(offline_app: RunningApp, path: str, headers: dict[str, str]) -> None:
-    said = ask(offline_app, "POST", path, headers, f"token={make_token()}".encode())
-    assert (said.status, said.code, said.headers["Set-Cookie"]) == (400, "invalid_request", None)
+    response = ask(offline_app, "POST", path, headers, f"token={make_token()}".encode())
+    assert (response.status, response.code, response.headers["Set-Cookie"]) == (400, "invalid_request", None)
 
 
 def listed() -> list[tuple[str, str]]:
@@ -486,16 +486,16 @@ def test_what_is_listed_is_there(offline_app: RunningApp, path: str, method: str
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(offline_app: RunningApp, method: str, path: str, allow: str) -> None:
-    said = ask(offline_app, method, path, bearer())
-    assert (said.status, said.headers["Allow"]) == (405, allow)
+    response = ask(offline_app, method, path, bearer())
+    assert (response.status, response.headers["Allow"]) == (405, allow)
     if method != "HEAD":
-        assert said.code == "method_not_allowed"
+        assert response.code == "method_not_allowed"
 
 
 @each_row("path", ["/login/", "//login", "/healthz/", "/docs/", "/./", "/nothing", "/gradio_api/info/", "/%00"])
 def test_an_unknown_path_is_not_found_for_who_is_signed_in(offline_app: RunningApp, path: str) -> None:
-    said = ask(offline_app, "GET", path, {**bearer(), "Accept-Language": "es"})
-    assert (said.status, said.code, said.json["error"]["message"]) == (
+    response = ask(offline_app, "GET", path, {**bearer(), "Accept-Language": "es"})
+    assert (response.status, response.code, response.json["error"]["message"]) == (
         404,
         "not_found",
         "No hay nada en esta dirección.",
@@ -547,17 +547,17 @@ WRONG_LISTS = {
     [("POST", *row) for row in WRONG_ADDRESSES.items()] + [("GET", *row) for row in WRONG_LISTS.items()],
 )
 def test_a_wrong_address_is_told_the_right_one(offline_app: RunningApp, method: str, path: str, right: str) -> None:
-    said = ask(offline_app, method, path, bearer(), CHAT if method == "POST" else b"")
-    assert (said.status, said.code) == (404, "not_found")
-    assert f"`{right}`" in said.json["error"]["message"]
+    response = ask(offline_app, method, path, bearer(), CHAT if method == "POST" else b"")
+    assert (response.status, response.code) == (404, "not_found")
+    assert f"`{right}`" in response.json["error"]["message"]
     assert ask(offline_app, method, path, {}, CHAT if method == "POST" else b"").status == 401
 
 
 @each_row("path", ["/v1/embeddings", "/v1/audio/speech", "/api/tags", "/api/version", "/x", "/v2/files"])
 def test_an_address_that_points_nowhere_is_told_of_none(offline_app: RunningApp, path: str) -> None:
-    said = ask(offline_app, "POST", path, {**bearer(), "Accept-Language": "en"}, b"{}")
-    assert said.json["error"]["message"].startswith("There is nothing at this address.")
-    assert "right one" not in said.json["error"]["message"]
+    response = ask(offline_app, "POST", path, {**bearer(), "Accept-Language": "en"}, b"{}")
+    assert response.json["error"]["message"].startswith("There is nothing at this address.")
+    assert "right one" not in response.json["error"]["message"]
 
 
 def test_behind_v1_the_message_says_what_to_do(offline_app: RunningApp) -> None:
@@ -588,10 +588,10 @@ def test_gradios_own_refusals_have_our_form_and_quote_nothing(
 ) -> None:
     sent = b"" if body is None else json.dumps(body).encode()
     with logged() as lines:
-        said = ask(offline_app, method, path, {**bearer(), "Content-Type": "application/json"}, sent)
-    assert (said.status, said.code, said.headers["Cache-Control"]) == (status, code, "no-store")
-    assert said.json["error"]["request_id"] == said.headers["X-Request-Id"]
-    assert b"swordfish" not in said.body
+        response = ask(offline_app, method, path, {**bearer(), "Content-Type": "application/json"}, sent)
+    assert (response.status, response.code, response.headers["Cache-Control"]) == (status, code, "no-store")
+    assert response.json["error"]["request_id"] == response.headers["X-Request-Id"]
+    assert b"swordfish" not in response.body
     assert "swordfish" not in "".join(lines)
 
 
@@ -632,8 +632,8 @@ def test_every_answer_carries_our_headers(
         assert len(said.headers.get_all(name) or [""]) == 1
 
 
-def policy_of(said: Said) -> dict[str, str]:
-    return dict(rule.split(" ", 1) for rule in (said.headers["Content-Security-Policy"] or "").split("; "))
+def policy_of(response: Said) -> dict[str, str]:
+    return dict(rule.split(" ", 1) for rule in (response.headers["Content-Security-Policy"] or "").split("; "))
 
 
 def test_nothing_on_the_page_is_fetched_or_sent_because_a_reply_says_so(offline_app: RunningApp) -> None:
@@ -695,8 +695,8 @@ APPS = ("app://obsidian.md", "chrome-extension://mhnlakgilnojmhinhkckjpncpbhabph
 @each_row("host", ["hfchat.example", "localhost"])
 def test_no_origin_is_let_in_by_default(offline_app: RunningApp, path: str, origin: str, host: str) -> None:
     for method, headers in (("OPTIONS", PREFLIGHT), ("GET", bearer()), ("OPTIONS", {**PREFLIGHT, **bearer()})):
-        said = ask(offline_app, method, path, {**headers, "Origin": origin}, host=host)
-        assert [name for name in said.headers if name.lower().startswith("access-control-allow-")] == []
+        response = ask(offline_app, method, path, {**headers, "Origin": origin}, host=host)
+        assert [name for name in response.headers if name.lower().startswith("access-control-allow-")] == []
 
 
 @pytest.fixture(scope="module")
@@ -707,41 +707,44 @@ def cors_app() -> Iterator[RunningApp]:
 
 
 def test_a_listed_origin_may_call_the_api(cors_app: RunningApp) -> None:
-    said = ask(cors_app, "OPTIONS", "/api/ai/chat", {**PREFLIGHT, "Origin": "https://app.example"})
-    assert (said.status, said.headers["Access-Control-Allow-Origin"]) == (200, "https://app.example")
-    assert "authorization" in said.headers["Access-Control-Allow-Headers"].lower()
-    assert said.headers["Access-Control-Allow-Credentials"] is None
-    said = ask(cors_app, "POST", "/api/ai/chat", {**bearer(), "Origin": "https://two.example"}, CHAT)
-    assert (said.status, said.headers.get_all("Access-Control-Allow-Origin")) == (200, ["https://two.example"])
-    assert "Origin" in said.headers["Vary"]
+    response = ask(cors_app, "OPTIONS", "/api/ai/chat", {**PREFLIGHT, "Origin": "https://app.example"})
+    assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (200, "https://app.example")
+    assert "authorization" in response.headers["Access-Control-Allow-Headers"].lower()
+    assert response.headers["Access-Control-Allow-Credentials"] is None
+    response = ask(cors_app, "POST", "/api/ai/chat", {**bearer(), "Origin": "https://two.example"}, CHAT)
+    assert (response.status, response.headers.get_all("Access-Control-Allow-Origin")) == (200, ["https://two.example"])
+    assert "Origin" in response.headers["Vary"]
 
 
 @pytest.mark.parametrize("door", ["/api/ai/chat", "/v1/chat/completions"])
 @pytest.mark.parametrize("origin", APPS)
 def test_an_app_of_a_listed_origin_may_call_the_api(cors_app: RunningApp, door: str, origin: str) -> None:
-    said = ask(cors_app, "OPTIONS", door, {**PREFLIGHT, "Origin": origin})
-    assert (said.status, said.headers["Access-Control-Allow-Origin"]) == (200, origin)
-    assert "x-hfchat-token" in said.headers["Access-Control-Allow-Headers"].lower()
-    assert said.headers["Access-Control-Allow-Credentials"] is None
-    said = ask(cors_app, "POST", door, [OWN, ("Origin", origin)], CHAT)
-    assert (said.status, said.headers.get_all("Access-Control-Allow-Origin")) == (200, [origin])
-    assert "X-Should-Retry" in said.headers["Access-Control-Expose-Headers"]
+    response = ask(cors_app, "OPTIONS", door, {**PREFLIGHT, "Origin": origin})
+    assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (200, origin)
+    assert "x-hfchat-token" in response.headers["Access-Control-Allow-Headers"].lower()
+    assert response.headers["Access-Control-Allow-Credentials"] is None
+    response = ask(cors_app, "POST", door, [OWN, ("Origin", origin)], CHAT)
+    assert (response.status, response.headers.get_all("Access-Control-Allow-Origin")) == (200, [origin])
+    assert "X-Should-Retry" in response.headers["Access-Control-Expose-Headers"]
 
 
 def test_a_listed_origin_may_call_a_server_in_its_users_own_network(cors_app: RunningApp) -> None:
     asked = {**PREFLIGHT, "Access-Control-Request-Private-Network": "true"}
-    said = ask(cors_app, "OPTIONS", "/api/ai/chat", {**asked, "Origin": "https://app.example"})
-    assert (said.status, said.headers["Access-Control-Allow-Private-Network"]) == (200, "true")
-    said = ask(cors_app, "OPTIONS", "/api/ai/chat", {**asked, "Origin": "https://evil.example"})
-    assert (said.status, said.headers["Access-Control-Allow-Private-Network"]) == (401, None)
+    response = ask(cors_app, "OPTIONS", "/api/ai/chat", {**asked, "Origin": "https://app.example"})
+    assert (response.status, response.headers["Access-Control-Allow-Private-Network"]) == (200, "true")
+    response = ask(cors_app, "OPTIONS", "/api/ai/chat", {**asked, "Origin": "https://evil.example"})
+    assert (response.status, response.headers["Access-Control-Allow-Private-Network"]) == (401, None)
 
 
 def test_a_listed_origin_can_read_a_refusal(cors_app: RunningApp) -> None:
     for headers, status in (({}, 401), (bearer(), 400)):
-        said = ask(cors_app, "POST", "/api/ai/chat", {**headers, "Origin": "https://app.example"}, b"{}")
-        assert (said.status, said.headers.get_all("Access-Control-Allow-Origin")) == (status, ["https://app.example"])
-        assert "X-Request-Id" in said.headers["Access-Control-Expose-Headers"]
-        assert said.headers["Access-Control-Allow-Credentials"] is None
+        response = ask(cors_app, "POST", "/api/ai/chat", {**headers, "Origin": "https://app.example"}, b"{}")
+        assert (response.status, response.headers.get_all("Access-Control-Allow-Origin")) == (
+            status,
+            ["https://app.example"],
+        )
+        assert "X-Request-Id" in response.headers["Access-Control-Expose-Headers"]
+        assert response.headers["Access-Control-Allow-Credentials"] is None
 
 
 @each_row(
@@ -758,8 +761,8 @@ def test_a_listed_origin_can_read_a_refusal(cors_app: RunningApp) -> None:
 )
 def test_an_origin_that_is_not_listed_gets_nothing(cors_app: RunningApp, origin: str) -> None:
     assert ask(cors_app, "OPTIONS", "/api/ai/chat", {**PREFLIGHT, "Origin": origin}).status == 401
-    said = ask(cors_app, "POST", "/api/ai/chat", {**bearer(), "Origin": origin}, b"{}")
-    assert (said.status, said.headers["Access-Control-Allow-Origin"]) == (400, None)
+    response = ask(cors_app, "POST", "/api/ai/chat", {**bearer(), "Origin": origin}, b"{}")
+    assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (400, None)
 
 
 @each_row("path", ["/", "/config", "/gradio_api/run/predict", "/login", "//api/ai/chat", "/apix"])
@@ -797,8 +800,8 @@ def test_a_session_ends_with_its_token(stub_app: RunningApp, stub: StubUpstream)
             listener.join(30)
         exp = json.loads(_claims(token))["exp"]
         assert all(exp - 0.1 <= end for end in ends.values()), (exp, ends)
-        said = ask(stub_app, "GET", "/config", headers)
-        assert (said.status, said.code) == (401, "expired_token")
+        response = ask(stub_app, "GET", "/config", headers)
+        assert (response.status, response.code) == (401, "expired_token")
         wait_until(lambda: stub.in_progress == 0)
     assert not re.search("Traceback|crash|ERROR", "".join(lines)), lines
 
@@ -837,8 +840,8 @@ def test_a_server_that_is_about_to_stop_begins_nothing_new_and_ends_what_is_idle
             app.in_loop(app.app.state.drain.begin)
             assert heartbeat.read() == b"\n"
             for method, path in (("POST", "/api/ai/chat"), ("GET", "/"), ("GET", "/gradio_api/heartbeat/abc")):
-                said = ask(app, method, path, bearer())
-                assert (said.status, said.code, said.headers["Retry-After"]) == (503, "overloaded", "5")
+                response = ask(app, method, path, bearer())
+                assert (response.status, response.code, response.headers["Retry-After"]) == (503, "overloaded", "5")
             assert ask(app, "GET", "/healthz").status == 200
             assert ask(app, "GET", "/readyz").status == 503
             assert ask(app, "GET", "/config").status == 401
@@ -888,11 +891,11 @@ class Crashing:
 def test_a_crash_inside_says_nothing_of_itself() -> None:
     asked = json.dumps({"messages": [{"role": "user", "content": "swordfish"}]}).encode()
     with running(make_settings(), Crashing(0)) as app, logged() as lines:
-        said = ask(app, "POST", "/api/ai/chat", bearer(), asked)
-        assert (said.status, said.code) == (500, "internal_error")
+        response = ask(app, "POST", "/api/ai/chat", bearer(), asked)
+        assert (response.status, response.code) == (500, "internal_error")
         wait_until(lambda: any("crash" in line for line in lines))
-    assert said.headers["X-Request-Id"] in "".join(lines)
-    assert b"swordfish" not in said.body
+    assert response.headers["X-Request-Id"] in "".join(lines)
+    assert b"swordfish" not in response.body
     assert "swordfish" not in "".join(lines)
 
 
@@ -994,8 +997,8 @@ async def test_what_is_no_exception_is_answered_in_our_form_too(
 
 def test_a_page_that_asks_for_a_lost_session_is_no_crash(offline_app: RunningApp) -> None:
     with logged() as lines:
-        said = ask(offline_app, "GET", "/gradio_api/queue/data?session_hash=lost", bearer())
-        assert b"session_not_found" in said.body
+        response = ask(offline_app, "GET", "/gradio_api/queue/data?session_hash=lost", bearer())
+        assert b"session_not_found" in response.body
         wait_until(lambda: ask(offline_app, "GET", "/healthz").status == 200)
     assert "crash" not in "".join(lines)
 
@@ -1024,11 +1027,11 @@ def test_a_huge_body_is_refused(offline_app: RunningApp, path: str) -> None:
 
 
 def test_a_page_function_is_run_for_who_is_signed_in(offline_app: RunningApp) -> None:
-    said = post(
+    response = post(
         offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": functions(offline_app)["account_menu"]}, "bob"
     )
-    assert said.status == 200
-    assert b"bob" in said.body
+    assert response.status == 200
+    assert b"bob" in response.body
 
 
 @pytest.mark.anyio

@@ -135,25 +135,25 @@ def test_a_space_signs_in_with_the_app_it_was_given(provider: OpenIdProvider, st
     with hub_app(provider, stub, HFCHAT_SIGN_IN="", HFCHAT_PUBLIC_URL="", **space, **app) as served:
         page = ask(served, "GET", "/login", {"Sec-Fetch-Dest": "iframe"}).body.decode()
         browser = Browser(served)
-        said = browser.ask("GET", "/login/huggingface")
-        query = parse_qs(urlsplit(said.headers["Location"]).query)
+        response = browser.ask("GET", "/login/huggingface")
+        query = parse_qs(urlsplit(response.headers["Location"]).query)
         browser.sign_in()
     assert 'href="https://me-chat.hf.space/login/huggingface?frame=' in page
     assert 'target="_blank" rel="noopener"' in page
     assert 'name="token"' in page
     assert query["redirect_uri"] == ["https://me-chat.hf.space/login/huggingface/callback"]
     assert query["scope"] == ["openid profile inference-api"]
-    assert "SameSite=None; Secure; Partitioned" in said.headers["Set-Cookie"]
+    assert "SameSite=None; Secure; Partitioned" in response.headers["Set-Cookie"]
 
 
 # --- who does not
 
 
-def refused(said: Said, reason: str, fault: str = "caller") -> None:
-    assert (said.status, said.code, said.json["error"]["fault"]) == (401, "sign_in_failed", fault)
-    assert reason in said.json["error"]["message"], said.json
-    assert said.headers.get_all("Set-Cookie") is None
-    assert "huggingface.co" not in said.headers.get("Location", "")
+def refused(response: Said, reason: str, fault: str = "caller") -> None:
+    assert (response.status, response.code, response.json["error"]["fault"]) == (401, "sign_in_failed", fault)
+    assert reason in response.json["error"]["message"], response.json
+    assert response.headers.get_all("Set-Cookie") is None
+    assert "huggingface.co" not in response.headers.get("Location", "")
 
 
 UNANSWERED = "Hugging Face did not answer as it should"
@@ -450,10 +450,10 @@ def test_a_configuration_that_leads_elsewhere_is_not_followed(
 
 def test_nobody_begins_but_from_our_own_page(app: RunningApp, provider: OpenIdProvider) -> None:
     for site in ("cross-site", "same-site"):
-        said = ask(app, "GET", "/login/huggingface", {"Sec-Fetch-Site": site})
-        assert (said.status, said.headers["Location"], said.headers["Set-Cookie"]) == (303, "/login", None)
-    said = ask(app, "GET", "/login/huggingface", {"Sec-Fetch-Dest": "image"})
-    assert (said.status, said.code) == (400, "invalid_request")
+        response = ask(app, "GET", "/login/huggingface", {"Sec-Fetch-Site": site})
+        assert (response.status, response.headers["Location"], response.headers["Set-Cookie"]) == (303, "/login", None)
+    response = ask(app, "GET", "/login/huggingface", {"Sec-Fetch-Dest": "image"})
+    assert (response.status, response.code) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -462,11 +462,11 @@ def test_nobody_begins_but_from_our_own_page(app: RunningApp, provider: OpenIdPr
 def test_no_parameter_says_where_a_browser_goes(app: RunningApp, provider: OpenIdProvider, name: str) -> None:
     evil = quote("https://evil.example/", safe="")
     browser = Browser(app)
-    said = browser.ask("GET", f"/login/huggingface?{name}={evil}")
-    assert said.headers["Location"].startswith(f"{provider.url}/oauth/authorize?")
-    assert "evil.example" not in said.headers["Location"]
+    response = browser.ask("GET", f"/login/huggingface?{name}={evil}")
+    assert response.headers["Location"].startswith(f"{provider.url}/oauth/authorize?")
+    assert "evil.example" not in response.headers["Location"]
     if name != "state":
-        place = urlsplit(follow(said.headers["Location"]))
+        place = urlsplit(follow(response.headers["Location"]))
         assert browser.ask("GET", f"{place.path}?{place.query}&{name}={evil}").headers["Location"] == "/"
 
 
@@ -487,9 +487,9 @@ CLICKED = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin", "Sec-F
 def link_in(frame: Browser) -> str:
     """The address that the frame's link opens in a tab."""
     page = frame.ask("GET", "/login", FRAMED).body.decode()
-    found = re.search(r'href="https://me-chat\.hf\.space(/login/huggingface\?frame=[0-9a-f]{64})"', page)
-    assert found
-    return found[1]
+    match = re.search(r'href="https://me-chat\.hf\.space(/login/huggingface\?frame=[0-9a-f]{64})"', page)
+    assert match
+    return match[1]
 
 
 def sign_in_by(tab: Browser, link: str, headers: dict[str, str] = CLICKED) -> None:
@@ -506,9 +506,9 @@ def test_a_frame_goes_on_with_the_session_that_was_begun_in_its_tab(
     sign_in_by(tab, link)
     secret = frame.cookies["__Host-hfchat_frame"]
     assert secret not in link
-    said = frame.ask("GET", "/login", FRAMED)
-    assert (said.status, said.headers["Location"]) == (303, "/")
-    assert "SameSite=None; Secure; Partitioned" in said.headers["Set-Cookie"]
+    response = frame.ask("GET", "/login", FRAMED)
+    assert (response.status, response.headers["Location"]) == (303, "/")
+    assert "SameSite=None; Secure; Partitioned" in response.headers["Set-Cookie"]
     assert claims_of(frame) == claims_of(tab)
     again = Browser(space, {"__Host-hfchat_frame": secret}).ask("GET", "/login", FRAMED)
     assert again.status == 200  # once
@@ -551,9 +551,9 @@ def test_only_the_frame_itself_gets_the_session(space: RunningApp, provider: Ope
 
 def test_only_a_frame_has_such_a_link(space: RunningApp, app: RunningApp, provider: OpenIdProvider) -> None:
     for served, headers in ((space, CLICKED), (space, {}), (app, CLICKED)):
-        said = ask(served, "GET", "/login", headers)
-        assert b"frame=" not in said.body
-        assert said.headers["Set-Cookie"] is None
+        response = ask(served, "GET", "/login", headers)
+        assert b"frame=" not in response.body
+        assert response.headers["Set-Cookie"] is None
 
 
 # --- what a session and its tokens may
@@ -627,8 +627,8 @@ def test_nothing_is_kept_of_who_is_blocked(provider: OpenIdProvider, stub: StubU
     asyncio.run(block())
     with hub_app(provider, stub, HFCHAT_STORE=store) as served:
         browser = Browser(served)
-        said = browser.ask("GET", browser.callback(), JSON)
-        assert (said.status, said.code, SESSION in browser.cookies) == (401, "revoked_token", False)
+        response = browser.ask("GET", browser.callback(), JSON)
+        assert (response.status, response.code, SESSION in browser.cookies) == (401, "revoked_token", False)
     with sqlite3.connect(tmp_path / "ledger.db") as ledger:
         kept = [name for (name,) in ledger.execute("select name from records") if name.startswith("hub:")]
     assert kept == []
@@ -701,9 +701,9 @@ def test_where_it_is_the_only_way_no_token_signs_in(provider: OpenIdProvider, st
         page = ask(served, "GET", f"/login?token={token}").body.decode()
         assert token not in page
         assert 'name="token"' not in page
-        said = ask(served, "POST", "/login", {}, f"token={token}".encode())
-        assert (said.status, said.headers["Set-Cookie"]) == (401, None)
-        assert "Tokens and invite links are not taken" in said.body.decode()
+        response = ask(served, "POST", "/login", {}, f"token={token}".encode())
+        assert (response.status, response.headers["Set-Cookie"]) == (401, None)
+        assert "Tokens and invite links are not taken" in response.body.decode()
         assert ask(served, "GET", "/api/ai/usage", bearer()).status == 200
 
 

@@ -139,9 +139,9 @@ def test_what_is_wrong_with_their_account_is_told_to_them(
     hint: str,
 ) -> None:
     stub.answer = lambda _: Answer(status, "application/json", pieces=[json.dumps({"error": text}).encode()])
-    said = chat(app, Browser(app).sign_in().program_token())
-    error = said.json["error"]
-    assert (said.status, error["code"], error["fault"]) == (ours, code, "caller")
+    response = chat(app, Browser(app).sign_in().program_token())
+    error = response.json["error"]
+    assert (response.status, error["code"], error["fault"]) == (ours, code, "caller")
     assert hint in error["hint"]
     owners = chat(app, make_token("carol")).json["error"]
     assert (owners["code"], owners["fault"]) == (code, "owner")
@@ -255,8 +255,8 @@ def test_a_token_that_has_ended_is_renewed(provider: OpenIdProvider, stub: StubU
         assert chat(served, token).status == 200
         assert paid_by(stub) == [provider.tokens[2]]
         provider.refresh.clear()  # taken back at Hugging Face
-        said = chat(served, token)
-        assert (said.status, said.code) == (401, "hf_token_invalid")
+        response = chat(served, token)
+        assert (response.status, response.code) == (401, "hf_token_invalid")
         assert len(stub.headers) == 1
 
 

@@ -14,9 +14,9 @@ HERE = {"Sec-Fetch-Site": "same-origin"}
 
 def test_the_pages_own_script_gets_it_and_no_log_has_it(offline_app: RunningApp) -> None:
     with logged() as lines:
-        said = ask(offline_app, "POST", "/own-token", {**COOKIE, **ASKS, **HERE})
-    assert said.json == {"token": TOKEN}
-    assert said.headers["Cache-Control"] == "no-store"
+        response = ask(offline_app, "POST", "/own-token", {**COOKIE, **ASKS, **HERE})
+    assert response.json == {"token": TOKEN}
+    assert response.headers["Cache-Control"] == "no-store"
     assert TOKEN not in "".join(lines)
 
 
@@ -34,13 +34,13 @@ REFUSED = {
 
 @each_row("headers", REFUSED.values(), ids=REFUSED.keys())
 def test_nobody_else_gets_it(offline_app: RunningApp, headers: dict[str, str]) -> None:
-    said = ask(offline_app, "POST", "/own-token", headers)
-    assert said.status in (400, 401)
-    assert TOKEN.encode() not in said.body
+    response = ask(offline_app, "POST", "/own-token", headers)
+    assert response.status in (400, 401)
+    assert TOKEN.encode() not in response.body
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])
 def test_a_link_does_not_get_it(offline_app: RunningApp, method: str) -> None:
-    said = ask(offline_app, method, "/own-token", {**COOKIE, **ASKS, **HERE})
-    assert said.status == 405
-    assert TOKEN.encode() not in said.body
+    response = ask(offline_app, method, "/own-token", {**COOKIE, **ASKS, **HERE})
+    assert response.status == 405
+    assert TOKEN.encode() not in response.body

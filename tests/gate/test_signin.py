@@ -48,9 +48,9 @@ def follow_link(app: RunningApp, token: str, headers: dict[str, str] | None = No
     return sign_in(app, str(field["value"]), headers)
 
 
-def cookie_of(said: Said) -> tuple[str, list[str]]:
+def cookie_of(response: Said) -> tuple[str, list[str]]:
     """The cookie's value and its rules."""
-    (header,) = said.headers.get_all("Set-Cookie") or [""]
+    (header,) = response.headers.get_all("Set-Cookie") or [""]
     value, *rules = header.split("; ")
     return value.partition("=")[2], rules
 
@@ -59,9 +59,9 @@ def cookie_of(said: Said) -> tuple[str, list[str]]:
 def test_a_token_becomes_the_browsers_session(offline_app: RunningApp, way: Callable[[RunningApp, str], Said]) -> None:
     token = make_token(ttl_s=3600)
     with logged() as lines:
-        said = way(offline_app, token)
-        assert (said.status, said.headers["Location"], said.body) == (303, "/", b"")
-        value, rules = cookie_of(said)
+        response = way(offline_app, token)
+        assert (response.status, response.headers["Location"], response.body) == (303, "/", b"")
+        value, rules = cookie_of(response)
         assert ask(offline_app, "GET", "/", {"Cookie": f"hfchat_session={value}"}).status == 200
     assert value == token
     assert rules[:2] == ["Path=/", "HttpOnly"]
@@ -99,12 +99,12 @@ BAD_TOKENS = {
 def test_a_bad_token_is_told_why(offline_app: RunningApp, token: str, english: str, spanish: str) -> None:
     for language, words in (("en", english), ("es-MX,es;q=0.9,en;q=0.1", spanish)):
         with logged() as lines:
-            said = sign_in(offline_app, token, {"Accept-Language": language})
-        assert (said.status, said.headers["Set-Cookie"]) == (401, None)
-        assert said.headers["WWW-Authenticate"] == 'Bearer realm="hfchat", error="invalid_token"'
-        assert words in said.body.decode()
-        assert b'role="alert"' in said.body
-        assert not token or token.encode() not in said.body
+            response = sign_in(offline_app, token, {"Accept-Language": language})
+        assert (response.status, response.headers["Set-Cookie"]) == (401, None)
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="hfchat", error="invalid_token"'
+        assert words in response.body.decode()
+        assert b'role="alert"' in response.body
+        assert not token or token.encode() not in response.body
         assert not token or token not in "".join(lines)
 
 
@@ -112,13 +112,13 @@ def test_a_bad_token_is_told_why(offline_app: RunningApp, token: str, english: s
 def test_a_bad_link_is_told_why_and_leaves_the_address_bar(
     offline_app: RunningApp, token: str, english: str, spanish: str
 ) -> None:
-    said = open_link(offline_app, token)
+    response = open_link(offline_app, token)
     if not token:
-        assert said.status == 200
+        assert response.status == 200
         return
-    assert (said.status, said.headers["Set-Cookie"], said.body) == (303, None, b"")
-    assert re.fullmatch(r"/login\?why=(invalid|expired)_token&detail=\w*", said.headers["Location"])
-    shown = ask(offline_app, "GET", said.headers["Location"], {"Accept-Language": "es"})
+    assert (response.status, response.headers["Set-Cookie"], response.body) == (303, None, b"")
+    assert re.fullmatch(r"/login\?why=(invalid|expired)_token&detail=\w*", response.headers["Location"])
+    shown = ask(offline_app, "GET", response.headers["Location"], {"Accept-Language": "es"})
     assert shown.status == 401
     assert spanish in shown.body.decode()
 
@@ -217,9 +217,9 @@ async def test_the_check_of_tokens_above_lets_a_good_one_pass() -> None:
 )
 def test_an_address_puts_no_words_on_the_page(offline_app: RunningApp, name: str, value: str) -> None:
     given = {"why": "invalid_token", "detail": "token_signature", name: quote(value)}
-    said = ask(offline_app, "GET", "/login?" + "&".join(f"{key}={text}" for key, text in given.items()))
+    response = ask(offline_app, "GET", "/login?" + "&".join(f"{key}={text}" for key, text in given.items()))
     plain = ask(offline_app, "GET", "/login" if name == "why" else "/login?why=invalid_token")
-    assert (said.status, said.body) == (plain.status, plain.body)
+    assert (response.status, response.body) == (plain.status, plain.body)
 
 
 class Page(html.parser.HTMLParser):
@@ -238,14 +238,14 @@ class Page(html.parser.HTMLParser):
 def test_the_sign_in_page_needs_no_script_and_nothing_from_outside(
     offline_app: RunningApp, header: str, language: Language
 ) -> None:
-    said = ask(offline_app, "GET", "/login", {"Accept-Language": header})
-    page = Page(said.body)
-    assert html_module.escape(PAGE[language]["sign_in_lead"]) in said.body.decode()
+    response = ask(offline_app, "GET", "/login", {"Accept-Language": header})
+    page = Page(response.body)
+    assert html_module.escape(PAGE[language]["sign_in_lead"]) in response.body.decode()
     assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object", "base"}
     assert [a[name] for _, a in page.tags for name in ("src", "href", "action") if name in a] == ["data:,", "/login"]
     assert not [name for _, a in page.tags for name in a if name.startswith("on")]
-    assert b"@import" not in said.body
-    assert b"url(" not in said.body
+    assert b"@import" not in response.body
+    assert b"url(" not in response.body
     (form,) = (attributes for tag, attributes in page.tags if tag == "form")
     assert form["method"] == "post"
     (field,) = (attributes for tag, attributes in page.tags if tag == "input")
@@ -265,11 +265,15 @@ def test_an_invite_link_says_who_signs_in_and_changes_nothing(
     offline_app: RunningApp, subject: str, language: str, words: str
 ) -> None:
     token = make_token(subject)
-    said = open_link(offline_app, token, {"Accept-Language": language})
-    assert (said.status, said.headers["Set-Cookie"], said.headers["Cache-Control"]) == (200, None, "no-store")
-    assert said.headers["Referrer-Policy"] == "strict-origin"
-    assert f"{words} <bdi><strong>{html_module.escape(subject)}</strong></bdi>" in said.body.decode()
-    page = Page(said.body)
+    response = open_link(offline_app, token, {"Accept-Language": language})
+    assert (response.status, response.headers["Set-Cookie"], response.headers["Cache-Control"]) == (
+        200,
+        None,
+        "no-store",
+    )
+    assert response.headers["Referrer-Policy"] == "strict-origin"
+    assert f"{words} <bdi><strong>{html_module.escape(subject)}</strong></bdi>" in response.body.decode()
+    page = Page(response.body)
     forms = [attributes for tag, attributes in page.tags if tag == "form"]
     assert [(form["method"], form["action"]) for form in forms] == [("post", "/login")]
     assert [tag for tag, attributes in page.tags if "autofocus" in attributes] == ["button"]
@@ -277,17 +281,17 @@ def test_an_invite_link_says_who_signs_in_and_changes_nothing(
 
 
 def test_an_invite_link_says_who_is_signed_in_already(offline_app: RunningApp) -> None:
-    said = open_link(offline_app, make_token("mallory"), cookie("alice"))
-    assert "You are signed in as <bdi><strong>alice</strong></bdi> now." in said.body.decode()
-    assert "Sign in as <bdi><strong>mallory</strong></bdi>" in said.body.decode()
-    assert said.headers["Set-Cookie"] is None
+    response = open_link(offline_app, make_token("mallory"), cookie("alice"))
+    assert "You are signed in as <bdi><strong>alice</strong></bdi> now." in response.body.decode()
+    assert "Sign in as <bdi><strong>mallory</strong></bdi>" in response.body.decode()
+    assert response.headers["Set-Cookie"] is None
     assert "You are signed in as" not in open_link(offline_app, make_token("mallory")).body.decode()
 
 
 def test_who_opens_their_own_link_again_is_led_to_the_page(offline_app: RunningApp) -> None:
     token = make_token("alice")
-    said = open_link(offline_app, token, {"Cookie": f"hfchat_session={token}"})
-    assert (said.status, said.headers["Location"], said.headers["Set-Cookie"]) == (303, "/", None)
+    response = open_link(offline_app, token, {"Cookie": f"hfchat_session={token}"})
+    assert (response.status, response.headers["Location"], response.headers["Set-Cookie"]) == (303, "/", None)
 
 
 def test_another_token_of_the_same_name_is_asked_about(offline_app: RunningApp) -> None:
@@ -295,8 +299,8 @@ def test_another_token_of_the_same_name_is_asked_about(offline_app: RunningApp) 
     ours = {"sub": "alice", "iss": "https://a.example", "exp": int(time.time()) + 60, "jti": "1"}
     theirs = {**ours, "iss": "https://b.example"}
     session = {"Cookie": f"hfchat_session={jwt.encode(ours, KEY, algorithm='HS256')}"}
-    said = open_link(offline_app, jwt.encode(theirs, KEY, algorithm="HS256"), session)
-    shown = said.body.decode()
+    response = open_link(offline_app, jwt.encode(theirs, KEY, algorithm="HS256"), session)
+    shown = response.body.decode()
     assert "You are signed in as <bdi><strong>alice</strong></bdi> (<bdi>https://a.example</bdi>) now." in shown
     assert "Sign in as <bdi><strong>alice</strong></bdi> (<bdi>https://b.example</bdi>)" in shown
 
@@ -304,14 +308,14 @@ def test_another_token_of_the_same_name_is_asked_about(offline_app: RunningApp) 
 @pytest.mark.parametrize(("language", "words"), [("en", "from another server"), ("es", "de otro servidor")])
 def test_a_link_of_an_issuer_without_a_name_says_so(offline_app: RunningApp, language: str, words: str) -> None:
     token = jwt.encode({"sub": "alice", "exp": int(time.time()) + 60}, KEY, algorithm="HS256")
-    said = open_link(offline_app, token, {"Accept-Language": language})
-    assert f"<strong>alice</strong></bdi> (<bdi>{words}</bdi>)" in said.body.decode()
+    response = open_link(offline_app, token, {"Accept-Language": language})
+    assert f"<strong>alice</strong></bdi> (<bdi>{words}</bdi>)" in response.body.decode()
 
 
 def test_a_link_of_another_issuer_names_it(offline_app: RunningApp) -> None:
     claims = {"sub": "alice", "iss": "https://id.example", "exp": time.time() + 60}
-    said = open_link(offline_app, jwt.encode(claims, KEY, algorithm="HS256"))
-    assert "<strong>alice</strong></bdi> (<bdi>https://id.example</bdi>)" in said.body.decode()
+    response = open_link(offline_app, jwt.encode(claims, KEY, algorithm="HS256"))
+    assert "<strong>alice</strong></bdi> (<bdi>https://id.example</bdi>)" in response.body.decode()
 
 
 NOT_A_DOCUMENT = (
@@ -339,9 +343,9 @@ def test_the_sign_in_is_opened_by_a_person_only(
     given = f"token={make_token()}" if token else ""
     headers = {"Sec-Fetch-Dest": destination, "Sec-Fetch-Site": "same-origin"}
     target, body = ("/login", given.encode()) if method == "POST" else (f"/login?{given}", b"")
-    said = ask(offline_app, method, target, headers, body)
-    assert (said.status, said.headers["Set-Cookie"]) == (400, None)
-    assert method == "HEAD" or said.json["error"]["param"] == "Sec-Fetch-Dest"
+    response = ask(offline_app, method, target, headers, body)
+    assert (response.status, response.headers["Set-Cookie"]) == (400, None)
+    assert method == "HEAD" or response.json["error"]["param"] == "Sec-Fetch-Dest"
 
 
 def test_in_a_frame_people_sign_in_on_a_space_only(configured: tuple[str, RunningApp]) -> None:
@@ -370,8 +374,8 @@ SENDERS: dict[str, tuple[dict[str, str], bool]] = {
 @each_row("path", ["/login", "/logout"])
 def test_the_form_is_this_pages_own(offline_app: RunningApp, path: str, headers: dict[str, str], passes: bool) -> None:
     sent = {name: value.replace("HERE", offline_app.url) for name, value in headers.items()}
-    said = ask(offline_app, "POST", path, sent, f"token={make_token()}".encode())
-    assert (said.status, said.headers["Set-Cookie"] is not None) == ((303, True) if passes else (400, False))
+    response = ask(offline_app, "POST", path, sent, f"token={make_token()}".encode())
+    assert (response.status, response.headers["Set-Cookie"] is not None) == ((303, True) if passes else (400, False))
 
 
 def test_the_public_address_is_an_origin_of_its_own() -> None:
@@ -393,8 +397,8 @@ def test_a_header_that_comes_twice_is_looked_at_twice(offline_app: RunningApp, n
     for values in ((good, bad), (bad, good)):
         headers = [(name, value) for value in values]
         for path in ("/login", "/logout"):
-            said = ask(offline_app, "POST", path, headers, f"token={make_token()}".encode())
-            assert (said.status, said.headers["Set-Cookie"]) == (400, None)
+            response = ask(offline_app, "POST", path, headers, f"token={make_token()}".encode())
+            assert (response.status, response.headers["Set-Cookie"]) == (400, None)
 
 
 def test_two_sessions_are_refused_and_said_without_a_loop(offline_app: RunningApp) -> None:
@@ -405,16 +409,16 @@ def test_two_sessions_are_refused_and_said_without_a_loop(offline_app: RunningAp
         [("Cookie", f"hfchat_session={one};  hfchat_session ={two}")],
         [("Cookie", f"hfchat_session={one}; hfchat_session={one}")],
     ):
-        said = ask(offline_app, "GET", "/", [*cookies, ("Accept", "text/html")])
-        assert (said.status, said.headers["Location"]) == (303, "/login?why=invalid_token&detail=two_sessions")
+        response = ask(offline_app, "GET", "/", [*cookies, ("Accept", "text/html")])
+        assert (response.status, response.headers["Location"]) == (303, "/login?why=invalid_token&detail=two_sessions")
         assert ask(offline_app, "GET", "/config", cookies).code == "invalid_token"
-        shown = ask(offline_app, "GET", said.headers["Location"] or "", [*cookies, ("Accept-Language", "es")])
+        shown = ask(offline_app, "GET", response.headers["Location"] or "", [*cookies, ("Accept-Language", "es")])
         assert (shown.status, "dos cookies de sesión" in shown.body.decode()) == (401, True)
         assert "Pide a quien administra" not in shown.body.decode().partition('role="alert"')[2].partition("</p>")[0]
         plain = ask(offline_app, "GET", "/login", cookies)
         assert (plain.status, b"Delete the cookies of this site" in plain.body) == (200, True)
         link = ask(offline_app, "GET", f"/login?token={one}", cookies)
-        assert (link.status, link.headers["Location"]) == (303, said.headers["Location"])
+        assert (link.status, link.headers["Location"]) == (303, response.headers["Location"])
         form = ask(offline_app, "POST", "/login", cookies, f"token={one}".encode())
         assert (form.status, form.headers["Set-Cookie"]) == (401, None)
         assert b"Delete the cookies of this site" in form.body
@@ -498,8 +502,8 @@ def test_no_get_changes_anything(offline_app: RunningApp) -> None:
 
 def test_a_huge_form_is_refused(offline_app: RunningApp) -> None:
     assert ask(offline_app, "POST", "/login", {}, b"a" * MAX_FORM_BYTES).status == 401
-    said = ask(offline_app, "POST", "/login", {}, b"a" * (MAX_FORM_BYTES + 1))
-    assert (said.status, said.code) == (413, "payload_too_large")
+    response = ask(offline_app, "POST", "/login", {}, b"a" * (MAX_FORM_BYTES + 1))
+    assert (response.status, response.code) == (413, "payload_too_large")
 
 
 @each_row("body", [b"", b"token", b"token=%ff%fe", b"\xff\x00", b"&" * 10_000, b'{"token":"x"}', b"token=&token=x"])
@@ -540,9 +544,9 @@ def test_the_cookies_rules_fit_where_the_page_is_shown(configured: tuple[str, Ru
 def test_signing_out_takes_the_cookie_back_with_the_same_rules(configured: tuple[str, RunningApp]) -> None:
     _, app = configured
     given = cookie_of(sign_in(app, make_token()))[1]
-    said = ask(app, "POST", "/logout", {**cookie(), "Sec-Fetch-Site": "same-origin"})
-    value, taken = cookie_of(said)
-    assert (said.status, said.headers["Location"], value) == (303, "/login", "")
+    response = ask(app, "POST", "/logout", {**cookie(), "Sec-Fetch-Site": "same-origin"})
+    value, taken = cookie_of(response)
+    assert (response.status, response.headers["Location"], value) == (303, "/login", "")
     assert (taken[0], taken[1], taken[2]) == ("Path=/", "HttpOnly", "Max-Age=0")
     assert taken[3:] == given[3:]
 
@@ -558,24 +562,24 @@ def closed_space() -> Iterator[RunningApp]:
 
 def test_a_space_without_a_key_is_closed_and_shows_the_steps(closed_space: RunningApp) -> None:
     for path in ("/", "/docs", "/config"):
-        said = ask(closed_space, "GET", path, {**bearer(), "Accept": "text/html"})
-        assert (said.status, said.headers["Location"]) == (303, "/login?why=invalid_token")
+        response = ask(closed_space, "GET", path, {**bearer(), "Accept": "text/html"})
+        assert (response.status, response.headers["Location"]) == (303, "/login?why=invalid_token")
         assert ask(closed_space, "GET", path, {"Accept": "text/html"}).headers["Location"] == "/login"
     for language, words in (("en", "closed until its owner"), ("es", "cerrado hasta que su dueño")):
         for method, target in (("GET", "/login"), ("GET", "/login?why=invalid_token"), ("POST", "/login")):
-            said = ask(
+            response = ask(
                 closed_space, method, target, {"Accept-Language": language}, b"" if method == "GET" else b"token=x"
             )
-            assert said.status == 200
-            assert words in said.body.decode()
-            assert "JWT_SECRET" in said.body.decode()
-            assert "HUGGINGFACE_API_TOKEN" in said.body.decode()
-            assert "<form" not in said.body.decode()
-            assert "form-action 'none'" in (said.headers["Content-Security-Policy"] or "")
+            assert response.status == 200
+            assert words in response.body.decode()
+            assert "JWT_SECRET" in response.body.decode()
+            assert "HUGGINGFACE_API_TOKEN" in response.body.decode()
+            assert "<form" not in response.body.decode()
+            assert "form-action 'none'" in (response.headers["Content-Security-Policy"] or "")
     assert ask(closed_space, "GET", f"/login?token={make_token()}").headers["Set-Cookie"] is None
     for headers in ({}, bearer(), cookie()):
-        said = ask(closed_space, "POST", "/api/ai/chat", headers, b"{}")
-        assert said.status == 401
+        response = ask(closed_space, "POST", "/api/ai/chat", headers, b"{}")
+        assert response.status == 401
     assert (ask(closed_space, "GET", "/readyz").status, ask(closed_space, "GET", "/healthz").status) == (503, 200)
 
 
@@ -587,8 +591,8 @@ def test_a_persons_name_is_only_a_name(offline_app: RunningApp, subject: str) ->
     number = functions(offline_app)["account_menu"]
     tags = []
     for name in (subject, "a plain name"):
-        said = post(offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": number}, name)
-        (shown,) = json.loads(said.body)["data"]
+        response = post(offline_app, "/gradio_api/run/predict", {"data": [], "fn_index": number}, name)
+        (shown,) = json.loads(response.body)["data"]
         tags.append(Page(str(shown).encode()).tags)
     assert tags[0] == tags[1] != []
     pages = [Page(ask(offline_app, "GET", "/", bearer(name)).body).tags for name in (subject, "a plain name")]

@@ -42,9 +42,9 @@ UNUSUAL = ("\xa0", "\x85", "\x1f", "\x0b", "\x0c", "\xe2\x80\x80", "\xc2\xa0")
 
 def session_of(app: RunningApp, cookies: list[str], https: bool) -> str:
     proto = [("X-Forwarded-Proto", "https")] if https else []
-    said = ask(app, "GET", "/config", [*(("Cookie", header) for header in cookies), *proto])
-    assert said.status in (200, 401)
-    return str(said.json["username"]) if said.status == 200 else ""
+    response = ask(app, "GET", "/config", [*(("Cookie", header) for header in cookies), *proto])
+    assert response.status in (200, 401)
+    return str(response.json["username"]) if response.status == 200 else ""
 
 
 @each_row("https", [False, True], ids=["http", "https"])
@@ -61,9 +61,9 @@ def test_no_other_name_passes_for_the_one_with_the_prefix(offline_app: RunningAp
     for name in (f"{character}{SECURE}", f"{SECURE}{character}", f"{SECURE.lower()}", f"{SECURE.upper()}", PLAIN):
         cookies = [f"{name}={OTHER}"]
         # Where a character ends the request itself, it is refused as none.
-        said = ask(offline_app, "GET", "/config", [("Cookie", cookies[0]), ("X-Forwarded-Proto", "https")])
-        assert said.status in (400, 401)
-        if said.status == 401:
+        response = ask(offline_app, "GET", "/config", [("Cookie", cookies[0]), ("X-Forwarded-Proto", "https")])
+        assert response.status in (400, 401)
+        if response.status == 401:
             assert session_of(offline_app, [*cookies, f"{SECURE}={GOOD}"], True) == "alice"
 
 

@@ -618,6 +618,8 @@ print(random_id(96), random_id(64))
 
 
 def test_processes_that_a_server_forks_have_ids_of_their_own() -> None:
-    said = subprocess.run([sys.executable, "-c", ONE_ID_IN_EACH_OF_TWO], capture_output=True, text=True, check=True)
-    ids = said.stdout.split()
+    completed = subprocess.run(
+        [sys.executable, "-c", ONE_ID_IN_EACH_OF_TWO], capture_output=True, text=True, check=True
+    )
+    ids = completed.stdout.split()
     assert len(set(ids)) == len(ids) == 4

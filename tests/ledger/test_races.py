@@ -345,13 +345,13 @@ async def test_while_the_store_is_away_nobody_is_admitted_and_it_goes_on_by_itse
         url = f"{setup.programs[number % 2].url}/api/ai/chat"
         while seen["after"] < 40:
             sent_while_away = away.is_set() and not back.is_set()
-            said = await web.post(url, json=body(2))
-            code = said.json().get("error", {}).get("code", "")
-            if said.status_code != 200:
-                refused.add((said.status_code, code))
+            response = await web.post(url, json=body(2))
+            code = response.json().get("error", {}).get("code", "")
+            if response.status_code != 200:
+                refused.add((response.status_code, code))
             if sent_while_away and not back.is_set():
-                during.append((said.status_code, code))
-            elif said.status_code == 200:
+                during.append((response.status_code, code))
+            elif response.status_code == 200:
                 seen["after" if back.is_set() else "before"] += 1
             await asyncio.sleep(0.01)
 

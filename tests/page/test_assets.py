@@ -9,9 +9,9 @@ from tests.support.raw_client import ask, cookie
 
 def asset(app: RunningApp) -> str:
     """The path of a script that the page asks for."""
-    found = re.search(rb"assets/index-[\w-]{8}\.js", ask(app, "GET", "/", cookie()).body)
-    assert found
-    return f"/{found[0].decode()}"
+    match = re.search(rb"assets/index-[\w-]{8}\.js", ask(app, "GET", "/", cookie()).body)
+    assert match
+    return f"/{match[0].decode()}"
 
 
 def test_a_script_is_the_same_each_time_and_in_each_coding(offline_app: RunningApp) -> None:

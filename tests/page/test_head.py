@@ -68,6 +68,6 @@ def test_modules_share_no_global_name() -> None:
 @each_row("language", LANGUAGES)
 def test_what_is_handed_over_ends_no_script(language: Language) -> None:
     document = head("/static/x", "{}", "data:,", language)
-    found = re.search(r'<script type="application/json" id="hfchat-constants">([^<]*)</script>', document)
-    assert found
-    assert json.loads(found[1]) == json.loads(json.dumps(constants(language), default=dict))
+    match = re.search(r'<script type="application/json" id="hfchat-constants">([^<]*)</script>', document)
+    assert match
+    assert json.loads(match[1]) == json.loads(json.dumps(constants(language), default=dict))

@@ -177,8 +177,8 @@ def test_what_gradio_itself_stumbles_over_is_printed_nowhere(
             body = {"data": data, "fn_index": 2, "session_hash": "abc"}
             httpx2.post(f"{stub_app.url}/gradio_api/{path}", json=body, headers=auth, **CALL)
     wait_until(lambda: "crash" in caplog.messages)
-    said = capfd.readouterr()
-    assert "my secret" not in said.out + said.err + caplog.text + str([vars(record) for record in caplog.records])
+    output = capfd.readouterr()
+    assert "my secret" not in output.out + output.err + caplog.text + str([vars(record) for record in caplog.records])
 
 
 def test_what_the_page_offers_is_only_the_chat(stub_app: RunningApp, auth: dict[str, str]) -> None:

@@ -37,10 +37,10 @@ def test_another_gradio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_page_loads_them_from_addresses_of_their_own(offline_app: RunningApp) -> None:
     page = ask(offline_app, "GET", "/", cookie()).body.decode()
-    found = re.search(r'<script nonce="[\w-]{22}" type="importmap">(.*?)</script>', page)
-    assert found
-    assert found[1] == import_map()
-    for before, after in json.loads(found[1])["imports"].items():
+    match = re.search(r'<script nonce="[\w-]{22}" type="importmap">(.*?)</script>', page)
+    assert match
+    assert match[1] == import_map()
+    for before, after in json.loads(match[1])["imports"].items():
         assert re.fullmatch(re.escape(before) + r"\?v=[0-9a-f]{8}", after)
         name = before.removeprefix("./assets/")
         # What an address without the digest gives is no other: a browser that knows no import maps asks for it.

@@ -298,8 +298,8 @@ DEEP = {
 @each_row("value", [DEEP["lists"], DEEP["numbers"]], ids=["lists", "numbers"])
 @each_row("path", [PREDICT, JOIN, CALL, "/gradio_api/cancel", "/gradio_api/reset"])
 def test_a_body_of_very_many_values_is_refused(app: RunningApp, path: str, value: bytes) -> None:
-    said = post(app, path, b'{"data":%s,"fn_index":1,"session_hash":"a"}' % value, f"deep-{path}")
-    assert (said.status, said.code) == (400, "invalid_request")
+    response = post(app, path, b'{"data":%s,"fn_index":1,"session_hash":"a"}' % value, f"deep-{path}")
+    assert (response.status, response.code) == (400, "invalid_request")
 
 
 def test_the_same_in_another_encoding_is_refused(app: RunningApp) -> None:

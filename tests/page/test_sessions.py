@@ -104,8 +104,8 @@ ESCAPES = {
 }
 
 
-def _is_refused(said: Said) -> bool:
-    return said.status == 400 and said.code == "invalid_request"
+def _is_refused(response: Said) -> bool:
+    return response.status == 400 and response.code == "invalid_request"
 
 
 @each_row("escape", ESCAPES)
@@ -128,10 +128,10 @@ def test_a_forged_file_or_component_gives_nothing_away(
             ("call/chat", {"data": ["hi", forged], "session_hash": "abc"}),
             ("call/chat", {"data": [forged]}),
         ):
-            said = post(offline_app, f"/gradio_api/{target}", ESCAPES[escape](json.dumps(body)).encode())
-            assert _is_refused(said), (target, path, said)
-            assert b"swordfish" not in said.body
-            assert b"PATH=" not in said.body
+            response = post(offline_app, f"/gradio_api/{target}", ESCAPES[escape](json.dumps(body)).encode())
+            assert _is_refused(response), (target, path, response)
+            assert b"swordfish" not in response.body
+            assert b"PATH=" not in response.body
     assert listener.quota() == 0
 
 
@@ -148,8 +148,8 @@ def test_an_edit_that_names_files_takes_none(offline_app: RunningApp, listener: 
         body = {"data": [[]], "fn_index": number["_take_back"], "event_data": edited, "session_hash": "files"}
         assert _is_refused(post(offline_app, "/gradio_api/queue/join", body))
         body = {"data": [None, None], "fn_index": number["_append_message_to_history_1"], "session_hash": "files"}
-        said = post(offline_app, "/gradio_api/run/predict", body)
-        assert b"path" not in said.body
+        response = post(offline_app, "/gradio_api/run/predict", body)
+        assert b"path" not in response.body
     assert listener.quota() == 0
 
 
@@ -287,8 +287,8 @@ def test_what_a_session_keeps_is_not_for_another_issuers_person_of_the_same_name
     theirs = jwt.encode({"sub": "bob", "iss": "https://id.example", "exp": time.time() + 60}, KEY, algorithm="HS256")
     headers = {"Authorization": f"Bearer {theirs}", "Content-Type": "application/json"}
     assert post(offline_app, "/gradio_api/run/predict", saves, "bob").status == 200
-    said = ask(offline_app, "POST", "/gradio_api/run/predict", headers, json.dumps(shows).encode())
-    assert (said.status == 401, b"swordfish" in said.body) == (False, False)
+    response = ask(offline_app, "POST", "/gradio_api/run/predict", headers, json.dumps(shows).encode())
+    assert (response.status == 401, b"swordfish" in response.body) == (False, False)
     assert b"swordfish" in post(offline_app, "/gradio_api/run/predict", shows, "bob").body
 
 
@@ -311,9 +311,9 @@ ODD_HASHES: dict[str, Any] = {
 @each_row("session_hash", ODD_HASHES.values(), ids=ODD_HASHES)
 @each_row("path", ["run/predict", "queue/join", "cancel", "call/chat", "reset"])
 def test_a_session_hash_of_another_form_is_refused(offline_app: RunningApp, path: str, session_hash: Any) -> None:
-    said = post(offline_app, f"/gradio_api/{path}", {"data": [], "fn_index": 0, "session_hash": session_hash})
-    assert _is_refused(said)
-    assert said.json["error"]["param"] == "session_hash"
+    response = post(offline_app, f"/gradio_api/{path}", {"data": [], "fn_index": 0, "session_hash": session_hash})
+    assert _is_refused(response)
+    assert response.json["error"]["param"] == "session_hash"
 
 
 @each_row("value", ["", "a%00b", "%C3%B1", "a" * 65, "a%20b", "a%0A"])
@@ -359,9 +359,9 @@ BROKEN_BODIES = {
 @each_row("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES)
 @each_row("path", ["run/predict", "queue/join", "call/chat", "cancel", "reset"])
 def test_a_body_that_is_not_the_pages_is_refused(offline_app: RunningApp, path: str, body: bytes) -> None:
-    said = post(offline_app, f"/gradio_api/{path}", body)
-    assert _is_refused(said)
-    assert b"swordfish" not in said.body
+    response = post(offline_app, f"/gradio_api/{path}", body)
+    assert _is_refused(response)
+    assert b"swordfish" not in response.body
 
 
 def test_a_body_is_taken_up_to_its_limit(offline_app: RunningApp) -> None:

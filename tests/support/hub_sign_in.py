@@ -82,19 +82,19 @@ class Browser:
 
     def ask(self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Said:
         jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        said = ask(self.app, method, target, {**({"Cookie": jar} if jar else {}), **(headers or {})}, body)
-        for written in said.headers.get_all("Set-Cookie") or []:
+        response = ask(self.app, method, target, {**({"Cookie": jar} if jar else {}), **(headers or {})}, body)
+        for written in response.headers.get_all("Set-Cookie") or []:
             name, _, value = written.partition(";")[0].partition("=")
             self.cookies[name] = value
             if "Max-Age=0;" in written:
                 del self.cookies[name]
-        return said
+        return response
 
     def start(self) -> str:
         """Where the browser is sent to sign in."""
-        said = self.ask("GET", "/login/huggingface")
-        assert said.status == 303, said.body
-        return str(said.headers["Location"])
+        response = self.ask("GET", "/login/huggingface")
+        assert response.status == 303, response.body
+        return str(response.headers["Location"])
 
     def callback(self) -> str:
         """The provider's answer to an attempt: a path with a query."""
@@ -102,8 +102,8 @@ class Browser:
         return f"{place.path}?{place.query}"
 
     def sign_in(self) -> "Browser":
-        said = self.ask("GET", self.callback())
-        assert (said.status, said.headers["Location"]) == (303, "/"), said.body
+        response = self.ask("GET", self.callback())
+        assert (response.status, response.headers["Location"]) == (303, "/"), response.body
         return self
 
     @property

@@ -86,22 +86,22 @@ class OpenIdProvider:
             return 400, {"error": "invalid_grant"}
         return 200, self._tokens(asked, with_id=True)
 
-    def _tokens(self, asked: dict[str, Any], *, with_id: bool) -> dict[str, Any]:
+    def _tokens(self, body: dict[str, Any], *, with_id: bool) -> dict[str, Any]:
         access, refresh = f"hf_oauth_{secrets.token_urlsafe(24)}", f"hf_refresh_{secrets.token_urlsafe(24)}"
         self.tokens += [access, refresh]
-        self.access[access], self.refresh[refresh] = dict(self.person), asked
+        self.access[access], self.refresh[refresh] = dict(self.person), body
         reply = {
             "access_token": access, "refresh_token": refresh, "token_type": "bearer", "expires_in": self.lifetime_s,
-            "scope": asked["scope"],
+            "scope": body["scope"],
         }  # fmt: skip
         if with_id:
             now = int(time.time())
             claims = {
                 "iss": self.url,
-                "aud": asked["client_id"],
+                "aud": body["client_id"],
                 "iat": now,
                 "exp": now + 3600,
-                "nonce": asked["nonce"],
+                "nonce": body["nonce"],
             }
             reply["id_token"] = self.sign(self.claims({**self.person, **claims}))
         return self.reply(reply)

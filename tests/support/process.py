@@ -45,8 +45,8 @@ class Process:
             reader.start()
 
     @staticmethod
-    def _read(pipe: TextIO, said: list[str]) -> None:
-        said.extend(iter(pipe.readline, ""))
+    def _read(pipe: TextIO, lines: list[str]) -> None:
+        lines.extend(iter(pipe.readline, ""))
 
     def listening(self) -> "Process":
         wait_until(lambda: bool(self.out) or self.process.poll() is not None, 120)

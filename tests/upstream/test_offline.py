@@ -19,9 +19,9 @@ def call(*contents: str, max_tokens: int = 1024, system: str | None = None) -> C
     return Call("a/b", (*([Message("system", system)] if system else []), *talk), max_tokens)
 
 
-async def answer(asked: Call) -> tuple[list[str], Finish]:
+async def answer(call: Call) -> tuple[list[str], Finish]:
     upstream = OfflineUpstream(pause_s=0)
-    parts = [part async for part in upstream.stream(asked)]
+    parts = [part async for part in upstream.stream(call)]
     await upstream.close()
     finish = parts.pop()
     assert isinstance(finish, Finish)

@@ -17,7 +17,7 @@ from tests.support.process import REPOSITORY
 
 def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
     file = tmp_path / "samples.json"
-    said = subprocess.run(
+    completed = subprocess.run(
         [
             *(sys.executable, "-m", "tests.bench", "--quick", "--rounds", "1", "--cells", "stream-1,page-100,paint"),
             *(
@@ -35,8 +35,8 @@ def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
         text=True,
         timeout=240,
     )
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "LiteLLM: not installed" in said.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "LiteLLM: not installed" in completed.stdout
     samples = {(cell, who): found for cell, who, found in json.loads(file.read_text())}
     assert {who for cell, who in samples if cell == "stream-1"} == {"direct", "/v1", "/api/ai/chat"}
     assert all(sample["rate"] > 0 for (cell, _), (sample,) in samples.items() if cell == "stream-1")

@@ -58,12 +58,12 @@ async def test_a_time_of_chaos_under_200_callers_leaves_nobody_without_an_answer
             async def call(number: int) -> None:
                 door, person = ("/api/ai/chat", "/v1/chat/completions")[number % 2], number // 2 % PEOPLE
                 while asyncio.get_running_loop().time() < until:
-                    said = await web.post(app.url + door, json=body, headers=heads[person])
-                    attempts[said.headers.get("X-Hfchat-Attempts", "1")] += 1
-                    if said.status_code != 200:
-                        endings[said.json()["error"]["code"]] += 1
-                    elif '"error"' in said.text or "three" not in said.text:
-                        endings[said.text] += 1
+                    response = await web.post(app.url + door, json=body, headers=heads[person])
+                    attempts[response.headers.get("X-Hfchat-Attempts", "1")] += 1
+                    if response.status_code != 200:
+                        endings[response.json()["error"]["code"]] += 1
+                    elif '"error"' in response.text or "three" not in response.text:
+                        endings[response.text] += 1
                     else:
                         answered[person] += 1
 

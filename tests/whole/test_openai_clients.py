@@ -71,16 +71,16 @@ SENT: list[Any] = [{"role": "system", "content": "Be kind.\n\nAnd brief."}, ASKE
 
 def test_a_completion_comes_back_as_the_provider_wrote_it(app: RunningApp, upstream: StubUpstream) -> None:
     with client(app) as web:
-        said = web.chat.completions.create(
+        completion = web.chat.completions.create(
             model="own/model",
             messages=ASKED,
             seed=7,
             extra_body={"top_k": 5, "chat_template_kwargs": {"enable_thinking": False}},
         )
-    assert said.choices[0].message.content == "you said hi there"
-    assert (said.id, said.model, said.system_fingerprint) == ("chatcmpl-9", "own/served", "fp_1")
-    assert said.usage is not None
-    assert said.usage.total_tokens == 12
+    assert completion.choices[0].message.content == "you said hi there"
+    assert (completion.id, completion.model, completion.system_fingerprint) == ("chatcmpl-9", "own/served", "fp_1")
+    assert completion.usage is not None
+    assert completion.usage.total_tokens == 12
     sent = upstream.requests[-1]
     assert sent["messages"] == SENT
     assert (sent["model"], sent["seed"], sent["top_k"], sent["stream"]) == ("own/model", 7, 5, False)
@@ -118,9 +118,9 @@ def test_tools_stream_their_arguments(app: RunningApp, upstream: StubUpstream) -
             model="m", messages=ASKED, tools=tools, tool_choice="auto", parallel_tool_calls=False
         ) as stream,
     ):
-        said = stream.get_final_completion()
-    assert said.choices[0].finish_reason == "tool_calls"
-    (made,) = said.choices[0].message.tool_calls or []
+        completion = stream.get_final_completion()
+    assert completion.choices[0].finish_reason == "tool_calls"
+    (made,) = completion.choices[0].message.tool_calls or []
     assert (made.id, made.function.name, json.loads(made.function.arguments)) == (
         "call_1",
         "weather",
@@ -288,9 +288,9 @@ def test_a_token_in_our_own_header_goes_before_the_key(app: RunningApp) -> None:
 def test_the_async_client_does_the_same(app: RunningApp) -> None:
     async def chat() -> tuple[str, str]:
         async with openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key=make_token(), max_retries=0) as web:
-            said = await web.chat.completions.create(model="m", messages=ASKED)
+            completion = await web.chat.completions.create(model="m", messages=ASKED)
             stream = await web.chat.completions.create(model="m", messages=ASKED, stream=True)
-            return said.choices[0].message.content or "", "".join(
+            return completion.choices[0].message.content or "", "".join(
                 [part.choices[0].delta.content or "" async for part in stream]
             )
 
@@ -331,13 +331,13 @@ def test_a_stream_of_a_server_that_does_not_stream_has_all_of_its_answer(
     with client(app) as web:
         chunks = list(web.chat.completions.create(**options, stream=True))
         with web.chat.completions.stream(**options) as stream:
-            said = stream.get_final_completion()
+            completion = stream.get_final_completion()
         unasked = list(web.chat.completions.create(model="m", messages=ASKED, stream=True))
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.total_tokens == 12
     assert all(part.usage is None for part in unasked)
-    message = said.choices[0].message
-    assert (message.content, said.choices[0].finish_reason) == ("Let me see.", "tool_calls")
+    message = completion.choices[0].message
+    assert (message.content, completion.choices[0].finish_reason) == ("Let me see.", "tool_calls")
     assert message.model_extra is not None
     assert message.model_extra["reasoning_content"] == "hm"
     (call,) = message.tool_calls or []
@@ -363,16 +363,16 @@ def test_an_answer_of_a_server_that_always_streams_has_all_of_its_events(
     ]
     upstream.answer = lambda _: Answer(pieces=pieces)
     with client(app) as web:
-        said = web.chat.completions.create(model="m", messages=ASKED)
-    message = said.choices[0].message
-    assert (said.id, said.model, said.object) == ("chatcmpl-9", "own/served", "chat.completion")
-    assert (message.content, said.choices[0].finish_reason) == ("Let me see.", "tool_calls")
+        completion = web.chat.completions.create(model="m", messages=ASKED)
+    message = completion.choices[0].message
+    assert (completion.id, completion.model, completion.object) == ("chatcmpl-9", "own/served", "chat.completion")
+    assert (message.content, completion.choices[0].finish_reason) == ("Let me see.", "tool_calls")
     assert message.model_extra is not None
     assert message.model_extra["reasoning_content"] == "hm"
     (made,) = message.tool_calls or []
     assert json.loads(made.function.arguments) == {"city": "Paris"}
-    assert said.usage is not None
-    assert (said.usage.prompt_tokens, said.usage.completion_tokens) == (20, 9)
+    assert completion.usage is not None
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (20, 9)
 
 
 def test_a_stream_that_is_cut_at_its_limit_is_gathered_with_its_thoughts(
@@ -380,10 +380,10 @@ def test_a_stream_that_is_cut_at_its_limit_is_gathered_with_its_thoughts(
 ) -> None:
     upstream.answer = lambda _: Answer(pieces=[chunk({"reasoning": "word " * 7})] * 100, ending="hang", pause_s=0.001)
     with client(app, make_token("thinker", policy=read_policy({"max_tokens": 50}))) as web:
-        said = web.chat.completions.create(model="m", messages=ASKED)
-    assert said.choices[0].finish_reason == "length"
-    assert said.choices[0].message.model_extra is not None
-    assert 50 < said.choices[0].message.model_extra["reasoning_content"].count("word") < 100
+        completion = web.chat.completions.create(model="m", messages=ASKED)
+    assert completion.choices[0].finish_reason == "length"
+    assert completion.choices[0].message.model_extra is not None
+    assert 50 < completion.choices[0].message.model_extra["reasoning_content"].count("word") < 100
 
 
 PARTS: list[dict[str, Any]] = [

@@ -100,14 +100,14 @@ def test_the_curl_line_answers_as_it_says(app: RunningApp) -> None:
         .partition("\n")[2]
         .replace("http://127.0.0.1:7860", app.url)
     )
-    said = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", f"{curl.strip()} -s"],
         env={**os.environ, "TOKEN": make_token()},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert list(json.loads(said.stdout)) == ["reply", "model", "usage"]
+    assert list(json.loads(completed.stdout)) == ["reply", "model", "usage"]
 
 
 def test_the_python_lines_answer(app: RunningApp, capsys: pytest.CaptureFixture[str]) -> None:

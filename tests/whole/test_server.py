@@ -36,8 +36,8 @@ def test_with_nothing_set_it_starts_and_says_four_things(tmp_path: Path) -> None
         page = httpx2.get(link, follow_redirects=False, **CALL)
         assert (page.status_code, "Sign in as" in page.text) == (200, True)
         curl = shlex.split(call.removeprefix("Or call: "))
-        said = subprocess.run(curl, capture_output=True, text=True, check=True)
-        assert "stand-in" in json.loads(said.stdout)["reply"]
+        completed = subprocess.run(curl, capture_output=True, text=True, check=True)
+        assert "stand-in" in json.loads(completed.stdout)["reply"]
         token = link.partition("token=")[2]
         assert token not in "".join(program.err)
         assert sorted(path.name for path in tmp_path.iterdir()) == [".env", ".hfchat"]

@@ -291,8 +291,8 @@ def test_the_lines_for_a_program_work_with_ones_own_token(visit: Visit, upstream
     expect(visit.page.locator("dialog pre")).to_have_count(3)
     curl, python, shown = visit.page.locator("dialog pre").all_inner_texts()
     assert shown == token
-    said = subprocess.run(["bash", "-c", f"{curl} -s"], capture_output=True, text=True, check=True)
-    assert '"reply": "Hello! "' in said.stdout
+    completed = subprocess.run(["bash", "-c", f"{curl} -s"], capture_output=True, text=True, check=True)
+    assert '"reply": "Hello! "' in completed.stdout
     assert f'base_url="{visit.app.url}/v1", api_key="{token}"' in python
     compile(python, "python", "exec")
     visit.page.get_by_role("button", name="Close").click()

@@ -24,8 +24,8 @@ class Client:
         }
 
     def say(self, messages: list[Any], max_tokens: int = 8) -> str:
-        said = litellm.completion(messages=messages, max_tokens=max_tokens, **self._made)
-        return str(said.choices[0].message.content)
+        completion = litellm.completion(messages=messages, max_tokens=max_tokens, **self._made)
+        return str(completion.choices[0].message.content)
 
     def stream(self, messages: list[Any], max_tokens: int = 8) -> Iterator[str]:
         parts = litellm.completion(messages=messages, max_tokens=max_tokens, stream=True, **self._made)
@@ -44,8 +44,8 @@ class Client:
 
     def minutes(self, messages: list[Any]) -> int:
         form = {"type": "json_schema", "json_schema": {"name": "Recipe", "schema": SCHEMA, "strict": True}}
-        said = litellm.completion(messages=messages, response_format=form, temperature=0, **self._made)
-        return int(json.loads(said.choices[0].message.content)["minutes"])
+        completion = litellm.completion(messages=messages, response_format=form, temperature=0, **self._made)
+        return int(json.loads(completion.choices[0].message.content)["minutes"])
 
 
 set_quota(Client)
