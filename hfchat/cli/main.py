@@ -126,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
         "deploy",
         help="put this program up as a Hugging Face Space, or change that Space",
         description="Creates the Space, or changes what differs in it. Of .env, the keys, tokens, JWT_ settings, system prompt, "
-        "members and who is billed become secrets, and the rest public variables. What a Space decides for itself is left out. "
+        "members, who is billed, the ledger's address and its bucket become secrets, and the rest public variables. "
+        "What a Space decides for itself is left out. "
         "Makes a JWT_SECRET where there is none. If it was interrupted, run it again: it goes on where it ended.",
     )
     deploy.add_argument("space", metavar="OWNER/SPACE", type=_space, help="the Space's name, for example ana/chat")

@@ -105,15 +105,16 @@ def mount_page(
 
 
 class _AppWithoutRoutes:
-    """Stands for `App` where Gradio makes one at each of five steps of building a page: 80 routes in 50 ms, and nobody asks them.
+    """Stands for `App` in `gradio.blocks`, for the whole process: Gradio makes one at each of five steps of building a page, with
+    80 routes in 50 ms, and none of these is ever served.
 
-    The one that is mounted, with the routes, is made elsewhere. The queue only looks into the last of these for its root path
+    The one that is mounted, with its routes, is made elsewhere. The queue only looks into the last of these for its root path
     and its state.
     """
 
     @staticmethod
     def create_app(page: gr.Blocks, **options: Any) -> routes.App:
-        if options != {"mcp_server": False}:  # to serve it by itself
+        if options != {"mcp_server": False}:  # `launch` passes others: that one is served
             return routes.App.create_app(page, **options)
         app = routes.App()
         app.configure_app(page)

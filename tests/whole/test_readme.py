@@ -227,11 +227,11 @@ def test_the_defaults_in_the_readme_are_the_defaults() -> None:
     for names, defaults, _ in rows_of("Settings"):
         variables = re.findall(r"`(\w+)`", names)
         each = defaults.split(", ") if len(variables) > 1 and ", " in defaults else [defaults] * len(variables)
-        for variable, said in zip(variables, each, strict=True):
+        for variable, text in zip(variables, each, strict=True):
             default = Settings.model_fields[variable.lower()].default
-            if said.startswith("`"):
-                assert said == f"`{default}`", variable
+            if text.startswith("`"):
+                assert text == f"`{default}`", variable
                 compared += 1
-            elif said == "none":
+            elif text == "none":
                 assert default in (None, ()), variable
     assert compared >= 14

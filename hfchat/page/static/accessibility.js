@@ -11,7 +11,8 @@ const RATED = { Liked: "like", Disliked: "dislike" };
 // What changes the conversation that is shown.
 const CHANGES = ["retry", "undo", "edit", "submit"];
 
-// The buttons that page/gradio_translations.py has Gradio name by a mark: the mark becomes `data-act`, and the name is the page's language's.
+// The buttons that page/gradio_translations.py has Gradio name by a mark: the mark becomes `data-act`, and the name comes in the
+// page's language.
 function nameAct(found, label) {
   const isPressed = Object.hasOwn(RATED, label);
   const name = isPressed ? RATED[label] : label?.startsWith(constants.act_mark) && label.slice(constants.act_mark.length);

@@ -1,7 +1,7 @@
 // Session expiry and lost connection. Where the session has ended, Gradio would say "Error": a line says so instead and leads
-// to the sign-in page, nothing shown or typed is lost, and who signs in again in another tab goes on here. What is asked while there is no network, or the server
-// says 503, waits for it: Gradio would say "Error" and drop it, or reload the page and lose the conversation. So does what is
-// asked too fast (429). What is refused for good is said in the server's words.
+// to the sign-in page, nothing shown or typed is lost, and who signs in again in another tab goes on here. A request that is
+// sent while there is no network, or the server says 503, waits for it: Gradio would say "Error" and drop it, or reload the page
+// and lose the conversation. So does one that is sent too fast (429). What is refused for good is said in the server's words.
 import { element, pause } from "./dom.js";
 import { historySays, says } from "./language.js";
 import { endLine, line } from "./line.js";

@@ -34,7 +34,7 @@ export function element(tag, attributes = {}, ...children) {
 
 export const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
 
-// What asks for files when it is clicked, for the same ones again too.
+// A file input: `take` gets the files, also where the same ones are chosen again.
 export function filePicker(take, attributes) {
   const picker = element("input", { type: "file", hidden: true, ...attributes, onchange: () => { take([...picker.files]); picker.value = ""; } });
   return picker;
@@ -61,7 +61,7 @@ export function openDialog(attributes, ...children) {
   return dialog;
 }
 
-// One to read, with a button below it that closes it.
+// A dialog with something to read, and a button below that closes it.
 export function openReader(label, ...children) {
   const close = button(says.close, () => dialog.close(), { class: "hfchat-close" });
   const dialog = openDialog({ class: "hfchat-dialog", "aria-label": label }, ...children, close);

@@ -13,8 +13,8 @@ const presses = new Map(), calls = new Map(), events = new Map(), sends = [], st
 // sent, and gives those of the answer, if any, `after` gets these, or nothing where there is none.
 export const onPress = (button, does) => presses.set(button, does);
 
-// What the server answers to the press of this button with this text: an object, without anything in it where there is no
-// answer. One after the other.
+// The server's answer to the press of this button with this text, an object: empty where no answer came. Each call of a button
+// waits for the one before.
 export function call(button, text) {
   const answer = Promise.resolve(calls.get(button)).then(() => new Promise((resolve) => {
     onPress(button, { before: () => [text], after: ([json]) => resolve(JSON.parse(json || "{}")) });
@@ -107,7 +107,7 @@ export async function bridged([address, options], send) {
   } finally {
     underWay(-1, event);
     requests.ended = Date.now();
-    pressed?.after?.(answer?.ok ? (await answer.clone().json()).data : []);
+    pressed?.after?.(answer?.ok ? (await answer.clone().json().catch(() => ({}))).data ?? [] : []);
   }
 }
 

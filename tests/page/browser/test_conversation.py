@@ -382,6 +382,22 @@ def test_reasoning_is_folded_away(visit: Visit, stub: StubUpstream) -> None:
     assert contents(stub.requests[1])[1] == ("assistant", "the answer")
 
 
+def test_a_long_thought_that_is_opened_stays_in_sight(visit: Visit, stub: StubUpstream) -> None:
+    lines = "".join(f"step {n}\\n\\n" for n in range(80))
+    thought = b'data: {"choices":[{"delta":{"reasoning":"%b"}}]}\n\n' % lines.encode()
+    stub.answer = lambda _: Answer(pieces=[thought, *reply(["the answer"]).pieces])
+    visit.ask("think")
+    visit.wait_for("the answer")
+    place = visit.page.locator("#hfchat-conversation .bubble-wrap")
+    visit.page.locator(".thought-group .title").click()
+    wait_until(lambda: place.evaluate("(place) => place.scrollHeight - place.clientHeight > 1000"))
+    visit.page.wait_for_timeout(100)
+    expect(visit.page.locator(".thought-group .title")).to_be_in_viewport()
+    stub.answer = echo
+    visit.ask("more")  # whoever asks sees the end again
+    wait_until(lambda: place.evaluate("(place) => place.scrollHeight - place.clientHeight - place.scrollTop < 200"))
+
+
 def test_the_page_speaks_spanish_to_who_reads_it(browser: Browser, app: RunningApp, stub: StubUpstream) -> None:
     stub.answer = lambda _: Answer(429, "application/json", pieces=[b'{"error":"rate limit"}'])
     with visiting(browser, app, locale="es-ES") as visit:

@@ -2,7 +2,7 @@
 // beside it, each as a data URL. A picture that is
 // added is drawn anew, smaller, before anything else is done with it: what a camera wrote into it, the place too, is gone.
 import { constants } from "../constants.js";
-import { button, each, element, iconButton, openReader } from "../dom.js";
+import { button, each, element, iconButton, openReader, pause } from "../dom.js";
 import { beforeSending, call, idOf, stepOf } from "../gradio_bridge.js";
 import { contentId, dataUrl } from "../hex.js";
 import { fill, historySays, pictureSays as says } from "../language.js";
@@ -55,7 +55,7 @@ class Pictures {
     return this.#held.get(id);
   }
 
-  // Gives it as it is kept, maybe under another id.
+  // Keep a new one, and return it with the id that it is kept under.
   async keepNew(item) {
     const own = await this.store.withOwnId(this.person, item).catch(() => item);
     await this.keep(own);
@@ -111,8 +111,8 @@ beforeSending(async (body, url) => {
 
 // A picture of a reply, which the server holds for a while. It is kept like one of a question's, drawn anew, as small, and shown
 // as it came.
-async function fetched(id) {
-  const { [id]: data } = await call("hfchat-fetch-pictures", id);
+async function receive(id, answer) {
+  const { [id]: data } = await answer;
   if (!data) return undefined;
   try {
     const bytes = Uint8Array.from(atob(data.slice(data.indexOf(",") + 1)), (sign) => sign.charCodeAt(0));
@@ -120,6 +120,22 @@ async function fetched(id) {
     await pictures.keep({ id, data: (await pictureFrom(file, "")).data });
   } catch { /* one that this browser cannot open is shown as its name */ }
   return data;
+}
+
+// By id, while they are on their way: links that are drawn together, or anew, cause one request.
+const fetches = new Map();
+let batch = null;
+
+function fetched(id) {
+  if (!fetches.has(id)) {
+    if (!batch) {
+      const ids = [];
+      batch = { ids, answer: pause(0).then(() => { batch = null; return call("hfchat-fetch-pictures", ids.join(" ")); }) };
+    }
+    batch.ids.push(id);
+    fetches.set(id, receive(id, batch.answer).finally(() => fetches.delete(id)));
+  }
+  return fetches.get(id);
 }
 
 const MOST_READ_CHARS = 100_000;

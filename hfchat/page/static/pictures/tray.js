@@ -54,12 +54,13 @@ class Tray {
     return left !== undefined && tokens * 2 > left ? fill(this.says.over_budget, { tokens, left: Number(left) }) : "";
   }
 
-  // One after the other. `take` gives what is to be said of it.
+  // One after the other, also after one that failed. `take` returns what is to be said of it.
   #enqueue(take) {
     this.#working += 1;
     this.say("");
-    this.#work = this.#work.then(async () => this.say(await take())).finally(() => { this.#working -= 1; });
-    return this.#work;
+    const done = this.#work.then(async () => this.say(await take())).finally(() => { this.#working -= 1; });
+    this.#work = done.catch(() => {});
+    return done;
   }
 
   // What is no picture is said, and the others are added.
