@@ -24,19 +24,21 @@ class Step:
 
 def steps(plan: Plan, space: Space, state: State | None, *, hardware: str | None, private: bool) -> list[Step]:
     """The changes that are left to make, in order: settings before files, so that the build of these is the last."""
-    steps = _bucket(plan, space)
+    remaining = _bucket(plan, space)
     if state is None:
-        return [*steps, _creation(plan, space, hardware, private=private), _commit(space, plan.files, [])]
+        return [*remaining, _creation(plan, space, hardware, private=private), _commit(space, plan.files, [])]
     if private and not state.private:
-        steps.append(Step("Make it private.", space.hide))
+        remaining.append(Step("Make it private.", space.hide))
     if hardware is not None and space.runtime().hardware != hardware:
-        steps.append(Step(f"Move it to the hardware {hardware}.", partial(space.set_hardware, hardware), restarts=True))
-    steps += _settings(plan, space, state)
+        remaining.append(
+            Step(f"Move it to the hardware {hardware}.", partial(space.set_hardware, hardware), restarts=True)
+        )
+    remaining += _settings(plan, space, state)
     changed = {path: content for path, content in plan.files.items() if not same_file(content, state.files.get(path))}
     gone = [path for path in state.files if path.startswith("hfchat/") and path not in plan.files]
     if changed or gone:
-        steps.append(_commit(space, changed, gone))
-    return steps
+        remaining.append(_commit(space, changed, gone))
+    return remaining
 
 
 def _bucket(plan: Plan, space: Space) -> list[Step]:

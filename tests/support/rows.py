@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 Test = Callable[..., Any]
-# The others are none of the first: what `pytest.raises` raises, and a table within a table.
+# `pytest.raises` that sees nothing, and a table within a table, raise what is no `Exception`.
 FAILURES = (Exception, pytest.fail.Exception, BaseExceptionGroup)
 
 

@@ -1,5 +1,6 @@
 // Scrolling: the end of a conversation stays in sight while it grows, unless somebody has scrolled up or opened something in it.
-// Who asks something sees it. Gradio's own (`autoscroll`) goes to the end a moment after each piece, whatever was scrolled meanwhile.
+// Who asks something sees it. Gradio's own (`autoscroll`) goes to the end a moment after each piece, whatever was scrolled
+// meanwhile.
 import { beforeSubmit, CHAT, each } from "./dom.js";
 
 const PLACE = `${CHAT} .bubble-wrap`;
