@@ -70,6 +70,7 @@ class Hfchat:
             "HF_CHAT_MODEL": models[0],
             "HF_CHAT_MODELS": ",".join(models),
             "HF_CHAT_MAX_TOKENS": str(MAX_TOKENS),
+            "HF_CHAT_DEFAULT_TOKENS": str(MAX_TOKENS),  # the callers name no length
             "GRADIO_SERVER_PORT": str(port),
             "SSL_CERT_FILE": str(stub.certificate),
         }

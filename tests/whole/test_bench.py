@@ -19,7 +19,16 @@ def test_the_benchmark_measures_both_doors_and_the_page(tmp_path: Path) -> None:
     file = tmp_path / "samples.json"
     completed = subprocess.run(
         [
-            *(sys.executable, "-m", "tests.bench", "--quick", "--rounds", "1", "--cells", "stream-1,page-100,paint"),
+            *(
+                sys.executable,
+                "-m",
+                "tests.bench",
+                "--quick",
+                "--rounds",
+                "1",
+                "--cells",
+                "stream-1,length-1000,page-100,paint",
+            ),
             *(
                 "--contenders",
                 "direct,/v1,/api/ai/chat,LiteLLM,bare Gradio",
